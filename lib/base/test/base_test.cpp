@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gtest/gtest.h>
+
+#include "lib/base/bytes.hpp"
+#include "lib/base/errors.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/net.hpp"
+#include "lib/base/process.hpp"
+#include "lib/base/progress.hpp"
+#include "lib/base/sha256.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/base/temp_dir.hpp"
+#include "lib/base/uuid.hpp"
+#include "lib/base/xml.hpp"
+#include "lib/base/xml_writer.hpp"
+
+using namespace slipway;
+
+TEST(Bytes, reader_fails_past_the_end_and_stays_failed) {
+    ByteReader reader(as_bytes("\x01\x02\x03"));
+    EXPECT_EQ(reader.be16(), 0x0102);
+    EXPECT_EQ(reader.le32(), 0u);
+    EXPECT_TRUE(reader.failed());
+    EXPECT_EQ(reader.u8(), 0);
+}
+
+TEST(Bytes, writer_and_reader_agree_on_both_byte_orders) {
+    ByteWriter writer;
+    writer.be16(0x1234).le32(0xdeadbeef).be64(7).le64(1ull << 63).text("x");
+    ByteReader reader(writer.view());
+    EXPECT_EQ(reader.be16(), 0x1234);
+    EXPECT_EQ(reader.le32(), 0xdeadbeefu);
+    EXPECT_EQ(reader.be64(), 7u);
+    EXPECT_EQ(reader.le64(), 1ull << 63);
+    EXPECT_EQ(reader.text(1), "x");
+    EXPECT_TRUE(reader.at_end());
+    EXPECT_FALSE(reader.failed());
+}
+
+TEST(Bytes, zero_detection_sees_the_last_byte) {
+    Bytes bytes(4096);
+    EXPECT_TRUE(all_zero(bytes));
+    bytes.back() = std::byte{1};
+    EXPECT_FALSE(all_zero(bytes));
+}
+
+static Result<int> half(int value) {
+    if (value % 2) return make_error(errors::kBadValue, "{} is odd", value);
+    return value / 2;
+}
+static Result<int> quarter(int value) {
+    int h = TRY_WITH(half(value), "first half");
+    return TRY(half(h));
+}
+
+TEST(Result, try_returns_the_error_with_its_context) {
+    EXPECT_EQ(quarter(8).value(), 2);
+    auto failed = quarter(7);
+    ASSERT_FALSE(failed.ok());
+    EXPECT_EQ(failed.error().describe(), "first half: 7 is odd [base.bad-value]");
+    EXPECT_TRUE(failed.error().is(errors::kBadValue));
+}
+
+TEST(Fd, atomic_write_replaces_and_leaves_no_temporary) {
+    auto dir = TempDir::create("test").value();
+    ASSERT_TRUE(write_file_atomic(dir / "f", as_bytes("one")).ok());
+    ASSERT_TRUE(write_file_atomic(dir / "f", as_bytes("two")).ok());
+    EXPECT_EQ(read_text_file(dir / "f").value(), "two");
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
+    EXPECT_TRUE(read_file(dir / "absent").error().is(errors::kNotFound));
+}
+
+TEST(Process, runs_feeds_and_reports) {
+    auto echoed = run_command({"cat"}, {.input = "hello", .timeout = {}, .working_directory = {}, .environment = {}});
+    ASSERT_TRUE(echoed.ok());
+    EXPECT_EQ(echoed->output, "hello");
+    EXPECT_EQ(run_command({"false"})->exit_code, 1);
+    EXPECT_FALSE(run_command({"/no/such/program"}).ok());
+    CommandOptions limited;
+    limited.timeout = std::chrono::seconds(1);
+    EXPECT_EQ(run_command({"cat", "/dev/zero"}, limited)->exit_code, 137);
+}
+
+TEST(Net, mac_and_address_forms) {
+    EXPECT_EQ(MacAddress::parse("52-54-00-AB-cd-ef")->text(), "52:54:00:ab:cd:ef");
+    EXPECT_EQ(MacAddress::parse("525400abcdef")->text(), "52:54:00:ab:cd:ef");
+    EXPECT_FALSE(MacAddress::parse("52:54-00:ab:cd:ef"));
+    EXPECT_EQ(Ipv4Address::parse("10.99.0.1")->text(), "10.99.0.1");
+    for (auto bad : {"10.99.0", "10.99.0.256", "10.99.0.1.", "", "1.2.3.0004"}) EXPECT_FALSE(Ipv4Address::parse(bad)) << bad;
+}
+
+TEST(Uuid, guid_order_swaps_the_first_three_fields) {
+    auto id = Uuid::parse("00112233-4455-6677-8899-aabbccddeeff");
+    ASSERT_TRUE(id);
+    EXPECT_EQ(to_hex(id->to_guid()), "33221100554477668899aabbccddeeff");
+    EXPECT_EQ(Uuid::from_guid(id->to_guid()), *id);
+    EXPECT_NE(Uuid::random(), Uuid::random());
+}
+
+TEST(Strings, sizes_quotes_and_hostile_text) {
+    EXPECT_EQ(parse_size("4GiB"), 4ull << 30);
+    EXPECT_EQ(parse_size("200M"), 200ull << 20);
+    EXPECT_FALSE(parse_size("99999999999P"));
+    EXPECT_FALSE(parse_size("12x"));
+    EXPECT_EQ(shell_quote("it's"), "'it'\\''s'");
+    EXPECT_EQ(shell_quote("plain-1.0"), "plain-1.0");
+    EXPECT_EQ(printable("a\x1b[2Jb\xc3\xa4\xff"), "a\\x1b[2Jb\xc3\xa4\\xff");
+}
+
+TEST(Xml, written_text_reads_back_the_same) {
+    XmlWriter writer;
+    writer.open("a").attribute("q", "x<\"&'\n\ty").leaf("b", "t & u").open("c").close().close();
+    auto text = std::move(writer).take();
+    tinyxml2::XMLDocument document;
+    ASSERT_TRUE(parse_xml(document, text).ok());
+    EXPECT_EQ(xml_attribute(*document.RootElement(), "q"), "x<\"&'\n\ty");
+    EXPECT_EQ(xml_child_text(*document.RootElement(), "b"), "t & u");
+    EXPECT_FALSE(parse_xml(document, "<!DOCTYPE a []><a/>").ok());
+    EXPECT_FALSE(parse_xml(document, "<a>").ok());
+}
+
+TEST(Xml, schema_check_names_the_line) {
+    constexpr auto xsd = R"(<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
+      <xs:element name="a"><xs:complexType><xs:attribute name="n" type="xs:int" use="required"/></xs:complexType></xs:element></xs:schema>)";
+    EXPECT_TRUE(check_against_xsd("<a n='1'/>", xsd).ok());
+    auto bad = check_against_xsd("<a\n n='x'/>", xsd);
+    ASSERT_FALSE(bad.ok());
+    EXPECT_NE(bad.error().message().find("line"), std::string::npos);
+}
+
+TEST(Sha256, known_answer) {
+    EXPECT_EQ(sha256(as_bytes("abc")).text(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Progress, line_has_rate_and_eta) {
+    EXPECT_EQ(progress_line({1u << 20, 4u << 20, "capturing sda"}, std::chrono::seconds(1)),
+              "capturing sda   25 %  1.0 MiB of 4.0 MiB  1.0 MiB/s  ETA 4s");
+}
