@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The console's error catalogue.
+#pragma once
+
+#include "lib/base/result.hpp"
+
+namespace slipway::console::errors {
+
+inline constexpr ErrorId kNoServer{"console.no-server",
+                                   "Set SLIPWAY_URL, or run `slipway server login --url URL --ca FILE --token-file FILE`.", false};
+inline constexpr ErrorId kBadAnswer{"console.bad-answer", "Check that SLIPWAY_URL names a Slipway server of this version.", false};
+inline constexpr ErrorId kJobFailed{"console.job-failed", "See `slipway job show ID` for the failed step and its log.", false};
+inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
+
+}  // namespace slipway::console::errors
