@@ -92,8 +92,7 @@ std::string shell_quote(std::string_view text) {
     return out + "'";
 }
 
-// Length of the valid UTF-8 sequence at the start of text, 0 when there is none.
-static std::size_t utf8_length(std::string_view text) {
+std::size_t utf8_length(std::string_view text) {
     auto lead = static_cast<unsigned char>(text[0]);
     std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
                          : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;

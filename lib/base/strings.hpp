@@ -20,6 +20,9 @@ std::optional<std::uint64_t> parse_size(std::string_view text);  // "200M", "4Gi
 std::string human_bytes(std::uint64_t bytes);          // "1.4 GiB"
 std::string human_duration(std::uint64_t seconds);     // "3m 20s"
 std::string shell_quote(std::string_view text);        // one POSIX shell word
+// Length of the valid UTF-8 sequence at the start of a non-empty text; 0 when there is none (C1
+// control characters count as none).
+std::size_t utf8_length(std::string_view text);
 // Replaces bytes that are not printable ASCII or valid UTF-8 text, so that text from hostile
 // packets or files cannot drive a terminal or a log.
 std::string printable(std::string_view text);

@@ -1,22 +1,40 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "lib/base/xml_writer.hpp"
 
+#include <algorithm>
 #include <cassert>
+
+#include "lib/base/strings.hpp"
 
 namespace slipway {
 
+namespace {
+
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+
+void escape_ascii(std::string& out, char c) {
+    auto u = static_cast<unsigned char>(c);
+    if (c == '&') out += "&amp;";
+    else if (c == '<') out += "&lt;";
+    else if (c == '>') out += "&gt;";
+    else if (c == '"') out += "&quot;";
+    else if (c == '\'') out += "&apos;";
+    else if (c == '\n' || c == '\t' || c == '\r') out += "&#" + std::to_string(u) + ";";
+    else if (u < 0x20 || u == 0x7f) out += kReplacement;
+    else out += c;
+}
+
+}  // namespace
+
 std::string xml_escape(std::string_view text) {
     std::string out;
-    for (char c : text) {
-        auto u = static_cast<unsigned char>(c);
-        if (c == '&') out += "&amp;";
-        else if (c == '<') out += "&lt;";
-        else if (c == '>') out += "&gt;";
-        else if (c == '"') out += "&quot;";
-        else if (c == '\'') out += "&apos;";
-        else if (c == '\n' || c == '\t') out += "&#" + std::to_string(u) + ";";
-        else if (u < 0x20 || u == 0x7f) out += "\xef\xbf\xbd";
-        else out += c;
+    while (!text.empty()) {
+        auto length = utf8_length(text);
+        auto sequence = text.substr(0, std::max<std::size_t>(length, 1));
+        if (length == 1) escape_ascii(out, text[0]);
+        else if (length == 0 || sequence == "\xef\xbf\xbe" || sequence == "\xef\xbf\xbf") out += kReplacement;
+        else out += sequence;
+        text.remove_prefix(sequence.size());
     }
     return out;
 }

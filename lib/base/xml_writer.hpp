@@ -8,7 +8,8 @@
 
 namespace slipway {
 
-// Escapes & < > " ' and replaces characters XML 1.0 forbids by U+FFFD.
+// Escapes & < > " ' and replaces bytes that are not UTF-8 and characters XML 1.0 forbids by
+// U+FFFD. Newlines, tabs and carriage returns become references, so that readers keep them.
 std::string xml_escape(std::string_view text);
 
 class XmlWriter {

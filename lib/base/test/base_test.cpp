@@ -119,6 +119,11 @@ TEST(Xml, written_text_reads_back_the_same) {
     EXPECT_FALSE(parse_xml(document, "<a>").ok());
 }
 
+TEST(Xml, bytes_that_xml_forbids_are_replaced) {
+    EXPECT_EQ(xml_escape("a\xff\x01\xef\xbf\xbf\r"), "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&#13;");
+    EXPECT_EQ(xml_escape("\xc3\xa4"), "\xc3\xa4");
+}
+
 TEST(Xml, schema_check_names_the_line) {
     constexpr auto xsd = R"(<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
       <xs:element name="a"><xs:complexType><xs:attribute name="n" type="xs:int" use="required"/></xs:complexType></xs:element></xs:schema>)";
