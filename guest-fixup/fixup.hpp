@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Repairs a deployed operating system, offline, for the hardware it will find: storage drivers in
+// the initramfs, devices by UUID in fstab, crypttab and resume, GRUB, network identity. Optionally
+// leaves a proof unit behind that reports the first good boot on the second serial port.
+//
+// Every change is in the report's journal and in the guest's /var/lib/slipway/repair.json. A second
+// run with the same request changes nothing and has an empty journal.
+//
+// Needs root (mounts, a private mount namespace, chroot). Blocks; the guest's own tools run in a
+// chroot without network and within time limits.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/net.hpp"
+#include "lib/base/result.hpp"
+
+namespace slipway::fixup {
+
+// The controller the guest will find its disk on.
+enum class TargetController { Ide, Sata, ScsiLsi, Megasas, VirtioBlk, VirtioScsi, Nvme };
+enum class Firmware { Bios, Uefi };
+
+// Names as in `--target`: ide, sata (also ahci), scsi-lsi (also lsi, scsi), megasas, virtio-blk
+// (also virtio), virtio-scsi, nvme.
+std::optional<TargetController> parse_target(std::string_view name);
+std::string_view name_of(TargetController target);
+std::optional<Firmware> parse_firmware(std::string_view name);  // bios, uefi
+std::string_view name_of(Firmware firmware);
+
+// One network adapter: who it was, and the MAC address it has now. Either of old_name and old_mac
+// is enough; an old_mac is looked up in the guest's configuration (persistent-net rules, .link
+// files, HWADDR lines).
+struct NicMapping {
+    std::string old_name;  // "ens18"; empty: not known
+    std::optional<MacAddress> old_mac;
+    MacAddress new_mac;
+};
+
+// "ens18=52:54:00:12:34:56" or "OLDMAC=NEWMAC".
+std::optional<NicMapping> parse_nic(std::string_view text);
+
+struct RepairRequest {
+    // A block device with kernel partitions, or a raw or fixed-VHD file (through a loop device).
+    // Exactly one of disk and root is given.
+    std::filesystem::path disk;
+    // An already mounted root with everything below it mounted; nothing is mounted or unmounted.
+    std::filesystem::path root;
+    TargetController target = TargetController::Ide;
+    Firmware firmware = Firmware::Bios;
+    std::vector<NicMapping> nics;
+    std::string proof_nonce;  // [A-Za-z0-9-]{1,64}; empty: no proof unit
+    bool dry_run = false;     // says what would change, changes nothing
+};
+
+struct Change {
+    std::string what;    // "fstab: /dev/sda1 by UUID"
+    std::string where;   // path in the guest, "/etc/fstab", or "disk:boot-code"
+    std::string before;  // text; for big or binary files "sha256:HEX size"; "" = was not there
+    std::string after;   // "" = removed
+};
+
+struct RepairReport {
+    std::string distribution;           // PRETTY_NAME of os-release
+    std::string root_device;            // "/dev/sda1", or the given root
+    std::vector<std::string> kernels;   // versions whose initramfs is fit now
+    std::vector<Change> journal;        // in the order done; empty when nothing was to do
+    std::vector<std::string> warnings;  // what a person should look at
+    bool dry_run = false;
+};
+
+// The report as JSON: {distribution, root_device, kernels[], journal[{what, where, before, after}],
+// warnings[], dry_run}.
+std::string to_json(const RepairReport& report);
+
+// note is called with a short line at the start of each step ("initramfs 6.1.0-41-amd64").
+Result<RepairReport> repair(const RepairRequest& request, const std::function<void(const std::string&)>& note = {});
+
+}  // namespace slipway::fixup
