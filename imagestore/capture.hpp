@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Capture: disks -> chunks in a sink + one manifest. Each disk is read once, in order, and only
+// where chunks have used bytes; hashing and compressing run on worker threads.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "imagestore/chunk_sink.hpp"
+#include "imagestore/manifest.hpp"
+#include "lib/base/progress.hpp"
+
+namespace slipway::disks {
+class BlockDevice;
+}
+
+namespace slipway::imagestore {
+
+// What the disk says of itself; size and sector size come from the device.
+struct DiskIdentity {
+    std::string name;  // "sda", or the file's name
+    std::string serial, model;
+    std::uint32_t cylinders = 0, heads = 0, sectors = 0;  // zeros: not known
+};
+
+struct CaptureDisk {
+    disks::BlockDevice* device = nullptr;  // not owned; only read
+    DiskIdentity identity;
+};
+
+struct CaptureRequest {
+    std::string name;              // of the image
+    std::string source;            // machine or file, for the record
+    std::uint64_t created_ms = 0;  // the caller's clock, ms since 1970
+    std::vector<CaptureDisk> disks;
+    // Partitions left out: "sda2", or "2" / "1:2" (partition, or disk number from 0 and partition).
+    std::vector<std::string> exclusions;
+    bool all_sectors = false;                 // no used-block maps
+    int level = 1;                            // zstd
+    unsigned threads = 0;                     // 0: one a core
+    std::uint64_t memory_limit = 256u << 20;  // of the pipeline; at least kMinCaptureMemory
+    std::uint64_t rate_limit = 0;             // bytes read a second; 0: none
+};
+inline constexpr std::uint64_t kMinCaptureMemory = 24u << 20;
+
+struct CaptureVolumeNote {
+    std::uint32_t disk = 0;
+    VolumeInfo volume;
+};
+
+struct CaptureLoss {
+    std::uint32_t disk = 0;
+    LossInfo range;
+};
+
+struct CaptureReport {
+    std::string image;  // "web@3"
+    std::uint32_t version = 0;
+    std::uint64_t disk_bytes = 0;    // sizes of the disks
+    std::uint64_t used_bytes = 0;    // bytes to read by the maps
+    std::uint64_t bytes_read = 0;    // from the disks
+    std::uint64_t zero_bytes = 0;    // in chunks that were zero
+    std::uint64_t unused_bytes = 0;  // in chunks without a used byte
+    std::uint64_t data_chunks = 0;
+    std::uint64_t sent_chunks = 0, sent_bytes = 0;                  // put; bytes as encoded
+    std::uint64_t deduplicated_chunks = 0, deduplicated_bytes = 0;  // known to the sink; plain bytes
+    std::uint64_t raw_chunks = 0;                                   // sent without compression
+    unsigned rounds = 0;                                            // of sending again what a commit missed
+    std::uint64_t manifest_bytes = 0;
+    double seconds = 0, bytes_per_second = 0;  // bytes_read over seconds
+    // Share of the run each part was busy (0..1; of all workers together for work).
+    double read_busy = 0, work_busy = 0, sink_busy = 0;
+    std::string bottleneck;  // "source disk 97 % busy"
+    std::vector<CaptureVolumeNote> volumes;
+    std::vector<CaptureLoss> losses;    // unreadable source ranges, zero in the image: exit code 4
+    std::vector<std::string> warnings;  // volumes taken whole and why
+};
+
+// Errors: imagestore.cancelled, .source-failing, .commit-incomplete, .no-partition, .bad-name, and
+// whatever the sink says (base.no-space is temporary: capture again, nothing is sent twice).
+Result<CaptureReport> capture_disks(const CaptureRequest& request, ChunkSink& sink, const ProgressSink& progress = {},
+                                    const std::atomic<bool>* cancel = nullptr);
+
+}  // namespace slipway::imagestore
