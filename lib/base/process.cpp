@@ -46,6 +46,10 @@ struct Pipe {
         ::_exit(127);
     }
     for (const auto& entry : options.environment) ::putenv(const_cast<char*>(entry.c_str()));
+    if (int e = options.before_exec ? options.before_exec() : 0) {
+        (void)!::write(error_fd, &e, sizeof e);
+        ::_exit(127);
+    }
     std::vector<char*> args;
     for (const auto& a : argv) args.push_back(const_cast<char*>(a.c_str()));
     args.push_back(nullptr);

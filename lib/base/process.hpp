@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,9 @@ struct CommandOptions {
     std::filesystem::path working_directory;     // empty: inherit
     std::vector<std::string> environment;        // "NAME=value", added to ours
     std::size_t output_limit = 16u << 20;        // more is read and dropped
+    // Runs in the child just before the program (chroot, namespaces, limits): only what is safe
+    // after fork. 0, or an errno with which the start fails.
+    std::function<int()> before_exec;
 };
 
 // Runs to the end. An Error only when the program could not be started.
