@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "lib/disks/used_map.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "lib/disks/ext_map.hpp"
+#include "lib/disks/swap_map.hpp"
+
+namespace slipway::disks {
+
+void ExtentList::add(Extent extent) {
+    if (extent.length == 0) return;
+    if (!extents_.empty() && extent.offset <= extents_.back().end()) {
+        auto& last = extents_.back();
+        last.length = std::max(last.end(), extent.end()) - last.offset;
+    } else {
+        extents_.push_back(extent);
+    }
+}
+
+std::uint64_t ExtentList::total() const {
+    std::uint64_t sum = 0;
+    for (const auto& e : extents_) sum += e.length;
+    return sum;
+}
+
+bool ExtentList::covers(std::uint64_t offset) const {
+    auto after = std::upper_bound(extents_.begin(), extents_.end(), offset,
+                                  [](std::uint64_t value, const Extent& e) { return value < e.offset; });
+    return after != extents_.begin() && offset < std::prev(after)->end();
+}
+
+std::string_view name_of(VolumeState state) {
+    switch (state) {
+        case VolumeState::Clean: return "clean";
+        case VolumeState::NeedsRecovery: return "needs-recovery";
+        case VolumeState::Hibernated: return "hibernated";
+        case VolumeState::Unknown: return "unknown";
+    }
+    return "?";
+}
+
+namespace {
+
+struct Magic {
+    std::size_t offset;
+    std::string_view bytes;
+    std::string_view filesystem;
+};
+
+using namespace std::string_view_literals;
+// Recognised so that an operator reads a name; their used blocks are not read in this version.
+constexpr std::array kMagics{
+    Magic{0, "XFSB"sv, "xfs"},
+    Magic{0x10040, "_BHRfS_M"sv, "btrfs"},
+    Magic{3, "NTFS    "sv, "ntfs"},
+    Magic{3, "EXFAT   "sv, "exfat"},
+    Magic{0x52, "FAT32   "sv, "fat32"},
+    Magic{0x36, "FAT16   "sv, "fat16"},
+    Magic{0x36, "FAT12   "sv, "fat12"},
+    Magic{0, "LUKS\xba\xbe"sv, "luks"},
+    Magic{0x200, "LABELONE"sv, "lvm2"},
+    Magic{0x1000, "\xfc\x4e\x2b\xa9"sv, "mdraid"},
+};
+
+}  // namespace
+
+Result<UsedMap> map_used(BlockDevice& volume) {
+    Bytes head(std::min<std::uint64_t>(volume.size(), 0x11000));
+    TRY(volume.read(0, head));
+    UsedMap map;
+    if (auto ext = parse_ext_superblock(head)) return map_ext(volume, *ext);
+    if (auto swap = parse_swap_header(head)) return map_swap(volume, *swap);
+    for (const auto& magic : kMagics) {
+        if (head.size() < magic.offset + magic.bytes.size()) continue;
+        if (as_text(ByteView(head).subspan(magic.offset, magic.bytes.size())) != magic.bytes) continue;
+        map.filesystem = magic.filesystem;
+        map.why_all = fmt::format("{} is captured sector by sector in this version", magic.filesystem);
+        break;
+    }
+    if (map.filesystem.empty()) map.why_all = "no known file system";
+    map.used.add({0, volume.size()});
+    return map;
+}
+
+}  // namespace slipway::disks
