@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "lib/disks/block.hpp"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "lib/base/errors.hpp"
 #include "lib/disks/errors.hpp"
@@ -56,7 +56,8 @@ Status FileDisk::read(std::uint64_t offset, std::span<std::byte> buffer) {
     TRY(check_range(offset, buffer.size()));
     auto n = pread_full(fd_.get(), buffer, offset);
     if (!n.ok()) return make_error(errors::kRead, "{}", n.error().message());
-    if (*n != buffer.size()) return make_error(errors::kRange, "the file was cut while it was read, at byte {}", offset + *n);
+    if (*n != buffer.size())
+        return make_error(errors::kRange, "the file was cut while it was read, at byte {}", offset + *n);
     return {};
 }
 
@@ -118,7 +119,9 @@ Result<bool> OffsetLayer::discard(std::uint64_t offset, std::uint64_t length) {
     return below_.discard(start_ + offset, length);
 }
 
-Status ReadOnlyLayer::write(std::uint64_t, ByteView) { return make_error(errors::kReadOnly, "a write below a read-only layer"); }
+Status ReadOnlyLayer::write(std::uint64_t, ByteView) {
+    return make_error(errors::kReadOnly, "a write below a read-only layer");
+}
 
 Result<bool> ReadOnlyLayer::discard(std::uint64_t, std::uint64_t) {
     return make_error(errors::kReadOnly, "a discard below a read-only layer");

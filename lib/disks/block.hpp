@@ -94,7 +94,8 @@ private:
 // A window [start, start + length) of a device, such as a partition.
 class OffsetLayer final : public BlockDevice {
 public:
-    OffsetLayer(BlockDevice& below, std::uint64_t start, std::uint64_t length) : below_(below), start_(start), length_(length) {}
+    OffsetLayer(BlockDevice& below, std::uint64_t start, std::uint64_t length)
+        : below_(below), start_(start), length_(length) {}
     std::uint64_t size() const override { return length_; }
     unsigned sector_size() const override { return below_.sector_size(); }
     bool writable() const override { return below_.writable(); }

@@ -6,15 +6,24 @@
 
 namespace slipway::disks::errors {
 
-inline constexpr ErrorId kRange{"disks.range", "The disk or image is shorter than its own tables say; capture or copy it again.", false};
-inline constexpr ErrorId kReadOnly{"disks.read-only", "Open the disk for writing, if it is really the one to be written.", false};
-inline constexpr ErrorId kRead{"disks.read", "The medium could not be read there; a capture goes on and lists the lost range.", false};
-inline constexpr ErrorId kWrite{"disks.write", "The medium could not be written there; replace it, then deploy again.", false};
-inline constexpr ErrorId kTable{"disks.partition-table", "The partition table is damaged; the disk is captured sector by sector.", false};
-inline constexpr ErrorId kVhdFooter{"disks.vhd-footer", "The VHD's footer is damaged or cut; restore the file from its source.", false};
-inline constexpr ErrorId kVhdHeader{"disks.vhd-header", "The VHD's dynamic header or block table is damaged; restore the file from its source.", false};
-inline constexpr ErrorId kVhdUnsupported{"disks.vhd-unsupported", "Convert the disk to a fixed or dynamically expanding VHD first.", false};
-inline constexpr ErrorId kVhdTooLarge{"disks.vhd-too-large", "A VHD holds at most 2040 GiB; deploy to a raw disk instead.", false};
+inline constexpr ErrorId kRange{
+    "disks.range", "The disk or image is shorter than its own tables say; capture or copy it again.", false};
+inline constexpr ErrorId kReadOnly{"disks.read-only",
+                                   "Open the disk for writing, if it is really the one to be written.", false};
+inline constexpr ErrorId kRead{
+    "disks.read", "The medium could not be read there; a capture goes on and lists the lost range.", false};
+inline constexpr ErrorId kWrite{"disks.write", "The medium could not be written there; replace it, then deploy again.",
+                                false};
+inline constexpr ErrorId kTable{"disks.partition-table",
+                                "The partition table is damaged; the disk is captured sector by sector.", false};
+inline constexpr ErrorId kVhdFooter{"disks.vhd-footer",
+                                    "The VHD's footer is damaged or cut; restore the file from its source.", false};
+inline constexpr ErrorId kVhdHeader{
+    "disks.vhd-header", "The VHD's dynamic header or block table is damaged; restore the file from its source.", false};
+inline constexpr ErrorId kVhdUnsupported{"disks.vhd-unsupported",
+                                         "Convert the disk to a fixed or dynamically expanding VHD first.", false};
+inline constexpr ErrorId kVhdTooLarge{"disks.vhd-too-large",
+                                      "A VHD holds at most 2040 GiB; deploy to a raw disk instead.", false};
 inline constexpr ErrorId kFilesystem{"disks.filesystem", "The volume is captured sector by sector.", false};
 
 }  // namespace slipway::disks::errors

@@ -13,14 +13,15 @@ namespace slipway::disks {
 namespace {
 
 constexpr std::uint32_t kCompatHasJournal = 0x4, kCompatSparseSuper2 = 0x200;
-constexpr std::uint32_t kIncompatRecover = 0x4, kIncompatJournalDevice = 0x8, kIncompatMetaBg = 0x10, kIncompatExtents = 0x40,
-                        kIncompat64Bit = 0x80, kIncompatFlexBg = 0x200;
+constexpr std::uint32_t kIncompatRecover = 0x4, kIncompatJournalDevice = 0x8, kIncompatMetaBg = 0x10,
+                        kIncompatExtents = 0x40, kIncompat64Bit = 0x80, kIncompatFlexBg = 0x200;
 constexpr std::uint32_t kRoSparseSuper = 0x1, kRoGdtChecksum = 0x10, kRoBigalloc = 0x200, kRoMetadataChecksum = 0x400;
 constexpr std::uint16_t kStateValid = 1, kStateErrors = 2;
 constexpr std::uint16_t kGroupBlockUninit = 2;
 // Features under which the block bitmaps below mean what we take them to mean.
-constexpr std::uint32_t kKnownIncompat = 0x2 | kIncompatRecover | kIncompatExtents | kIncompat64Bit | 0x100 | kIncompatFlexBg |
-                                         0x400 | 0x1000 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000;
+constexpr std::uint32_t kKnownIncompat = 0x2 | kIncompatRecover | kIncompatExtents | kIncompat64Bit | 0x100 |
+                                         kIncompatFlexBg | 0x400 | 0x1000 | 0x2000 | 0x4000 | 0x8000 | 0x10000 |
+                                         0x20000;
 
 struct Group {
     std::uint64_t block_bitmap = 0, inode_bitmap = 0, inode_table = 0;
@@ -59,7 +60,8 @@ UsedMap ExtMapper::whole(std::string why) const {
     map.filesystem = super_.kind();
     map.label = super_.label;
     map.uuid = super_.uuid;
-    map.state = super_.incompat & kIncompatRecover || !(super_.state & kStateValid) ? VolumeState::NeedsRecovery : VolumeState::Unknown;
+    map.state = super_.incompat & kIncompatRecover || !(super_.state & kStateValid) ? VolumeState::NeedsRecovery
+                                                                                    : VolumeState::Unknown;
     map.why_all = std::move(why);
     map.used.add({0, volume_.size()});
     return map;
@@ -73,19 +75,22 @@ std::string ExtMapper::refusal() const {
     if (s.ro_compat & kRoBigalloc) return "bigalloc clusters are not read by blocks";
     if (s.incompat & kIncompatMetaBg) return "meta_bg group descriptors are not read";
     if (s.incompat & ~kKnownIncompat) return fmt::format("unknown features {:#x}", s.incompat & ~kKnownIncompat);
-    if (s.block_bytes < 1024 || s.block_bytes > 65536 || !std::has_single_bit(s.block_bytes)) return "an impossible block size";
-    if (s.blocks_per_group == 0 || s.blocks_per_group > 8 * s.block_bytes || s.inodes_per_group == 0 || s.inode_bytes < 128 ||
-        s.inode_bytes > s.block_bytes)
+    if (s.block_bytes < 1024 || s.block_bytes > 65536 || !std::has_single_bit(s.block_bytes))
+        return "an impossible block size";
+    if (s.blocks_per_group == 0 || s.blocks_per_group > 8 * s.block_bytes || s.inodes_per_group == 0 ||
+        s.inode_bytes < 128 || s.inode_bytes > s.block_bytes)
         return "an impossible group geometry";
     if (s.first_data_block != (s.block_bytes == 1024 ? 1u : 0u)) return "an impossible first data block";
-    if (s.blocks <= s.first_data_block || s.blocks > volume_.size() / s.block_bytes) return "the file system is larger than its volume";
+    if (s.blocks <= s.first_data_block || s.blocks > volume_.size() / s.block_bytes)
+        return "the file system is larger than its volume";
     if (s.descriptor_bytes < 32 || s.descriptor_bytes > s.block_bytes) return "an impossible descriptor size";
     if (s.blocks > 1ull << 40) return "too many blocks";
     return {};
 }
 
 bool ExtMapper::group_is_sane(const Group& g) const {
-    auto inode_blocks = (std::uint64_t{super_.inodes_per_group} * super_.inode_bytes + super_.block_bytes - 1) / super_.block_bytes;
+    auto inode_blocks =
+        (std::uint64_t{super_.inodes_per_group} * super_.inode_bytes + super_.block_bytes - 1) / super_.block_bytes;
     auto inside = [&](std::uint64_t block, std::uint64_t count) {
         return block >= super_.first_data_block && block < super_.blocks && count <= super_.blocks - block;
     };
@@ -124,7 +129,8 @@ Result<std::vector<Group>> ExtMapper::read_groups() {
 
 bool ExtMapper::has_super(std::uint64_t group) const {
     if (group == 0) return true;
-    if (super_.compat & kCompatSparseSuper2) return group == super_.backup_groups[0] || group == super_.backup_groups[1];
+    if (super_.compat & kCompatSparseSuper2)
+        return group == super_.backup_groups[0] || group == super_.backup_groups[1];
     if (!(super_.ro_compat & kRoSparseSuper)) return true;
     if (group == 1) return true;
     for (std::uint64_t base : {3u, 5u, 7u})
@@ -142,7 +148,8 @@ void ExtMapper::mark(std::uint64_t block, std::uint64_t count) {
 // on disk, and its metadata may be that of other groups (flex_bg).
 void ExtMapper::mark_metadata(const std::vector<Group>& groups) {
     auto descriptor_blocks = (groups.size() * super_.descriptor_bytes + super_.block_bytes - 1) / super_.block_bytes;
-    auto inode_blocks = (std::uint64_t{super_.inodes_per_group} * super_.inode_bytes + super_.block_bytes - 1) / super_.block_bytes;
+    auto inode_blocks =
+        (std::uint64_t{super_.inodes_per_group} * super_.inode_bytes + super_.block_bytes - 1) / super_.block_bytes;
     mark(0, super_.first_data_block + 1);
     for (std::uint64_t g = 0; g < groups.size(); ++g) {
         if (has_super(g)) mark(group_start(g), 1 + descriptor_blocks + super_.reserved_gdt_blocks);
@@ -195,12 +202,12 @@ Result<UsedMap> ExtMapper::map() {
 
 }  // namespace
 
-std::uint64_t ExtSuper::groups() const {
-    return (blocks - first_data_block + blocks_per_group - 1) / blocks_per_group;
-}
+std::uint64_t ExtSuper::groups() const { return (blocks - first_data_block + blocks_per_group - 1) / blocks_per_group; }
 
 std::string ExtSuper::kind() const {
-    if (incompat & (kIncompatExtents | kIncompat64Bit | kIncompatFlexBg) || ro_compat & (kRoGdtChecksum | kRoMetadataChecksum)) return "ext4";
+    if (incompat & (kIncompatExtents | kIncompat64Bit | kIncompatFlexBg) ||
+        ro_compat & (kRoGdtChecksum | kRoMetadataChecksum))
+        return "ext4";
     return compat & kCompatHasJournal ? "ext3" : "ext2";
 }
 

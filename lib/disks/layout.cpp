@@ -257,7 +257,8 @@ Result<DiskLayout> Reader::read() {
     if (record.valid) layout_.mbr_signature = record.signature;
     if (protective) {
         if (!TRY(read_gpt())) note("a protective MBR, but no valid GPT");
-    } else if (record.valid && std::any_of(record.entries.begin(), record.entries.end(), [](const auto& e) { return e.used(); })) {
+    } else if (record.valid &&
+               std::any_of(record.entries.begin(), record.entries.end(), [](const auto& e) { return e.used(); })) {
         TRY(read_mbr(record));
     }
     drop_bad_partitions();

@@ -37,8 +37,8 @@ struct DiskLayout {
 };
 
 // Only a read error of the device is an Error: a damaged table gives TableKind::None and a note, so that the disk is
-// still captured sector by sector. Partitions that leave the disk or overlap are dropped with a note, and the bytes they cover
-// are then captured whole, since no volume claims them.
+// still captured sector by sector. Partitions that leave the disk or overlap are dropped with a note, and the bytes
+// they cover are then captured whole, since no volume claims them.
 Result<DiskLayout> read_layout(BlockDevice& disk);
 
 }  // namespace slipway::disks

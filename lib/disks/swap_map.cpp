@@ -14,7 +14,8 @@ using namespace std::string_view_literals;
 constexpr std::size_t kSignatureBytes = 10;
 constexpr std::array kSwapSignatures{"SWAPSPACE2"sv};
 // What suspend-to-disk tools write in its place: swsusp, uswsusp, TuxOnIce.
-constexpr std::array kHibernateSignatures{"S1SUSPEND"sv, "S2SUSPEND"sv, "ULSUSPEND"sv, "LINHIB0001"sv, "\xed\xc3\x02\xe9\x98\x56\xe5\x0c"sv};
+constexpr std::array kHibernateSignatures{"S1SUSPEND"sv, "S2SUSPEND"sv, "ULSUSPEND"sv, "LINHIB0001"sv,
+                                          "\xed\xc3\x02\xe9\x98\x56\xe5\x0c"sv};
 
 }  // namespace
 

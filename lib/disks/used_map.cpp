@@ -54,16 +54,11 @@ struct Magic {
 using namespace std::string_view_literals;
 // Recognised so that an operator reads a name; their used blocks are not read in this version.
 constexpr std::array kMagics{
-    Magic{0, "XFSB"sv, "xfs"},
-    Magic{0x10040, "_BHRfS_M"sv, "btrfs"},
-    Magic{3, "NTFS    "sv, "ntfs"},
-    Magic{3, "EXFAT   "sv, "exfat"},
-    Magic{0x52, "FAT32   "sv, "fat32"},
-    Magic{0x36, "FAT16   "sv, "fat16"},
-    Magic{0x36, "FAT12   "sv, "fat12"},
-    Magic{0, "LUKS\xba\xbe"sv, "luks"},
-    Magic{0x200, "LABELONE"sv, "lvm2"},
-    Magic{0x1000, "\xfc\x4e\x2b\xa9"sv, "mdraid"},
+    Magic{0, "XFSB"sv, "xfs"},          Magic{0x10040, "_BHRfS_M"sv, "btrfs"},
+    Magic{3, "NTFS    "sv, "ntfs"},     Magic{3, "EXFAT   "sv, "exfat"},
+    Magic{0x52, "FAT32   "sv, "fat32"}, Magic{0x36, "FAT16   "sv, "fat16"},
+    Magic{0x36, "FAT12   "sv, "fat12"}, Magic{0, "LUKS\xba\xbe"sv, "luks"},
+    Magic{0x200, "LABELONE"sv, "lvm2"}, Magic{0x1000, "\xfc\x4e\x2b\xa9"sv, "mdraid"},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Which bytes of a volume hold something worth keeping. Parsers are our own, pure and read-only, since they run as
-// root on hostile bytes. Whatever is unknown, inconsistent or needs recovery counts as used, all of it, with the reason.
+// root on hostile bytes. Whatever is unknown, inconsistent or needs recovery counts as used, all of it, with the
+// reason.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +38,10 @@ std::string_view name_of(VolumeState state);  // "clean", "needs-recovery", "hib
 struct UsedMap {
     std::string filesystem;  // "ext4", "swap", "xfs", "ntfs", "lvm2", …; empty: nothing recognised
     std::string label;
-    std::string uuid;        // as blkid prints it
+    std::string uuid;  // as blkid prints it
     VolumeState state = VolumeState::Unknown;
-    ExtentList used;         // relative to the volume, cut to its size
-    std::string why_all;     // not empty: every sector is used, and this is why
+    ExtentList used;      // relative to the volume, cut to its size
+    std::string why_all;  // not empty: every sector is used, and this is why
 };
 
 // Only a read error is an Error.

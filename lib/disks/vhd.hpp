@@ -31,16 +31,16 @@ Chs chs_of(std::uint64_t sectors);
 
 struct VhdInfo {
     VhdKind kind = VhdKind::Fixed;
-    std::uint64_t size = 0;       // bytes the guest sees
+    std::uint64_t size = 0;  // bytes the guest sees
     std::uint64_t file_size = 0;
     Chs geometry;
     Uuid id;
-    std::string creator;          // four characters
-    std::uint32_t timestamp = 0;  // seconds since 2000-01-01 UTC
-    std::uint32_t block_bytes = 0;         // dynamic only
-    std::uint64_t allocated_blocks = 0;    // dynamic only
-    std::string parent_name;               // differencing only
-    bool footer_copy_used = false;         // the footer at the end was damaged, the copy at the start served
+    std::string creator;                 // four characters
+    std::uint32_t timestamp = 0;         // seconds since 2000-01-01 UTC
+    std::uint32_t block_bytes = 0;       // dynamic only
+    std::uint64_t allocated_blocks = 0;  // dynamic only
+    std::string parent_name;             // differencing only
+    bool footer_copy_used = false;       // the footer at the end was damaged, the copy at the start served
 };
 
 // Named errors for a wrong checksum, a cut file, and anything that is no VHD.
