@@ -42,6 +42,10 @@ inline constexpr ErrorId kVerifyFailed{
     "imagestore.verify-failed",
     "The target gave back other bytes than were written; replace the target disk, or check its cable and memory.",
     false};
+inline constexpr ErrorId kInconsistent{
+    "imagestore.inconsistent",
+    "The image was taken from a running system and serves only as the base of an offline capture; deploy that one.",
+    false};
 inline constexpr ErrorId kCancelled{"imagestore.cancelled",
                                     "Start it again when wanted: what is stored is not sent twice.", false};
 inline constexpr ErrorId kSourceFailing{
