@@ -25,10 +25,13 @@ void Router::add(std::string method, std::string pattern, Handler handler, Optio
 
 namespace {
 
-bool is_parameter(const std::string& segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
+bool is_parameter(const std::string& segment) {
+    return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
 
 // Matches path against pattern, collecting {name} parts.
-bool matches(const std::string& pattern, const std::string& path, std::vector<std::pair<std::string, std::string>>& found) {
+bool matches(const std::string& pattern, const std::string& path,
+             std::vector<std::pair<std::string, std::string>>& found) {
     auto want = split(pattern, '/');
     auto have = split(path, '/');
     found.clear();
@@ -66,6 +69,10 @@ const Router::Route* Router::match(Request& request, bool& wrong_method) const {
     return nullptr;
 }
 
+std::optional<Response> Router::check(const Request& request, const Route& route) const {
+    return guard_ ? guard_(request, route) : std::nullopt;
+}
+
 void Router::dispatch(Request request, Responder responder) const {
     bool wrong_method = false;
     const auto* route = match(request, wrong_method);
@@ -73,11 +80,10 @@ void Router::dispatch(Request request, Responder responder) const {
         responder.send(wrong_method ? Response::text(405, "method not allowed\n") : Response::text(404, "not found\n"));
         return;
     }
-    if (guard_)
-        if (auto refusal = guard_(request, *route)) {
-            responder.send(std::move(*refusal));
-            return;
-        }
+    if (auto refusal = check(request, *route)) {
+        responder.send(std::move(*refusal));
+        return;
+    }
     route->handler(std::move(request), std::move(responder));
 }
 

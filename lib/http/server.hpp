@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// HTTP/1.1 server: routes, listeners in the clear and by TLS 1.3 with optional client certificates. A handler gets a Request and
-// answers through its Responder, at once or later from any thread: a long poll holds no thread.
+// HTTP/1.1 server: routes, listeners in the clear and by TLS 1.3 with optional client certificates. A handler gets a
+// Request and answers through its Responder, at once or later from any thread: a long poll holds no thread.
 #pragma once
 
 #include <chrono>
@@ -44,11 +44,17 @@ public:
     void add(std::string method, std::string pattern, Handler handler) {
         add(std::move(method), std::move(pattern), std::move(handler), Options{});
     }
-    // Sees every request before its handler; a Response refuses it. The one authorisation point.
-    void set_guard(std::function<std::optional<Response>(const Request&, const Route&)> guard) { guard_ = std::move(guard); }
+    // Sees every request before its handler, and before its body is read; a Response refuses it. The one authorisation
+    // point.
+    void set_guard(std::function<std::optional<Response>(const Request&, const Route&)> guard) {
+        guard_ = std::move(guard);
+    }
 
     // nullptr: no such path; wrong_method is set when only the method differs. Fills request.path_parameters.
     const Route* match(Request& request, bool& wrong_method) const;
+    // The guard's refusal, if any.
+    std::optional<Response> check(const Request& request, const Route& route) const;
+    // match, check and the handler, for requests that come in another way than through a Server.
     void dispatch(Request request, Responder responder) const;
     const std::vector<Route>& routes() const { return routes_; }
 
@@ -79,7 +85,8 @@ public:
     Server& operator=(const Server&) = delete;
     // Binds and serves at once. The router is shared by all connections and must not change any more. The bound port.
     Result<std::uint16_t> listen(ListenerOptions options, std::shared_ptr<const Router> router);
-    void stop();  // closes listeners and connections, ends the threads
+    // Closes listeners and connections, ends the threads. Not from a handler. A Responder kept longer does no harm.
+    void stop();
 
 private:
     struct Impl;
