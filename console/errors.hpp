@@ -6,10 +6,20 @@
 
 namespace slipway::console::errors {
 
-inline constexpr ErrorId kNoServer{"console.no-server",
-                                   "Set SLIPWAY_URL, or run `slipway server login --url URL --ca FILE --token-file FILE`.", false};
-inline constexpr ErrorId kBadAnswer{"console.bad-answer", "Check that SLIPWAY_URL names a Slipway server of this version.", false};
-inline constexpr ErrorId kJobFailed{"console.job-failed", "See `slipway job show ID` for the failed step and its log.", false};
+inline constexpr ErrorId kNoServer{
+    "console.no-server", "Set SLIPWAY_URL, or run `slipway server login --url URL --ca FILE --token-file FILE`.",
+    false};
+inline constexpr ErrorId kBadAnswer{"console.bad-answer",
+                                    "Check that SLIPWAY_URL names a Slipway server of this version.", false};
+inline constexpr ErrorId kJobFailed{"console.job-failed", "See `slipway job show ID` for the failed step and its log.",
+                                    false};
+inline constexpr ErrorId kSourceInUse{
+    "console.source-in-use", "Unmount it (or mount it read-only), or capture the machine from the agent.", false};
+inline constexpr ErrorId kTargetInUse{"console.target-in-use",
+                                      "Unmount it first, if it is really the disk to be overwritten.", false};
+inline constexpr ErrorId kInterrupted{
+    "console.interrupted", "Follow it again with `slipway job wait ID`, or stop it with `slipway job cancel ID`.",
+    false};
 inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
 
 }  // namespace slipway::console::errors

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "console/table.hpp"
+#include "lib/base/exit_code.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/process.hpp"
+#include "lib/base/temp_dir.hpp"
 
 using namespace slipway::console;
 
@@ -10,4 +16,69 @@ TEST(Table, pads_columns_and_disarms_escape_sequences) {
     table.row({"poseidon", "ready"});
     table.row({"h\xc3\xa9", "\x1b[31m"});
     EXPECT_EQ(table.text(), "NAME      STATE\nposeidon  ready\nh\xc3\xa9        \\x1b[31m\n");
+}
+
+namespace {
+
+using namespace slipway;
+
+struct Run {
+    int code = -1;
+    std::string out, error;
+};
+
+// The real program.
+Run slipway_run(std::vector<std::string> arguments) {
+    const char* bin = std::getenv("SLIPWAY_BIN");
+    arguments.insert(arguments.begin(), std::string(bin ? bin : "bin") + "/slipway");
+    CommandOptions options;
+    options.environment = {"SLIPWAY_URL=", "XDG_CONFIG_HOME=/nonexistent"};
+    auto r = run_command(arguments, options);
+    if (!r) return {};
+    return {r->exit_code, r->output, r->error_text};
+}
+
+}  // namespace
+
+TEST(Slipway, an_image_goes_from_file_to_vhd_by_the_command_line) {
+    auto dir = TempDir::create("console").value();
+    auto path = [&](const char* name) { return (dir / name).string(); };
+    Bytes content(5u << 20);
+    for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<std::byte>(i * i >> 9);
+    ASSERT_TRUE(write_file_atomic(dir / "disk.img", content).ok());
+
+    auto captured = slipway_run(
+        {"image", "capture", "--source", path("disk.img"), "--store", path("store"), "--name", "web", "--json"});
+    ASSERT_EQ(captured.code, kExitDone) << captured.out << captured.error;
+    EXPECT_NE(captured.out.find("\"image\":\"web@1\""), std::string::npos) << captured.out;
+    EXPECT_EQ(slipway_run({"image", "verify", "--store", path("store")}).code, kExitDone);
+    EXPECT_NE(slipway_run({"image", "list", "--store", path("store")}).out.find("web@1"), std::string::npos);
+
+    auto deployed = slipway_run({"image", "deploy", "--store", path("store"), "--name", "web", "--target",
+                                 path("web.vhd"), "--format", "vhd-fixed", "--verify"});
+    ASSERT_EQ(deployed.code, kExitDone) << deployed.error;
+    auto back = read_file(dir / "web.vhd").value();
+    back.resize(content.size());
+    EXPECT_EQ(back, content);
+    EXPECT_NE(slipway_run({"vhd", "inspect", path("web.vhd")}).out.find("fixed"), std::string::npos);
+
+    // The same file again is refused, and is left alone.
+    auto again =
+        slipway_run({"image", "deploy", "--store", path("store"), "--name", "web", "--target", path("web.vhd")});
+    EXPECT_EQ(again.code, kExitFailed);
+    EXPECT_NE(again.error.find("base.exists"), std::string::npos) << again.error;
+    EXPECT_EQ(read_file(dir / "web.vhd")->size(), content.size() + 512);
+}
+
+TEST(Slipway, says_what_is_wrong_and_what_to_do) {
+    auto nothing = slipway_run({"image", "show", "web", "--store", "/nonexistent"});
+    EXPECT_EQ(nothing.code, kExitFailed);
+    EXPECT_NE(nothing.error.find("what to do:"), std::string::npos) << nothing.error;
+    EXPECT_EQ(slipway_run({"image", "capture", "--name", "x"}).code, kExitUsage);
+    EXPECT_EQ(slipway_run({"nonsense"}).code, kExitUsage);
+    auto no_server = slipway_run({"device", "list", "--json"});
+    EXPECT_EQ(no_server.code, kExitFailed);
+    EXPECT_NE(no_server.out.find("console.no-server"), std::string::npos) << no_server.out;
+    EXPECT_EQ(slipway_run({"--version"}).code, kExitDone);
+    EXPECT_NE(slipway_run({"image", "capture", "--help"}).out.find("Examples:"), std::string::npos);
 }

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "console/command.hpp"
+
+#include <csignal>
+#include <iostream>
+
+#include "lib/base/strings.hpp"
+
+namespace slipway::console {
+
+namespace json = boost::json;
+
+void Context::print(const std::string& text, const json::value& document) const {
+    if (json) std::cout << json::serialize(document) << "\n";
+    else std::cout << text;
+    std::cout.flush();
+}
+
+std::atomic<bool>& cancel_flag() {
+    static std::atomic<bool> flag{false};
+    return flag;
+}
+
+void catch_signals() {
+    struct sigaction action {};
+    // The second signal ends the program at once.
+    action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+    action.sa_handler = [](int) { cancel_flag().store(true); };
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+}
+
+void on_command(CLI::App& app, Context& context, std::function<Result<ExitCode>()> work) {
+    app.callback([&context, work = std::move(work)] {
+        auto result = work();
+        if (result) {
+            context.exit = *result;
+            return;
+        }
+        const auto& error = result.error();
+        context.exit = kExitFailed;
+        if (context.json)
+            std::cout << json::serialize(json::value{{"error",
+                                                      {{"name", error.name()},
+                                                       {"message", error.describe()},
+                                                       {"next_step", error.next_step()}}}})
+                      << "\n";
+        else std::cerr << "error: " << error.explain() << "\n";
+    });
+}
+
+CLI::App* add_command(CLI::App& parent, Context& context, const std::string& name, const std::string& what,
+                      const std::string& examples) {
+    auto* app = parent.add_subcommand(name, what);
+    app->add_flag("--json", context.json, "one JSON document on standard output");
+    if (!examples.empty()) app->footer("Examples:\n" + examples);
+    return app;
+}
+
+ProgressSink progress_printer(const Context& context) {
+    if (context.json) return {};
+    auto printer = std::shared_ptr<ProgressPrinter>(new ProgressPrinter(context.clock), [](ProgressPrinter* p) {
+        p->finish();
+        delete p;
+    });
+    return [printer](const Progress& progress) { printer->update(progress); };
+}
+
+CLI::Validator size_text() {
+    return CLI::Validator(
+        [](std::string& text) {
+            auto size = parse_size(text);
+            if (!size) return "'" + text + "' is not a size such as 200M or 4GiB";
+            text = std::to_string(*size);
+            return std::string();
+        },
+        "SIZE");
+}
+
+}  // namespace slipway::console

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The groups of commands; main.cpp adds them all.
+#pragma once
+
+#include "console/command.hpp"
+
+namespace slipway::console {
+
+void add_image_commands(CLI::App& root, Context& context);
+void add_vhd_commands(CLI::App& root, Context& context);
+void add_device_commands(CLI::App& root, Context& context);
+void add_job_commands(CLI::App& root, Context& context);
+void add_vm_commands(CLI::App& root, Context& context);
+void add_server_commands(CLI::App& root, Context& context);
+void add_migrate_command(CLI::App& root, Context& context);
+
+}  // namespace slipway::console

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// `slipway device …`
+#include "console/commands.hpp"
+#include "console/rest_client.hpp"
+#include "console/table.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::console {
+
+namespace {
+
+namespace json = boost::json;
+
+struct AddArguments {
+    std::string name, description, power_driver, kind = "device", vmhost;
+    std::vector<std::string> macs, power_command;
+    bool if_absent = false;
+};
+
+std::string macs_text(const json::value& device) {
+    std::vector<std::string> out;
+    for (const auto& mac : array_at(device, "macs"))
+        out.emplace_back(mac.if_string() ? std::string(*mac.if_string()) : "");
+    return join(out, " ");
+}
+
+std::string agent_text(const json::value& device) {
+    const auto* agent = member(device, "agent");
+    return agent ? text_at(*agent, "state") : "none";
+}
+
+std::string device_text(const json::value& d) {
+    return fmt::format(
+        "{}\n  kind        {}\n  state       {}\n  agent       {}\n  MACs        {}\n  power       {}\n  boot action "
+        "{}\n",
+        text_at(d, "name"), text_at(d, "kind"), text_at(d, "state"), agent_text(d), macs_text(d),
+        text_at(d, "power_driver"), text_at(d, "boot_action"));
+}
+
+bool not_found(const Error& error) { return error.name() == "server.no-device" || error.name().ends_with("not-found"); }
+bool exists(const Error& error) { return error.name().find("exists") != std::string::npos; }
+
+Result<ExitCode> add(const AddArguments& a, const Context& context) {
+    auto client = TRY(RestClient::open());
+    json::object body{{"name", a.name}, {"kind", a.kind}, {"macs", json::array(a.macs.begin(), a.macs.end())}};
+    if (!a.description.empty()) body["description"] = a.description;
+    if (!a.power_driver.empty()) body["power_driver"] = a.power_driver;
+    if (!a.vmhost.empty()) body["vmhost"] = a.vmhost;
+    if (!a.power_command.empty()) body["power_command"] = json::array(a.power_command.begin(), a.power_command.end());
+    auto device = client.post("/devices", body);
+    if (!device && a.if_absent && exists(device.error())) {
+        auto there = TRY(client.get("/devices/" + segment(a.name)));
+        context.print("device " + a.name + " is there already\n", there);
+        return kExitDone;
+    }
+    context.print("device " + a.name + " added\n", TRY(std::move(device)));
+    return kExitDone;
+}
+
+Result<ExitCode> list(const Context& context) {
+    auto client = TRY(RestClient::open());
+    auto devices = TRY(client.get("/devices"));
+    Table table({"DEVICE", "KIND", "STATE", "AGENT", "MACS", "POWER"});
+    for (const auto& d : array_at(devices, "items"))
+        table.row({text_at(d, "name"), text_at(d, "kind"), text_at(d, "state"), agent_text(d), macs_text(d),
+                   text_at(d, "power_driver")});
+    context.print(table.text(), devices);
+    return kExitDone;
+}
+
+Result<ExitCode> show(const std::string& name, const Context& context) {
+    auto client = TRY(RestClient::open());
+    auto device = TRY(client.get("/devices/" + segment(name)));
+    context.print(device_text(device), device);
+    return kExitDone;
+}
+
+Result<ExitCode> remove(const std::string& name, bool if_exists, const Context& context) {
+    auto client = TRY(RestClient::open());
+    auto gone = client.remove("/devices/" + segment(name));
+    if (!gone && !(if_exists && not_found(gone.error()))) return std::move(gone).error();
+    context.print(fmt::format("device {} {}\n", name, gone ? "deleted" : "was not there"),
+                  {{"device", name}, {"deleted", gone.ok()}});
+    return kExitDone;
+}
+
+Result<ExitCode> control(const std::string& name, const char* verb, bool if_exists, const Context& context) {
+    auto client = TRY(RestClient::open());
+    auto device = client.post("/devices/" + segment(name) + "/" + verb, json::object());
+    if (!device && if_exists && not_found(device.error())) {
+        context.print("device " + name + " was not there\n", {{"device", name}});
+        return kExitDone;
+    }
+    auto answer = TRY(std::move(device));
+    context.print(fmt::format("device {}: {}\n", name, text_at(answer, "state")), answer);
+    return kExitDone;
+}
+
+Result<ExitCode> enroll(const std::string& name, const std::string& directory, const Context& context) {
+    auto client = TRY(RestClient::open());
+    auto answer = TRY(client.post("/devices/" + segment(name) + "/enrollment-token", json::object()));
+    if (!directory.empty()) {
+        std::error_code failed;
+        std::filesystem::create_directories(directory, failed);
+        TRY(write_file_atomic(std::filesystem::path(directory) / "token", as_bytes(text_at(answer, "token") + "\n"),
+                              0600));
+        TRY(write_file_atomic(std::filesystem::path(directory) / "ca.pem", as_bytes(text_at(answer, "ca_pem")), 0644));
+        context.print("token and CA are in " + directory + "; the token works once\n", {{"directory", directory}});
+        return kExitDone;
+    }
+    context.print("token " + text_at(answer, "token") + "\n", answer);
+    return kExitDone;
+}
+
+}  // namespace
+
+void add_device_commands(CLI::App& root, Context& context) {
+    auto* device = root.add_subcommand("device", "Devices: the machines the controller knows");
+    device->require_subcommand(1);
+    auto a = std::make_shared<AddArguments>();
+    auto* add_app = add_command(*device, context, "add", "Make a device record",
+                                "  slipway device add poseidon --mac 52:54:00:51:00:01\n"
+                                "  slipway device add rack3 --mac … --power-driver command --power-command "
+                                "/usr/local/sbin/pdu --power-command 3\n");
+    add_app->add_option("name", a->name, "its name")->required();
+    add_app->add_option("--mac", a->macs, "MAC address; repeat for several adapters");
+    add_app->add_option("--description", a->description, "for people");
+    add_app->add_option("--kind", a->kind, "device, or vmhost for a VMM host")
+        ->check(CLI::IsMember({"device", "vmhost"}))
+        ->capture_default_str();
+    add_app->add_option("--power-driver", a->power_driver, "how it is switched")
+        ->check(CLI::IsMember({"prompt", "command", "vm"}));
+    add_app->add_option("--power-command", a->power_command,
+                        "program and its arguments, one word each; on, off, cycle or status is added");
+    add_app->add_option("--vmhost", a->vmhost, "with --power-driver vm: the host that runs it");
+    add_app->add_flag("--if-absent", a->if_absent, "no error when it is there already");
+    on_command(*add_app, context, [a, &context] { return add(*a, context); });
+
+    auto* list_app = add_command(*device, context, "list", "All devices");
+    on_command(*list_app, context, [&context] { return list(context); });
+
+    auto name = std::make_shared<std::string>(), directory = std::make_shared<std::string>();
+    auto lenient = std::make_shared<bool>(false);
+    auto named = [&](const char* word, const char* what, std::function<Result<ExitCode>()> work,
+                     bool if_exists = false) {
+        auto* app = add_command(*device, context, word, what);
+        app->add_option("name", *name, "the device")->required();
+        if (if_exists) app->add_flag("--if-exists", *lenient, "no error when it is not there");
+        on_command(*app, context, std::move(work));
+        return app;
+    };
+    named("show", "One device", [=, &context] { return show(*name, context); });
+    named(
+        "delete", "Forget a device", [=, &context] { return remove(*name, *lenient, context); }, true);
+    named("take-control", "Boot it into the agent from now on when a job wants it",
+          [=, &context] { return control(*name, "take-control", false, context); });
+    named(
+        "release-control", "Leave its boot alone from now on",
+        [=, &context] { return control(*name, "release-control", *lenient, context); }, true);
+    named("enroll", "Get a one-time token for an administration agent", [=, &context] {
+        return enroll(*name, *directory, context);
+    })->add_option("--directory", *directory, "write token and ca.pem there");
+}
+
+}  // namespace slipway::console

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// `slipway vm …` and `slipway network …`: each is a job of one task for the VM host's administration agent.
+#include "console/commands.hpp"
+#include "console/job_view.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/xml_writer.hpp"
+
+namespace slipway::console {
+
+namespace {
+
+namespace json = boost::json;
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+// Values go in as variables of the job, so that nothing in them is taken for ${…}.
+Result<ExitCode> one_task(const std::string& type, const std::string& host, const Parameters& parameters,
+                          const Context& context) {
+    json::object variables{{"vmhost", host}};
+    XmlWriter xml;
+    xml.open("sequence").attribute("xmlns", "urn:slipway:sequence:1").attribute("name", type);
+    xml.open("variables");
+    xml.open("variable").attribute("name", "vmhost").close();
+    for (const auto& [name, value] : parameters) {
+        xml.open("variable").attribute("name", name).close();
+        variables[name] = value;
+    }
+    xml.close().open("tasks").open("task").attribute("id", "task").attribute("type", type);
+    xml.open("parameter").attribute("name", "vmhost").text("${vmhost}").close();
+    for (const auto& [name, value] : parameters)
+        xml.open("parameter").attribute("name", name).text("${" + name + "}").close();
+    xml.close().close().close();
+    json::object body{{"name", type + " " + (parameters.empty() ? "" : parameters.front().second.substr(0, 64))},
+                      {"sequence_xml", std::move(xml).take()},
+                      {"variables", variables},
+                      {"devices", json::array()}};
+    if (type == "create-vm") body["name"] = "create-vm";
+    return start_job("/jobs", body, true, context);
+}
+
+struct VmArguments {
+    std::string name, host, definition, interface, boot = "disk";
+    bool undo = false, lenient = false;
+};
+
+}  // namespace
+
+void add_vm_commands(CLI::App& root, Context& context) {
+    auto a = std::make_shared<VmArguments>();
+    auto* vm = root.add_subcommand("vm", "Virtual machines on VM hosts");
+    vm->require_subcommand(1);
+    auto with_host = [a](CLI::App* app) {
+        app->add_option("--host", a->host, "the VM host's device name; not needed when there is only one");
+        return app;
+    };
+    auto* create =
+        with_host(add_command(*vm, context, "create", "Make a VM and its virtual disks",
+                              "  slipway vm create --definition p2v/poseidon/poseidon_vm.xml --host hercules\n"));
+    create->add_option("--definition", a->definition, "VM definition file (urn:slipway:vm:1)")->required();
+    on_command(*create, context, [a, &context]() -> Result<ExitCode> {
+        return one_task("create-vm", a->host, {{"definition", TRY(read_text_file(a->definition, 1u << 20))}}, context);
+    });
+    auto named = [&](const char* word, const char* type, const char* what, std::function<Parameters()> more = {}) {
+        auto* app = with_host(add_command(*vm, context, word, what));
+        app->add_option("name", a->name, "the VM")->required();
+        on_command(*app, context, [a, type = std::string(type), more, &context] {
+            Parameters parameters{{"vm", a->name}};
+            if (more)
+                for (auto& p : more()) parameters.push_back(p);
+            return one_task(type, a->host, parameters, context);
+        });
+        return app;
+    };
+    // Deleting and stopping what is not there is done already, so the flag only says what always holds.
+    named("delete", "delete-vm", "Stop a VM and remove it with its disks")
+        ->add_flag("--if-exists", a->lenient, "no error when it is not there");
+    named("stop", "stop-vm", "Turn a VM off");
+    auto* start = named("start", "start-vm", "Turn a VM on", [a] {
+        return Parameters{{"boot", a->boot}, {"undo", a->undo ? "true" : "false"}};
+    });
+    start->add_option("--boot", a->boot, "from the network or the disk")
+        ->check(CLI::IsMember({"network", "disk"}))
+        ->capture_default_str();
+    start->add_flag("--undo", a->undo, "write to an undo disk, to be kept or discarded later");
+
+    auto* network = root.add_subcommand("network", "Virtual networks on VM hosts");
+    network->require_subcommand(1);
+    auto* make = with_host(add_command(*network, context, "create", "Make a virtual network",
+                                       "  slipway network create VM0 --host hercules --interface br0\n"));
+    make->add_option("name", a->name, "such as VM0")->required();
+    make->add_option("--interface", a->interface, "a bridge to use, or a network card to put behind a new one");
+    make->add_flag("--if-absent", a->lenient, "no error when it is there already");
+    on_command(*make, context, [a, &context] {
+        Parameters parameters{{"network", a->name}};
+        if (!a->interface.empty()) parameters.push_back({"interface", a->interface});
+        return one_task("create-network", a->host, parameters, context);
+    });
+}
+
+}  // namespace slipway::console
