@@ -59,6 +59,7 @@ struct RunRecord {
 RunRecord new_run(const Sequence& sequence);
 // JSON. Errors: sequences.bad-record.
 std::string to_json(const RunRecord& run);
+std::string to_json(const StepRecord& step);  // an element of the former's "steps"
 Result<RunRecord> run_from_json(std::string_view text);
 
 // ---- events

@@ -51,6 +51,8 @@ static json::object to_object(const StepRecord& s) {
     return o;
 }
 
+std::string to_json(const StepRecord& step) { return json::serialize(to_object(step)); }
+
 std::string to_json(const RunRecord& run) {
     json::array steps;
     for (const auto& s : run.steps) steps.push_back(to_object(s));

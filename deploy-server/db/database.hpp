@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the server must know after kill -9 at any instant: devices, groups, jobs with their runs and
+// steps, events, artifacts, tokens. Times are milliseconds since 1970; 0: not set. Calls are
+// thread-safe and durable when they return.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "deploy-server/db/sqlite.hpp"
+#include "lib/base/net.hpp"
+#include "sequences/engine.hpp"
+
+namespace slipway::server {
+
+struct DeviceRow {
+    std::int64_t id = 0;
+    std::string name, description;
+    std::vector<std::string> macs;  // as MacAddress::text()
+    std::string kind = "device";    // or "vmhost"
+    bool controlled = false;
+    std::string power_driver = "prompt";             // prompt | command | vm
+    std::vector<std::string> power_command;          // command: argv; vm: the VM's name, when not the device's
+    std::string vmhost;                              // vm: device name of its VM host
+    std::string boot_action = "disk";                // "da": the network boot gives the agent
+    std::string hardware;                            // JSON object text of the agent's hello
+    std::string agent_version, agent_kind, boot_id;  // of the last hello
+    std::int64_t last_seen_ms = 0;
+};
+
+// A device that a job makes before its first step, when there is none of that name.
+struct DeviceSpec {
+    std::string name, description;
+    std::vector<std::string> macs;
+    std::string kind = "device", power_driver = "prompt", vmhost;
+    std::vector<std::string> power_command;
+};
+
+enum class JobMode {
+    Run,       // one run of its sequence, on its device when it has one
+    Serial,    // children one after the other
+    Parallel,  // children side by side
+};
+
+struct JobRow {
+    std::int64_t id = 0;
+    std::int64_t parent = 0;
+    JobMode mode = JobMode::Run;
+    std::string name, sequence_name, sequence_xml, device;
+    sequences::Values variables;
+    std::optional<DeviceSpec> make_device;
+    sequences::RunState state = sequences::RunState::Queued;
+    std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
+};
+
+struct RunRow {
+    std::int64_t id = 0, job = 0;
+    std::string bulk_key;  // for `nonetencrypt` tasks of this run
+    sequences::RunRecord record;
+};
+
+struct EventRow {
+    std::int64_t id = 0, job = 0, time_ms = 0;
+    std::string level, text;
+};
+
+struct TokenRow {
+    std::string hash;  // SHA-256 of the token, hex: the token itself is not kept
+    std::int64_t device_id = 0;
+    std::string mac;  // empty: any
+    std::int64_t expires_ms = 0, used_ms = 0;
+    std::string request_hash, certificate;  // what it was used for
+};
+
+class Database {
+public:
+    // Brings an older file up to date. Error: server.newer-database.
+    static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file);
+    Sqlite& sqlite() { return *sqlite_; }
+    static int schema_version();
+
+    // ---- devices
+    Result<std::vector<DeviceRow>> devices();
+    Result<std::optional<DeviceRow>> device(std::string_view name);
+    Result<std::optional<DeviceRow>> device_by_id(std::int64_t id);
+    Result<std::optional<DeviceRow>> device_by_mac(const MacAddress& mac);
+    // Errors: server.exists (name or MAC).
+    Result<DeviceRow> add_device(const DeviceRow& device);
+    Status update_device(const DeviceRow& device);  // all but what the next two set
+    Status set_control(std::int64_t id, bool controlled, std::string_view boot_action);
+    Status set_boot_action(std::int64_t id, std::string_view action);
+    // From the row: hardware, agent_version, agent_kind, boot_id, last_seen_ms.
+    Status set_agent(const DeviceRow& device);
+    Status set_seen(std::int64_t id, std::int64_t seen_ms);
+    Result<bool> remove_device(std::string_view name);
+
+    // ---- groups
+    struct Group {
+        std::string name;
+        std::vector<std::string> devices;
+    };
+    Result<std::vector<Group>> groups();
+    Status put_group(const Group& group);  // error: server.no-device
+    Result<bool> remove_group(std::string_view name);
+
+    // ---- jobs
+    Result<std::int64_t> add_job(const JobRow& job);  // with its run when mode is Run
+    Result<std::vector<JobRow>> jobs();               // by id
+    Result<std::vector<JobRow>> unfinished_jobs();    // queued or running, or below such a parent
+    Result<std::optional<JobRow>> job(std::int64_t id);
+    Result<std::vector<std::int64_t>> children(std::int64_t job);
+    Status set_job(const JobRow& job);  // state and times
+    Result<std::optional<RunRow>> run_of(std::int64_t job);
+    Status save_run(const RunRow& run);  // the run and its steps, one transaction
+    Status save_step(const RunRow& run, std::size_t step);
+
+    // ---- events and artifacts
+    Result<std::int64_t> add_event(const EventRow& event);
+    // Of the job and the jobs below it, in order.
+    Result<std::vector<EventRow>> events(std::int64_t job, std::int64_t after, std::size_t limit);
+    Status put_artifact(std::int64_t job, std::string_view name, std::string_view content_type, ByteView data);
+    Result<std::vector<std::string>> artifacts(std::int64_t job);
+    struct Artifact {
+        std::string content_type;
+        Bytes data;
+    };
+    Result<std::optional<Artifact>> artifact(std::int64_t job, std::string_view name);
+
+    // ---- tokens and certificates
+    Status add_token(const TokenRow& token);
+    Result<std::optional<TokenRow>> token(std::string_view hash);
+    // False when somebody used it meanwhile.
+    Result<bool> use_token(const TokenRow& token);
+    Status add_certificate(std::int64_t device_id, std::string_view certificate, std::int64_t now_ms,
+                           std::int64_t expires_ms);
+
+private:
+    explicit Database(std::unique_ptr<Sqlite> sqlite) : sqlite_(std::move(sqlite)) {}
+    Status migrate();
+    std::unique_ptr<Sqlite> sqlite_;
+};
+
+}  // namespace slipway::server

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Devices, groups, tokens.
+#include "deploy-server/db/database.hpp"
+#include "deploy-server/db/json.hpp"
+#include "deploy-server/errors.hpp"
+
+namespace slipway::server {
+
+static constexpr std::string_view kDeviceColumns =
+    "SELECT id, name, description, kind, controlled, power_driver, power_command, vmhost, boot_action, hardware, "
+    "agent_version, agent_kind, boot_id, last_seen FROM devices ";
+
+static DeviceRow read_device(Row r) {
+    DeviceRow d;
+    d.id = r.number(0);
+    d.name = r.text(1);
+    d.description = r.text(2);
+    d.kind = r.text(3);
+    d.controlled = r.number(4) != 0;
+    d.power_driver = r.text(5);
+    d.power_command = texts_from_json(r.text(6));
+    d.vmhost = r.text(7);
+    d.boot_action = r.text(8);
+    d.hardware = r.text(9);
+    d.agent_version = r.text(10);
+    d.agent_kind = r.text(11);
+    d.boot_id = r.text(12);
+    d.last_seen_ms = r.number(13);
+    return d;
+}
+
+static Result<std::vector<DeviceRow>> select_devices(Sqlite& db, std::string_view where,
+                                                     std::initializer_list<SqlValue> values) {
+    std::vector<DeviceRow> out;
+    TRY(db.query(std::string(kDeviceColumns) + std::string(where) + " ORDER BY name", values,
+                 [&](Row r) { out.push_back(read_device(r)); }));
+    for (auto& d : out)
+        TRY(db.query("SELECT mac FROM macs WHERE device = ? ORDER BY place", {d.id},
+                     [&](Row r) { d.macs.push_back(r.text(0)); }));
+    return out;
+}
+
+static Result<std::optional<DeviceRow>> first_of(Result<std::vector<DeviceRow>> rows) {
+    auto found = TRY(std::move(rows));
+    return found.empty() ? std::optional<DeviceRow>() : std::optional(std::move(found.front()));
+}
+
+Result<std::vector<DeviceRow>> Database::devices() { return select_devices(*sqlite_, "", {}); }
+Result<std::optional<DeviceRow>> Database::device(std::string_view name) {
+    return first_of(select_devices(*sqlite_, "WHERE name = ?", {name}));
+}
+Result<std::optional<DeviceRow>> Database::device_by_id(std::int64_t id) {
+    return first_of(select_devices(*sqlite_, "WHERE id = ?", {id}));
+}
+Result<std::optional<DeviceRow>> Database::device_by_mac(const MacAddress& mac) {
+    return first_of(select_devices(*sqlite_, "WHERE id = (SELECT device FROM macs WHERE mac = ?)", {mac.text()}));
+}
+
+static Status store_macs(Sqlite& db, std::int64_t device, const std::vector<std::string>& macs) {
+    TRY(db.run("DELETE FROM macs WHERE device = ?", {device}));
+    std::int64_t place = 0;
+    for (const auto& mac : macs) {
+        std::int64_t holder = 0;
+        TRY(db.query("SELECT device FROM macs WHERE mac = ?", {mac}, [&](Row r) { holder = r.number(0); }));
+        if (holder) return make_error(errors::kExists, "another device has the MAC {}", mac);
+        TRY(db.run("INSERT INTO macs(mac, device, place) VALUES (?, ?, ?)", {mac, device, place++}));
+    }
+    return {};
+}
+
+Result<DeviceRow> Database::add_device(const DeviceRow& d) {
+    std::int64_t id = 0;
+    TRY(sqlite_->transaction([&]() -> Status {
+        if (TRY(device(d.name))) return make_error(errors::kExists, "there is a device '{}'", d.name);
+        TRY(
+            sqlite_->run("INSERT INTO devices(name, description, kind, controlled, power_driver, power_command, "
+                         "vmhost, boot_action) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                         {d.name, d.description, d.kind, std::int64_t{d.controlled}, d.power_driver,
+                          texts_to_json(d.power_command), d.vmhost, d.boot_action}));
+        id = sqlite_->last_id();
+        return store_macs(*sqlite_, id, d.macs);
+    }));
+    return std::move(*TRY(device_by_id(id)));
+}
+
+Status Database::update_device(const DeviceRow& d) {
+    return sqlite_->transaction([&]() -> Status {
+        auto other = TRY(device(d.name));
+        if (other && other->id != d.id) return make_error(errors::kExists, "there is a device '{}'", d.name);
+        TRY(sqlite_->run(
+            "UPDATE devices SET name = ?, description = ?, kind = ?, power_driver = ?, "
+            "power_command = ?, vmhost = ? WHERE id = ?",
+            {d.name, d.description, d.kind, d.power_driver, texts_to_json(d.power_command), d.vmhost, d.id}));
+        return store_macs(*sqlite_, d.id, d.macs);
+    });
+}
+
+Status Database::set_control(std::int64_t id, bool controlled, std::string_view boot_action) {
+    return sqlite_->run("UPDATE devices SET controlled = ?, boot_action = ? WHERE id = ?",
+                        {std::int64_t{controlled}, boot_action, id});
+}
+Status Database::set_boot_action(std::int64_t id, std::string_view action) {
+    return sqlite_->run("UPDATE devices SET boot_action = ? WHERE id = ?", {action, id});
+}
+Status Database::set_agent(const DeviceRow& d) {
+    return sqlite_->run(
+        "UPDATE devices SET hardware = ?, agent_version = ?, agent_kind = ?, boot_id = ?, last_seen = ? "
+        "WHERE id = ?",
+        {d.hardware, d.agent_version, d.agent_kind, d.boot_id, d.last_seen_ms, d.id});
+}
+Status Database::set_seen(std::int64_t id, std::int64_t seen_ms) {
+    return sqlite_->run("UPDATE devices SET last_seen = ? WHERE id = ?", {seen_ms, id});
+}
+
+Result<bool> Database::remove_device(std::string_view name) {
+    bool removed = false;
+    TRY(sqlite_->transaction([&]() -> Status {
+        TRY(sqlite_->run("DELETE FROM devices WHERE name = ?", {name}));
+        removed = sqlite_->changes() > 0;
+        return {};
+    }));
+    return removed;
+}
+
+Result<std::vector<Database::Group>> Database::groups() {
+    std::vector<Group> out;
+    TRY(
+        sqlite_->query("SELECT g.name, d.name FROM groups g LEFT JOIN group_members m ON m.\"group\" = g.id "
+                       "LEFT JOIN devices d ON d.id = m.device ORDER BY g.name, d.name",
+                       {}, [&](Row r) {
+                           if (out.empty() || out.back().name != r.text(0)) out.push_back({r.text(0), {}});
+                           if (!r.is_null(1)) out.back().devices.push_back(r.text(1));
+                       }));
+    return out;
+}
+
+Status Database::put_group(const Group& group) {
+    return sqlite_->transaction([&]() -> Status {
+        TRY(sqlite_->run("DELETE FROM groups WHERE name = ?", {group.name}));
+        TRY(sqlite_->run("INSERT INTO groups(name) VALUES (?)", {group.name}));
+        auto id = sqlite_->last_id();
+        for (const auto& name : group.devices) {
+            auto found = TRY(device(name));
+            if (!found) return make_error(errors::kNoDevice, "no device '{}'", name);
+            TRY(sqlite_->run("INSERT OR IGNORE INTO group_members VALUES (?, ?)", {id, found->id}));
+        }
+        return {};
+    });
+}
+
+Result<bool> Database::remove_group(std::string_view name) {
+    bool removed = false;
+    TRY(sqlite_->transaction([&]() -> Status {
+        TRY(sqlite_->run("DELETE FROM groups WHERE name = ?", {name}));
+        removed = sqlite_->changes() > 0;
+        return {};
+    }));
+    return removed;
+}
+
+Status Database::add_token(const TokenRow& t) {
+    return sqlite_->transaction([&]() -> Status {
+        // A machine that boots over and over must not fill the table; used ones are kept to be refused by name.
+        TRY(
+            sqlite_->run("DELETE FROM tokens WHERE device = ? AND mac = ? AND used = 0 AND rowid NOT IN (SELECT rowid "
+                         "FROM tokens WHERE device = ? AND mac = ? ORDER BY expires DESC LIMIT 20)",
+                         {t.device_id, t.mac, t.device_id, t.mac}));
+        return sqlite_->run("INSERT INTO tokens(hash, device, mac, expires) VALUES (?, ?, ?, ?)",
+                            {t.hash, t.device_id, t.mac, t.expires_ms});
+    });
+}
+
+Result<std::optional<TokenRow>> Database::token(std::string_view hash) {
+    std::optional<TokenRow> out;
+    TRY(sqlite_->query("SELECT hash, device, mac, expires, used, request_hash, certificate FROM tokens WHERE hash = ?",
+                       {hash}, [&](Row r) {
+                           out = TokenRow{r.text(0),   r.number(1), r.text(2), r.number(3),
+                                          r.number(4), r.text(5),   r.text(6)};
+                       }));
+    return out;
+}
+
+Result<bool> Database::use_token(const TokenRow& t) {
+    bool mine = false;
+    TRY(sqlite_->transaction([&]() -> Status {
+        TRY(sqlite_->run("UPDATE tokens SET used = ?, request_hash = ?, certificate = ? WHERE hash = ? AND used = 0",
+                         {t.used_ms, t.request_hash, t.certificate, t.hash}));
+        mine = sqlite_->changes() == 1;
+        return {};
+    }));
+    return mine;
+}
+
+Status Database::add_certificate(std::int64_t device_id, std::string_view certificate, std::int64_t now_ms,
+                                 std::int64_t expires_ms) {
+    return sqlite_->run("INSERT INTO certificates(device, pem, issued, expires) VALUES (?, ?, ?, ?)",
+                        {device_id, certificate, now_ms, expires_ms});
+}
+
+}  // namespace slipway::server

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deploy-server/db/json.hpp"
+
+#include "deploy-server/errors.hpp"
+
+namespace slipway::server {
+
+Result<json::object> parse_object(std::string_view text) {
+    json::error_code ec;
+    json::parse_options options;
+    options.max_depth = 32;
+    auto value = json::parse(jview(text.empty() ? "{}" : text), ec, {}, options);
+    if (ec) return make_error(errors::kBadRequest, "the body is not JSON: {}", ec.message());
+    if (!value.is_object()) return make_error(errors::kBadRequest, "the body is not a JSON object");
+    return std::move(value.get_object());
+}
+
+static const json::value* present(const json::object& object, const char* name) {
+    const auto* value = object.if_contains(name);
+    return value && !value->is_null() ? value : nullptr;
+}
+
+Result<std::optional<std::string>> optional_text(const json::object& object, const char* name) {
+    const auto* value = present(object, name);
+    if (!value) return std::optional<std::string>();
+    if (!value->is_string()) return make_error(errors::kBadRequest, "'{}' is not a string", name);
+    return std::optional(std::string(view(value->get_string())));
+}
+
+Result<std::string> required_text(const json::object& object, const char* name) {
+    auto text = TRY(optional_text(object, name));
+    if (!text || text->empty()) return make_error(errors::kBadRequest, "'{}' is missing", name);
+    return std::move(*text);
+}
+
+Result<std::optional<std::vector<std::string>>> optional_texts(const json::object& object, const char* name) {
+    const auto* value = present(object, name);
+    if (!value) return std::optional<std::vector<std::string>>();
+    if (!value->is_array()) return make_error(errors::kBadRequest, "'{}' is not a list", name);
+    std::vector<std::string> out;
+    for (const auto& item : value->get_array()) {
+        if (!item.is_string()) return make_error(errors::kBadRequest, "'{}' holds something that is no string", name);
+        out.emplace_back(view(item.get_string()));
+    }
+    return std::optional(std::move(out));
+}
+
+Result<std::optional<std::int64_t>> optional_number(const json::object& object, const char* name) {
+    const auto* value = present(object, name);
+    if (!value) return std::optional<std::int64_t>();
+    json::error_code ec;
+    auto number = value->to_number<std::int64_t>(ec);
+    if (ec) return make_error(errors::kBadRequest, "'{}' is not a whole number", name);
+    return std::optional(number);
+}
+
+Result<std::optional<bool>> optional_flag(const json::object& object, const char* name) {
+    const auto* value = present(object, name);
+    if (!value) return std::optional<bool>();
+    if (!value->is_bool()) return make_error(errors::kBadRequest, "'{}' is not true or false", name);
+    return std::optional(value->get_bool());
+}
+
+std::string texts_to_json(const std::vector<std::string>& texts) {
+    json::array array;
+    for (const auto& text : texts) array.emplace_back(text);
+    return json::serialize(array);
+}
+
+std::vector<std::string> texts_from_json(std::string_view text) {
+    json::error_code ec;
+    auto value = json::parse(jview(text), ec);
+    std::vector<std::string> out;
+    if (ec || !value.is_array()) return out;
+    for (const auto& item : value.get_array())
+        if (item.is_string()) out.emplace_back(view(item.get_string()));
+    return out;
+}
+
+std::string values_to_json(const sequences::Values& values) {
+    json::object object;
+    for (const auto& [name, value] : values) object[name] = value;
+    return json::serialize(object);
+}
+
+sequences::Values values_from_json(std::string_view text) {
+    sequences::Values out;
+    auto object = parse_object(text);
+    if (!object) return out;
+    for (const auto& item : *object)
+        if (item.value().is_string())
+            out[std::string(item.key().data(), item.key().size())] = view(item.value().get_string());
+    return out;
+}
+
+std::string spec_to_json(const std::optional<DeviceSpec>& spec) {
+    if (!spec) return {};
+    return json::serialize(json::object{{"name", spec->name},
+                                        {"description", spec->description},
+                                        {"macs", json::value_from(spec->macs)},
+                                        {"kind", spec->kind},
+                                        {"power_driver", spec->power_driver},
+                                        {"power_command", json::value_from(spec->power_command)},
+                                        {"vmhost", spec->vmhost}});
+}
+
+std::optional<DeviceSpec> spec_from_json(std::string_view text) {
+    auto object = parse_object(text);
+    if (!object || !object->contains("name")) return std::nullopt;
+    auto get = [&](const char* name) { return optional_text(*object, name).value_or(std::nullopt).value_or(""); };
+    auto list = [&](const char* name) {
+        return optional_texts(*object, name).value_or(std::nullopt).value_or(std::vector<std::string>());
+    };
+    DeviceSpec spec;
+    spec.name = get("name");
+    spec.description = get("description");
+    spec.macs = list("macs");
+    spec.kind = get("kind");
+    spec.power_driver = get("power_driver");
+    spec.power_command = list("power_command");
+    spec.vmhost = get("vmhost");
+    return spec;
+}
+
+std::string error_json(const Error& error) {
+    return json::serialize(json::object{{"error",
+                                         {{"name", error.name()},
+                                          {"message", error.describe()},
+                                          {"next_step", error.next_step()},
+                                          {"temporary", error.temporary()}}}});
+}
+
+}  // namespace slipway::server

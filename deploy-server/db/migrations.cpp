@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Each entry brings the schema one version up. An entry that was released is never changed.
+#include <iterator>
+
+#include "deploy-server/db/database.hpp"
+#include "deploy-server/errors.hpp"
+
+namespace slipway::server {
+
+static const char* const kMigrations[] = {
+    R"sql(
+CREATE TABLE devices (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, kind TEXT NOT NULL,
+  controlled INTEGER NOT NULL, power_driver TEXT NOT NULL, power_command TEXT NOT NULL, vmhost TEXT NOT NULL,
+  boot_action TEXT NOT NULL, hardware TEXT NOT NULL DEFAULT '', agent_version TEXT NOT NULL DEFAULT '',
+  agent_kind TEXT NOT NULL DEFAULT '',   boot_id TEXT NOT NULL DEFAULT '', last_seen INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE macs (
+  mac TEXT PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices(id) ON DELETE CASCADE, place INTEGER NOT NULL);
+CREATE INDEX macs_device ON macs(device);
+CREATE TABLE groups (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+CREATE TABLE group_members (
+  "group" INTEGER NOT NULL REFERENCES groups(id) ON DELETE CASCADE,
+  device INTEGER NOT NULL REFERENCES devices(id) ON DELETE CASCADE, PRIMARY KEY ("group", device));
+CREATE TABLE jobs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER REFERENCES jobs(id), mode TEXT NOT NULL, name TEXT NOT NULL,
+  sequence_name TEXT NOT NULL, sequence_xml TEXT NOT NULL, device TEXT NOT NULL, variables TEXT NOT NULL,
+  make_device TEXT NOT NULL, state TEXT NOT NULL, created INTEGER NOT NULL, started INTEGER NOT NULL DEFAULT 0,
+  ended INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX jobs_parent ON jobs(parent);
+CREATE INDEX jobs_state ON jobs(state);
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL UNIQUE REFERENCES jobs(id), state TEXT NOT NULL,
+  current INTEGER NOT NULL, bulk_key TEXT NOT NULL);
+CREATE TABLE steps (
+  run INTEGER NOT NULL REFERENCES runs(id), place INTEGER NOT NULL, state TEXT NOT NULL, record TEXT NOT NULL,
+  PRIMARY KEY (run, place)) WITHOUT ROWID;
+CREATE TABLE events (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL, time INTEGER NOT NULL, level TEXT NOT NULL,
+  text TEXT NOT NULL);
+CREATE INDEX events_job ON events(job, id);
+CREATE TABLE artifacts (
+  job INTEGER NOT NULL REFERENCES jobs(id), name TEXT NOT NULL, content_type TEXT NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (job, name));
+CREATE TABLE tokens (
+  hash TEXT PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices(id) ON DELETE CASCADE, mac TEXT NOT NULL,
+  expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0, request_hash TEXT NOT NULL DEFAULT '',
+  certificate TEXT NOT NULL DEFAULT '');
+CREATE TABLE certificates (
+  id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices(id) ON DELETE CASCADE, pem TEXT NOT NULL,
+  issued INTEGER NOT NULL, expires INTEGER NOT NULL);
+)sql",
+};
+
+int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }
+
+Status Database::migrate() {
+    TRY(
+        sqlite_->run("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied TEXT NOT NULL "
+                     "DEFAULT CURRENT_TIMESTAMP)"));
+    std::int64_t have = 0;
+    TRY(sqlite_->query("SELECT coalesce(max(version), 0) FROM migrations", {}, [&](Row r) { have = r.number(0); }));
+    if (have > schema_version())
+        return make_error(errors::kNewerDatabase, "the database has version {}, this program knows {}", have,
+                          schema_version());
+    for (auto version = have + 1; version <= schema_version(); ++version)
+        TRY_WITH(sqlite_->transaction([&]() -> Status {
+            TRY(sqlite_->script(kMigrations[version - 1]));
+            return sqlite_->run("INSERT INTO migrations(version) VALUES (?)", {version});
+        }),
+                 fmt::format("migration {}", version));
+    return {};
+}
+
+Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file) {
+    auto sqlite = TRY(Sqlite::open(file));
+    std::unique_ptr<Database> database(new Database(std::move(sqlite)));
+    TRY(database->migrate());
+    return database;
+}
+
+}  // namespace slipway::server

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The deploy server's error catalogue.
+#pragma once
+
+#include "lib/base/result.hpp"
+
+namespace slipway::server::errors {
+
+inline constexpr ErrorId kDatabase{
+    "server.database", "See the server's log; check the disk under the state directory, then start the server again."};
+inline constexpr ErrorId kNewerDatabase{"server.newer-database",
+                                        "Use the Slipway version that wrote this state directory, or a later one."};
+inline constexpr ErrorId kStateInUse{"server.state-in-use",
+                                     "Another deploy-server uses this state directory; stop it first."};
+inline constexpr ErrorId kBadRequest{"server.bad-request",
+                                     "Correct the request; docs/protocols/rest.md has the shapes."};
+inline constexpr ErrorId kUnauthorized{"server.unauthorized",
+                                       "Give the server's token: SLIPWAY_TOKEN, or the file admin.token."};
+inline constexpr ErrorId kNoDevice{"server.no-device", "See `slipway device list` for the devices there are."};
+inline constexpr ErrorId kNoGroup{"server.no-group", "See `slipway group list` for the groups there are."};
+inline constexpr ErrorId kNoJob{"server.no-job", "See `slipway job list` for the jobs there are."};
+inline constexpr ErrorId kNoSequence{"server.no-sequence", "See `slipway sequence list` for the sequences there are."};
+inline constexpr ErrorId kNoArtifact{"server.no-artifact", "See `slipway job show` for what the job has kept."};
+inline constexpr ErrorId kExists{"server.exists", "Choose another name or MAC, or delete the device that has it."};
+inline constexpr ErrorId kDeviceBusy{"server.device-busy", "Wait for the job that holds the device, or cancel it."};
+inline constexpr ErrorId kJobState{"server.job-state", "Look at the job's state with `slipway job show` first."};
+inline constexpr ErrorId kNoVmHost{
+    "server.no-vmhost", "Register the VM host as a device of kind vmhost, or name one with the variable 'vmhost'."};
+
+// Refusals of the agent channel.
+inline constexpr ErrorId kBadToken{
+    "server.bad-token", "A token is used once and dies after an hour: boot the machine again, or make a new one."};
+inline constexpr ErrorId kNoCertificate{"server.no-certificate", "Enroll first; the call needs a client certificate."};
+inline constexpr ErrorId kUnknownDevice{"server.unknown-device",
+                                        "The device was deleted: register it and boot it into the agent again."};
+inline constexpr ErrorId kNotControlled{"server.not-controlled",
+                                        "Take control of the device before its agent may do anything."};
+inline constexpr ErrorId kNotYourTask{"server.not-your-task",
+                                      "The device holds no running task that allows this call."};
+inline constexpr ErrorId kBadFrames{"server.bad-frames", "The body is not what docs/architecture.md says of the call."};
+
+// Steps that the server itself carries out.
+inline constexpr ErrorId kNeedsDevice{"server.needs-device", "Start the job on a device, or on a group."};
+inline constexpr ErrorId kPower{"server.power", "Check the device's power driver; switch the machine by hand.", true};
+inline constexpr ErrorId kPowerPrompt{"server.power-prompt",
+                                      "The device's power driver is 'prompt': the operator switches the machine."};
+inline constexpr ErrorId kScript{"server.script", "See the output in the message, correct the script, resume the job."};
+inline constexpr ErrorId kVmTask{"server.vm-task", "See the message of the VM host's agent.", true};
+
+}  // namespace slipway::server::errors

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deploy-server/db/database.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "deploy-server/errors.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/temp_dir.hpp"
+
+namespace slipway::server {
+namespace {
+
+struct Bench : testing::Test {
+    TempDir dir = TempDir::create("db").value();
+    std::unique_ptr<Database> db = open();
+    std::unique_ptr<Database> open() { return std::move(Database::open(dir / "slipway.sqlite").value()); }
+    DeviceRow device(const std::string& name, std::vector<std::string> macs) {
+        DeviceRow d;
+        d.name = name;
+        d.macs = std::move(macs);
+        return d;
+    }
+};
+
+TEST_F(Bench, opening_again_applies_no_migration_twice_and_keeps_everything) {
+    ASSERT_TRUE(db->add_device(device("a", {"52:54:00:00:00:01"})));
+    db.reset();
+    db = open();
+    int versions = 0;
+    ASSERT_TRUE(db->sqlite().query("SELECT count(*) FROM migrations", {}, [&](Row r) { versions = r.number(0); }));
+    EXPECT_EQ(versions, Database::schema_version());
+    EXPECT_EQ(db->device("a").value()->macs, std::vector<std::string>{"52:54:00:00:00:01"});
+}
+
+TEST_F(Bench, a_database_of_a_later_version_is_refused_by_name) {
+    ASSERT_TRUE(db->sqlite().run("INSERT INTO migrations(version) VALUES (999)"));
+    db.reset();
+    auto again = Database::open(dir / "slipway.sqlite");
+    ASSERT_FALSE(again);
+    EXPECT_TRUE(again.error().is(errors::kNewerDatabase));
+}
+
+TEST_F(Bench, a_file_that_is_no_database_is_a_named_error) {
+    ASSERT_TRUE(write_file_atomic(dir / "other.sqlite", as_bytes(std::string(5000, 'x'))));
+    auto opened = Database::open(dir / "other.sqlite");
+    ASSERT_FALSE(opened);
+    EXPECT_TRUE(opened.error().is(errors::kDatabase));
+}
+
+TEST_F(Bench, devices_are_unique_by_name_and_mac_and_a_refused_one_leaves_nothing) {
+    ASSERT_TRUE(db->add_device(device("a", {"52:54:00:00:00:01", "52:54:00:00:00:02"})));
+    EXPECT_TRUE(db->add_device(device("a", {})).error().is(errors::kExists));
+    EXPECT_TRUE(db->add_device(device("b", {"52:54:00:00:00:03", "52:54:00:00:00:02"})).error().is(errors::kExists));
+    EXPECT_FALSE(db->device("b").value());
+    EXPECT_FALSE(db->device_by_mac(*MacAddress::parse("525400000003")).value());
+    EXPECT_EQ(db->device_by_mac(*MacAddress::parse("52-54-00-00-00-02")).value()->name, "a");
+    ASSERT_TRUE(db->remove_device("a").value());
+    EXPECT_FALSE(db->remove_device("a").value());
+    EXPECT_TRUE(db->add_device(device("b", {"52:54:00:00:00:02"})));
+}
+
+TEST_F(Bench, a_new_device_of_an_old_name_has_another_id) {
+    auto first = db->add_device(device("a", {})).value().id;
+    ASSERT_TRUE(db->remove_device("a"));
+    EXPECT_NE(db->add_device(device("a", {})).value().id, first);
+}
+
+TEST_F(Bench, a_token_is_used_once_and_goes_with_its_device) {
+    auto id = db->add_device(device("a", {})).value().id;
+    TokenRow token{"hash", id, "", 5000, 0, "", ""};
+    ASSERT_TRUE(db->add_token(token));
+    token.used_ms = 1;
+    token.certificate = "pem";
+    EXPECT_TRUE(db->use_token(token).value());
+    EXPECT_FALSE(db->use_token(token).value());
+    EXPECT_EQ(db->token("hash").value()->certificate, "pem");
+    ASSERT_TRUE(db->remove_device("a"));
+    EXPECT_FALSE(db->token("hash").value());
+}
+
+TEST_F(Bench, a_machine_that_boots_for_ever_does_not_fill_the_table) {
+    auto id = db->add_device(device("a", {})).value().id;
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(db->add_token({std::to_string(i), id, "m", 5000 + i, 0, "", ""}));
+    int count = 0;
+    ASSERT_TRUE(db->sqlite().query("SELECT count(*) FROM tokens", {}, [&](Row r) { count = r.number(0); }));
+    EXPECT_LE(count, 21);
+    EXPECT_TRUE(db->token("99").value());
+}
+
+TEST_F(Bench, jobs_runs_and_steps_come_back_as_they_were_saved) {
+    JobRow job;
+    job.name = "capture";
+    job.sequence_name = "s";
+    job.device = "a";
+    job.variables = {{"image", "web"}};
+    job.make_device = DeviceSpec{.name = "a", .macs = {"52:54:00:00:00:01"}, .power_driver = "vm", .vmhost = "h"};
+    job.created_ms = 7;
+    auto id = db->add_job(job).value();
+    auto run = *db->run_of(id).value();
+    run.record.steps.resize(2);
+    run.record.state = sequences::RunState::Running;
+    run.record.current = 1;
+    run.record.steps[0].state = sequences::StepState::Done;
+    run.record.steps[0].result = "{\"a\":\"\\\"\"}";
+    run.record.steps[1].attempt = 3;
+    run.record.steps[1].error = sequences::StepError{"x.y", "m", "n", true};
+    run.bulk_key = "k";
+    ASSERT_TRUE(db->save_run(run));
+    db.reset();
+    db = open();
+    auto back = *db->run_of(id).value();
+    EXPECT_EQ(sequences::to_json(back.record), sequences::to_json(run.record));
+    EXPECT_EQ(back.bulk_key, "k");
+    auto row = *db->job(id).value();
+    EXPECT_EQ(row.variables, job.variables);
+    EXPECT_EQ(row.make_device->macs, job.make_device->macs);
+    EXPECT_EQ(row.make_device->power_driver, "vm");
+    EXPECT_EQ(db->unfinished_jobs().value().size(), 1u);
+}
+
+TEST_F(Bench, a_failed_transaction_changes_nothing) {
+    auto status = db->sqlite().transaction([&]() -> Status {
+        TRY(db->add_event({0, 1, 1, "info", "x"}));
+        return make_error(errors::kDatabase, "on purpose");
+    });
+    EXPECT_FALSE(status);
+    EXPECT_TRUE(db->events(1, 0, 10).value().empty());
+}
+
+TEST_F(Bench, events_are_read_from_where_the_reader_stopped) {
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(db->add_event({0, 1, i, "info", std::to_string(i)}));
+    ASSERT_TRUE(db->add_event({0, 2, 9, "info", "other"}));
+    auto first = db->events(1, 0, 2).value();
+    ASSERT_EQ(first.size(), 2u);
+    EXPECT_EQ(db->events(1, first.back().id, 10).value().size(), 3u);
+}
+
+TEST_F(Bench, groups_name_devices_that_exist) {
+    ASSERT_TRUE(db->add_device(device("a", {})));
+    EXPECT_TRUE(db->put_group({"g", {"a", "b"}}).error().is(errors::kNoDevice));
+    EXPECT_TRUE(db->groups().value().empty());
+    ASSERT_TRUE(db->put_group({"g", {"a"}}));
+    ASSERT_TRUE(db->put_group({"empty", {}}));
+    auto groups = db->groups().value();
+    ASSERT_EQ(groups.size(), 2u);
+    EXPECT_TRUE(groups[0].devices.empty());
+    EXPECT_EQ(groups[1].devices, std::vector<std::string>{"a"});
+}
+
+}  // namespace
+}  // namespace slipway::server
