@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// TFTP packets to and from bytes.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "lib/base/bytes.hpp"
+#include "lib/base/result.hpp"
+#include "tftp/wire.hpp"
+
+namespace slipway::tftp {
+
+using OptionList = std::vector<std::pair<std::string, std::string>>;  // name in lower case, value
+
+struct Request {
+    bool write = false;
+    std::string file;
+    std::string mode;  // lower case: "octet", "netascii"
+    OptionList options;
+};
+struct Data {
+    std::uint16_t block = 0;
+    Bytes payload;
+};
+struct Ack {
+    std::uint16_t block = 0;
+};
+struct ErrorPacket {
+    ErrorCode code = ErrorCode::NotDefined;
+    std::string message;
+};
+struct OptionAck {
+    OptionList options;
+};
+using Packet = std::variant<Request, Data, Ack, ErrorPacket, OptionAck>;
+
+Result<Packet> parse_packet(ByteView bytes);
+Bytes encode_packet(const Packet& packet);
+
+}  // namespace slipway::tftp
