@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "guest-fixup/mounts.hpp"
+
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "guest-fixup/errors.hpp"
+#include "lib/base/errors.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/disks/vhd.hpp"
+
+namespace slipway::fixup {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+Status refuse_formats(const fs::path& disk) {
+    auto fd = TRY(open_fd(disk, O_RDONLY));
+    Bytes start(512);
+    start.resize(TRY(pread_full(fd.get(), start, 0)));
+    const auto text = as_text(start);
+    for (std::string_view magic : {"QFI\xfb", "KDMV", "vhdxfile"})
+        if (text.starts_with(magic))
+            return make_error(errors::kImageFormat, "{} is neither raw nor a fixed VHD", disk.string());
+    if (!disks::looks_like_vhd(disk)) return {};
+    const auto info = TRY(disks::inspect_vhd(disk));
+    if (info.kind != disks::VhdKind::Fixed)
+        return make_error(errors::kImageFormat, "{} is a {} VHD", disk.string(), disks::name_of(info.kind));
+    return {};
+}
+
+// The kernel's own partition of a block device at that place, when it has one.
+std::optional<fs::path> kernel_partition(const fs::path& disk, const Volume& volume) {
+    struct stat info {};
+    if (::stat(disk.c_str(), &info) != 0 || !S_ISBLK(info.st_mode)) return std::nullopt;
+    if (volume.index == 0) return disk;
+    const fs::path sys = fmt::format("/sys/dev/block/{}:{}", major(info.st_rdev), minor(info.st_rdev));
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(sys, none)) {
+        auto number = read_text_file(entry.path() / "partition");
+        auto start = read_text_file(entry.path() / "start");
+        if (!number || !start || parse_u64(trim(*number)) != volume.index) continue;
+        if (parse_u64(trim(*start)).value_or(0) * 512 != volume.offset) continue;
+        const fs::path node = "/dev/" + entry.path().filename().string();
+        if (fs::is_block_file(node, none)) return node;
+    }
+    return std::nullopt;
+}
+
+const char* mount_options(const Volume& volume, bool read_only) {
+    if (!read_only) return "";
+    if (volume.filesystem == "ext4") return "noload";
+    return volume.filesystem == "xfs" ? "norecovery" : "";
+}
+
+}  // namespace
+
+Status enter_private_mounts() {
+    if (::unshare(CLONE_NEWNS) != 0) {
+        if (errno == EPERM) return make_error(errors::kNotRoot, "no right to make a mount namespace");
+        return errno_error(errno, "a mount namespace");
+    }
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+        return errno_error(errno, "making the mounts private");
+    return {};
+}
+
+Result<LoopDevice> LoopDevice::attach(const fs::path& backing, std::uint64_t offset, std::uint64_t length,
+                                      bool read_only) {
+    auto control = open_fd("/dev/loop-control", O_RDWR);
+    if (!control) return make_error(errors::kNoLoop, "/dev/loop-control: {}", control.error().message());
+    auto file = TRY(open_fd(backing, read_only ? O_RDONLY : O_RDWR));
+    loop_config config{};
+    config.fd = static_cast<__u32>(file.get());
+    config.info.lo_offset = offset;
+    config.info.lo_sizelimit = length;
+    config.info.lo_flags = LO_FLAGS_AUTOCLEAR | (read_only ? LO_FLAGS_READ_ONLY : 0);
+    // Between asking for a free number and taking it someone else may take it.
+    for (int tries = 0; tries < 20; ++tries) {
+        const int number = ::ioctl(control->get(), LOOP_CTL_GET_FREE);
+        if (number < 0) return make_error(errors::kNoLoop, "no loop device is free: {}", std::strerror(errno));
+        const auto path = fmt::format("/dev/loop{}", number);
+        auto fd = open_fd(path, read_only ? O_RDONLY : O_RDWR);
+        if (!fd) return make_error(errors::kNoLoop, "{}: {}", path, fd.error().message());
+        if (::ioctl(fd->get(), LOOP_CONFIGURE, &config) == 0) return LoopDevice(std::move(*fd), path);
+        if (errno != EBUSY) return make_error(errors::kNoLoop, "{}: {}", path, std::strerror(errno));
+    }
+    return make_error(errors::kNoLoop, "every loop device was taken by someone else first");
+}
+
+Status MountStack::mount(const fs::path& device, const fs::path& where, const Volume& volume, bool read_only) {
+    const unsigned long flags = MS_NODEV | MS_NOSUID | (read_only ? MS_RDONLY : 0);
+    if (::mount(device.c_str(), where.c_str(), volume.filesystem.c_str(), flags, mount_options(volume, read_only)) != 0)
+        return make_error(errors::kMount, "partition {} ({}): {}", volume.index, volume.filesystem,
+                          std::strerror(errno));
+    mounted_.push_back(where);
+    return {};
+}
+
+void MountStack::unmount_all() {
+    for (; !mounted_.empty(); mounted_.pop_back())
+        if (::umount2(mounted_.back().c_str(), UMOUNT_NOFOLLOW) != 0)
+            ::umount2(mounted_.back().c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+Result<GuestDisk> GuestDisk::open(const fs::path& disk, bool read_only) {
+    TRY(refuse_formats(disk));
+    GuestDisk out(disk, read_only);
+    auto device = TRY(disks::open_disk(disk, disks::OpenMode::ReadOnly));
+    out.volumes_ = TRY(read_volumes(*device));
+    return out;
+}
+
+Result<fs::path> GuestDisk::device_of(const Volume& volume) {
+    if (auto partition = kernel_partition(path_, volume)) return *partition;
+    for (const auto& attached : loops_)
+        if (attached.offset == volume.offset) return attached.loop.path();
+    auto loop = TRY(LoopDevice::attach(path_, volume.offset, volume.length, read_only_));
+    auto path = loop.path();
+    loops_.push_back({volume.offset, std::move(loop)});
+    return path;
+}
+
+Status GuestDisk::flush() {
+    loops_.clear();
+    if (read_only_) return {};
+    auto fd = TRY(open_fd(path_, O_RDWR));
+    return fsync_fd(fd.get(), path_.string());
+}
+
+std::vector<Volume> volumes_beside(const fs::path& root) {
+    struct stat info {};
+    if (::stat(root.c_str(), &info) != 0) return {};
+    std::error_code failed;
+    const auto sys = fs::canonical(fmt::format("/sys/dev/block/{}:{}", major(info.st_dev), minor(info.st_dev)), failed);
+    if (failed || !fs::exists(sys / "partition")) return {};
+    auto disk = disks::open_disk("/dev/" + sys.parent_path().filename().string(), disks::OpenMode::ReadOnly);
+    if (!disk) return {};
+    return read_volumes(**disk).value_or({});
+}
+
+}  // namespace slipway::fixup

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The guest's volumes as mounts of this thread's private mount namespace. Loop devices clear themselves when their
+// last user goes, mounts vanish with the thread's namespace: a kill leaves nothing behind.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "guest-fixup/volumes.hpp"
+#include "lib/base/fd.hpp"
+
+namespace slipway::fixup {
+
+// Moves this thread into a mount namespace of its own. For a thread made for the repair; it cannot go back.
+Status enter_private_mounts();
+
+// A window of a file or block device as a block device.
+class LoopDevice {
+public:
+    static Result<LoopDevice> attach(const std::filesystem::path& backing, std::uint64_t offset, std::uint64_t length,
+                                     bool read_only);
+    const std::filesystem::path& path() const { return path_; }
+
+private:
+    LoopDevice(UniqueFd fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+    UniqueFd fd_;
+    std::filesystem::path path_;
+};
+
+// Mounts, undone in reverse order.
+class MountStack {
+public:
+    MountStack() = default;
+    MountStack(const MountStack&) = delete;
+    MountStack& operator=(const MountStack&) = delete;
+    ~MountStack() { unmount_all(); }
+    Status mount(const std::filesystem::path& device, const std::filesystem::path& where, const Volume& volume,
+                 bool read_only);
+    void unmount_all();
+
+private:
+    std::vector<std::filesystem::path> mounted_;
+};
+
+// A disk of the guest: its volumes and how to get at them.
+class GuestDisk {
+public:
+    // A block device, a raw file or a fixed VHD; other formats are named errors.
+    static Result<GuestDisk> open(const std::filesystem::path& disk, bool read_only);
+    const std::vector<Volume>& volumes() const { return volumes_; }
+    // A block device for one volume, made when first asked for.
+    Result<std::filesystem::path> device_of(const Volume& volume);
+    Status flush();
+
+private:
+    struct Attached {
+        std::uint64_t offset;
+        LoopDevice loop;
+    };
+    GuestDisk(std::filesystem::path path, bool read_only) : path_(std::move(path)), read_only_(read_only) {}
+    std::filesystem::path path_;
+    bool read_only_;
+    std::vector<Volume> volumes_;
+    std::vector<Attached> loops_;
+};
+
+// The partitions beside the one that `root` is mounted from; empty when that is no partition of a disk.
+std::vector<Volume> volumes_beside(const std::filesystem::path& root);
+
+}  // namespace slipway::fixup

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The proof unit: at the first good boot it writes "SLIPWAY-UP NONCE" to the second serial port and is gone.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace slipway::fixup {
+
+inline constexpr std::string_view kProofUnit = "/etc/systemd/system/slipway-proof.service";
+inline constexpr std::string_view kProofWant = "/etc/systemd/system/multi-user.target.wants/slipway-proof.service";
+inline constexpr std::string_view kProofScript = "/var/lib/slipway/boot-proof";
+
+bool valid_nonce(std::string_view nonce);  // [A-Za-z0-9-]{1,64}
+std::string proof_unit();
+std::string proof_script(std::string_view nonce);
+
+}  // namespace slipway::fixup

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <unistd.h>
+#include <algorithm>
+#include <thread>
+
+#include <boost/json.hpp>
+
+#include "guest-fixup/edits.hpp"
+#include "guest-fixup/errors.hpp"
+#include "guest-fixup/mounts.hpp"
+#include "guest-fixup/network.hpp"
+#include "guest-fixup/proof.hpp"
+#include "guest-fixup/steps.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/base/temp_dir.hpp"
+
+namespace slipway::fixup {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Note = std::function<void(const std::string&)>;
+
+constexpr const char* kJournalFile = "/var/lib/slipway/repair.json";
+
+Status check_request(const RepairRequest& request) {
+    if (request.disk.empty() == request.root.empty())
+        return make_error(errors::kRequest, "give a disk or a mounted root, one of them");
+    if (!request.proof_nonce.empty() && !valid_nonce(request.proof_nonce))
+        return make_error(errors::kRequest, "the proof nonce is 1 to 64 letters, digits and dashes");
+    for (const auto& nic : request.nics) {
+        if (nic.old_name.empty() ? !nic.old_mac : !valid_interface(nic.old_name))
+            return make_error(errors::kRequest, "an adapter needs its old name or its old address");
+        for (const auto& other : request.nics) {
+            if (&other == &nic) continue;
+            if (other.new_mac == nic.new_mac)
+                return make_error(errors::kRequest, "two adapters are given the address {}", nic.new_mac.text());
+            // Done twice, such a chain would not give the same.
+            if (other.old_mac == nic.new_mac)
+                return make_error(errors::kRequest, "{} is one adapter's old and another's new address",
+                                  nic.new_mac.text());
+        }
+    }
+    if (::geteuid() != 0) return make_error(errors::kNotRoot, "not running as root");
+    return {};
+}
+
+std::string pretty_name(std::string_view os_release) {
+    for (const auto& line : split(os_release, '\n'))
+        if (line.starts_with("PRETTY_NAME=")) {
+            auto value = std::string_view(line).substr(12);
+            if (value.size() >= 2 && (value.front() == '"' || value.front() == '\''))
+                value = value.substr(1, value.size() - 2);
+            return std::string(value);
+        }
+    return "";
+}
+
+Result<std::string> distribution_of(const Guest& guest) {
+    for (const char* path : {"/etc/os-release", "/usr/lib/os-release"})
+        if (auto text = TRY(guest.read(path))) return pretty_name(*text);
+    return std::string();
+}
+
+// What earlier runs changed stays in the guest's journal.
+Status save_journal(Guest& guest, const RepairReport& report) {
+    if (report.journal.empty() || report.dry_run) return {};
+    boost::system::error_code bad;
+    auto out = boost::json::parse(to_json(report), bad).as_object();
+    auto before = boost::json::parse(TRY(guest.read(kJournalFile)).value_or(""), bad);
+    if (!bad && before.is_object())
+        if (auto* changes = before.as_object().if_contains("journal"); changes && changes->is_array()) {
+            for (auto& change : out["journal"].as_array()) changes->as_array().push_back(change);
+            out["journal"] = *changes;
+        }
+    return guest.write_unrecorded(kJournalFile, boost::json::serialize(out) + "\n", 0644);
+}
+
+Status run_steps(Repair& repair) {
+    TRY(check_initramfs(repair));
+    repair.note("device names");
+    TRY(repair_device_names(repair));
+    TRY(repair_firmware(repair));
+    repair.note("network");
+    bool links_changed = false;
+    TRY(repair_network(repair, links_changed));
+    repair.note("drivers");
+    TRY(repair_initramfs(repair, links_changed));
+    return add_proof_unit(repair);
+}
+
+// root has everything of the guest mounted below it.
+Result<RepairReport> repair_root(const RepairRequest& request, const fs::path& root, std::vector<Volume> volumes,
+                                 std::vector<fs::path> devices, std::string root_device, const Note& note) {
+    auto guest = TRY(Guest::open(root, request.dry_run));
+    const auto fstab = TRY(guest.read("/etc/fstab")).value_or("");
+    std::string root_spec;
+    for (const auto& entry : parse_fstab(fstab))
+        if (entry.mount_point == "/") root_spec = entry.spec;
+    const DeviceNames names(std::move(volumes), root_spec);
+    const auto run = guest_runner(guest.root(), std::move(devices));
+    RepairReport report;
+    report.dry_run = request.dry_run;
+    report.root_device = std::move(root_device);
+    report.distribution = TRY(distribution_of(guest));
+    Repair repair{request, guest, names, run, report, note};
+    auto done = run_steps(repair);
+    report.journal = guest.journal();
+    auto saved = save_journal(guest, report);
+    TRY(std::move(done));
+    TRY(std::move(saved));
+    return report;
+}
+
+bool mountable(const Volume& volume) {
+    return volume.filesystem == "ext4" || volume.filesystem == "xfs" || volume.filesystem == "btrfs";
+}
+
+Result<bool> is_system_root(GuestDisk& disk, const Volume& volume, const fs::path& place) {
+    MountStack mounts;
+    TRY(mounts.mount(TRY(disk.device_of(volume)), place, volume, true));
+    const auto guest = TRY(Guest::open(place, true));
+    return (guest.exists("/etc/os-release") || guest.exists("/usr/lib/os-release") || guest.exists("/etc/fstab")) &&
+           guest.exists("/etc") && (guest.exists("/sbin") || guest.exists("/usr"));
+}
+
+Result<Volume> find_root(GuestDisk& disk, const fs::path& place) {
+    std::vector<Volume> roots;
+    std::string seen;
+    for (const auto& volume : disk.volumes()) {
+        seen += fmt::format(" {}:{}", volume.index, volume.filesystem.empty() ? "unknown" : volume.filesystem);
+        if (mountable(volume) && TRY(is_system_root(disk, volume, place))) roots.push_back(volume);
+    }
+    if (roots.empty()) return make_error(errors::kNoRoot, "no partition holds a Linux system; seen:{}", seen);
+    if (roots.size() > 1)
+        return make_error(errors::kManyRoots, "{} partitions hold a Linux system; seen:{}", roots.size(), seen);
+    if (roots[0].errors)
+        return make_error(errors::kDirty, "the file system of partition {} says that it has errors", roots[0].index);
+    return roots[0];
+}
+
+// The rest of fstab that is on this disk: /boot, /usr, /var, the EFI system partition.
+Status mount_the_rest(GuestDisk& disk, const fs::path& root, const Volume& root_volume, bool read_only,
+                      MountStack& mounts) {
+    const auto guest = TRY(Guest::open(root, true));
+    auto entries = parse_fstab(TRY(guest.read("/etc/fstab")).value_or(""));
+    std::string root_spec;
+    for (const auto& entry : entries)
+        if (entry.mount_point == "/") root_spec = entry.spec;
+    const DeviceNames names(disk.volumes(), root_spec);
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const auto& a, const auto& b) { return a.mount_point < b.mount_point; });
+    for (const auto& entry : entries) {
+        const auto* volume = names.find(entry.spec);
+        if (!volume || volume->index == root_volume.index || entry.mount_point.size() < 2 ||
+            entry.mount_point[0] != '/' || (!mountable(*volume) && volume->filesystem != "vfat"))
+            continue;
+        const auto where = guest.resolve(entry.mount_point);
+        if (!where) continue;
+        TRY_WITH(mounts.mount(TRY(disk.device_of(*volume)), *where, *volume, read_only), entry.mount_point);
+    }
+    return {};
+}
+
+// place is an empty directory that only this thread's mounts will cover.
+Result<RepairReport> repair_disk(const RepairRequest& request, const fs::path& place, const Note& note) {
+    TRY(enter_private_mounts());
+    auto disk = TRY(GuestDisk::open(request.disk, request.dry_run));
+    const auto root = TRY(find_root(disk, place));
+    auto repaired = [&]() -> Result<RepairReport> {
+        MountStack mounts;
+        const auto device = TRY(disk.device_of(root));
+        TRY(mounts.mount(device, place, root, request.dry_run));
+        TRY(mount_the_rest(disk, place, root, request.dry_run, mounts));
+        const auto name =
+            root.index == 0 ? request.disk.string() : fmt::format("{} partition {}", request.disk.string(), root.index);
+        return repair_root(request, place, disk.volumes(), {device}, name, note);
+    }();
+    TRY(disk.flush());
+    return repaired;
+}
+
+}  // namespace
+
+Status add_proof_unit(Repair& repair) {
+    const auto& nonce = repair.request.proof_nonce;
+    if (nonce.empty()) return {};
+    auto& guest = repair.guest;
+    if (!guest.exists("/usr/lib/systemd/systemd") && !guest.exists("/lib/systemd/systemd")) {
+        repair.warn("this system does not start by systemd: no boot proof can be had from it");
+        return {};
+    }
+    // The link that makes it run comes last.
+    TRY(guest.write("boot proof: script", std::string(kProofScript), proof_script(nonce), 0755));
+    TRY(guest.write("boot proof: unit", std::string(kProofUnit), proof_unit()));
+    return guest.symlink("boot proof: enabled", std::string(kProofWant), "../slipway-proof.service");
+}
+
+Result<RepairReport> repair(const RepairRequest& request, const Note& wanted) {
+    const Note note = wanted ? wanted : [](const std::string&) {};
+    TRY(check_request(request));
+    if (!request.root.empty())
+        return repair_root(request, request.root, volumes_beside(request.root), {}, request.root.string(), note);
+    // Removed by this thread, which never sees the guest mounted on it.
+    const auto place = TRY(TempDir::create("fixup"));
+    std::optional<Result<RepairReport>> result;
+    std::thread([&] { result = repair_disk(request, place.path(), note); }).join();
+    return *std::move(result);
+}
+
+}  // namespace slipway::fixup

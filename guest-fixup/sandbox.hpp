@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Runs the guest's own tools in its root: own mount, PID, IPC, UTS and (empty) network namespace, a private /dev with
+// nothing but the harmless nodes and the guest's own volumes, /sys read-only, and no capability beyond handling files.
+// Nothing it starts outlives it.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lib/base/process.hpp"
+
+namespace slipway::fixup {
+
+using GuestRunner =
+    std::function<Result<CommandResult>(const std::vector<std::string>& argv, std::chrono::seconds limit)>;
+
+// volumes: block devices of this host that the guest's tools may look at.
+GuestRunner guest_runner(std::filesystem::path root, std::vector<std::filesystem::path> volumes);
+
+}  // namespace slipway::fixup

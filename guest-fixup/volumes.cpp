@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "guest-fixup/volumes.hpp"
+
+#include <algorithm>
+#include <regex>
+
+#include <fmt/format.h>
+
+#include "lib/base/strings.hpp"
+#include "lib/base/uuid.hpp"
+#include "lib/disks/layout.hpp"
+
+namespace slipway::fixup {
+
+namespace {
+
+constexpr std::size_t kStartBytes = 128u << 10;
+
+bool has(ByteView bytes, std::size_t offset, std::string_view magic) {
+    return bytes.size() >= offset + magic.size() && as_text(bytes.subspan(offset, magic.size())) == magic;
+}
+
+std::string uuid_at(ByteView bytes, std::size_t offset) {
+    ByteReader reader(bytes);
+    reader.seek(offset);
+    Uuid uuid{reader.array<16>()};
+    return reader.failed() ? "" : uuid.text();
+}
+
+std::string text_at(ByteView bytes, std::size_t offset, std::size_t length) {
+    ByteReader reader(bytes);
+    reader.seek(offset);
+    std::string_view text = reader.text(length);
+    return std::string(text.substr(0, text.find('\0')));
+}
+
+std::string fat_serial(ByteView bytes, std::size_t offset) {
+    ByteReader reader(bytes);
+    reader.seek(offset);
+    auto serial = reader.le32();
+    return fmt::format("{:04X}-{:04X}", serial >> 16, serial & 0xffff);
+}
+
+bool identify_ext(ByteView bytes, Volume& volume) {
+    ByteReader reader(bytes);
+    reader.seek(1024 + 0x38);
+    if (reader.le16() != 0xef53 || reader.failed()) return false;
+    volume.filesystem = "ext4";
+    volume.errors = reader.le16() & 2;
+    volume.uuid = uuid_at(bytes, 1024 + 0x68);
+    volume.label = text_at(bytes, 1024 + 0x78, 16);
+    return true;
+}
+
+// The disk and partition number of a device path: {"sda", 1}, {"by-path/pci-…", 2}.
+struct NamedPartition {
+    std::string disk;
+    unsigned index = 0;
+};
+std::optional<NamedPartition> parse_name(std::string_view spec) {
+    static const std::regex plain("/dev/((?:sd|hd|vd|xvd)[a-z]+)([0-9]+)");
+    static const std::regex with_p("/dev/(nvme[0-9]+n[0-9]+|mmcblk[0-9]+|cciss/c[0-9]+d[0-9]+)p([0-9]+)");
+    static const std::regex linked("/dev/disk/(by-(?:id|path)/.+)-part([0-9]+)");
+    const std::string text(spec);
+    std::smatch match;
+    if (!std::regex_match(text, match, plain) && !std::regex_match(text, match, with_p) &&
+        !std::regex_match(text, match, linked))
+        return std::nullopt;
+    auto index = parse_u64(match[2].str());
+    if (!index || *index > 1024) return std::nullopt;
+    return NamedPartition{match[1].str(), static_cast<unsigned>(*index)};
+}
+
+std::string unquoted(std::string_view text) {
+    if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front())
+        text = text.substr(1, text.size() - 2);
+    return std::string(text);
+}
+
+}  // namespace
+
+void identify(ByteView start, Volume& volume) {
+    using namespace std::string_view_literals;
+    if (identify_ext(start, volume)) return;
+    if (has(start, 0, "LUKS\xba\xbe"sv)) {
+        volume.filesystem = "crypto_LUKS";
+        volume.uuid = text_at(start, 168, 40);
+    } else if (has(start, 512, "LABELONE") && has(start, 512 + 24, "LVM2 001")) {
+        volume.filesystem = "LVM2_member";
+    } else if (has(start, 4096, "\xfc\x4e\x2b\xa9"sv)) {
+        volume.filesystem = "linux_raid_member";
+    } else if (has(start, 0, "XFSB")) {
+        volume.filesystem = "xfs";
+        volume.uuid = uuid_at(start, 32);
+        volume.label = text_at(start, 108, 12);
+    } else if (has(start, 0x10000 + 64, "_BHRfS_M")) {
+        volume.filesystem = "btrfs";
+        volume.uuid = uuid_at(start, 0x10000 + 32);
+        volume.label = text_at(start, 0x10000 + 0x12b, 256);
+    } else if (has(start, 4086, "SWAPSPACE2")) {
+        volume.filesystem = "swap";
+        volume.uuid = uuid_at(start, 1024 + 12);
+        volume.label = text_at(start, 1024 + 28, 16);
+    } else if (has(start, 0x52, "FAT32   ")) {
+        volume.filesystem = "vfat";
+        volume.uuid = fat_serial(start, 67);
+    } else if (has(start, 0x36, "FAT16   ") || has(start, 0x36, "FAT12   ")) {
+        volume.filesystem = "vfat";
+        volume.uuid = fat_serial(start, 39);
+    }
+}
+
+Result<std::vector<Volume>> read_volumes(disks::BlockDevice& disk) {
+    const auto layout = TRY(disks::read_layout(disk));
+    std::vector<Volume> volumes;
+    for (const auto& partition : layout.partitions) {
+        Volume volume{.index = partition.index, .offset = partition.offset, .length = partition.length};
+        volume.partuuid = layout.table == disks::TableKind::Gpt
+                              ? partition.id.text()
+                              : fmt::format("{:08x}-{:02x}", layout.mbr_signature, partition.index);
+        volumes.push_back(std::move(volume));
+    }
+    if (layout.table == disks::TableKind::None) volumes.push_back({.offset = 0, .length = disk.size()});
+    for (auto& volume : volumes) {
+        Bytes start(std::min<std::uint64_t>(kStartBytes, volume.length));
+        TRY(disk.read(volume.offset, start));
+        identify(start, volume);
+    }
+    return volumes;
+}
+
+DeviceNames::DeviceNames(std::vector<Volume> volumes, std::string_view root_spec) : volumes_(std::move(volumes)) {
+    if (auto name = parse_name(root_spec)) system_disk_ = name->disk;
+}
+
+bool DeviceNames::this_disk(std::string_view disk) const {
+    if (!system_disk_.empty()) return disk == system_disk_;
+    static constexpr std::string_view kFirst[] = {"sda", "hda", "vda", "xvda", "nvme0n1", "mmcblk0", "cciss/c0d0"};
+    return std::find(std::begin(kFirst), std::end(kFirst), disk) != std::end(kFirst);
+}
+
+bool DeviceNames::unstable(std::string_view spec) { return parse_name(unquoted(spec)).has_value(); }
+
+std::optional<std::string> DeviceNames::stable_name(std::string_view spec) const {
+    if (!unstable(spec)) return std::nullopt;
+    const auto* volume = find(spec);
+    if (!volume || volume->uuid.empty()) return std::nullopt;
+    return "UUID=" + volume->uuid;
+}
+
+const Volume* DeviceNames::find(std::string_view raw) const {
+    const auto spec = unquoted(raw);
+    auto by = [&](auto&& matches) -> const Volume* {
+        auto found = std::find_if(volumes_.begin(), volumes_.end(), matches);
+        return found == volumes_.end() ? nullptr : &*found;
+    };
+    auto after = [&](std::string_view prefix) -> std::optional<std::string> {
+        if (!spec.starts_with(prefix)) return std::nullopt;
+        auto rest = unquoted(std::string_view(spec).substr(prefix.size()));
+        return rest.empty() ? std::nullopt : std::optional(rest);
+    };
+    for (std::string_view prefix : {"UUID=", "/dev/disk/by-uuid/"})
+        if (auto id = after(prefix)) return by([&](const Volume& v) { return iequals(v.uuid, *id); });
+    for (std::string_view prefix : {"PARTUUID=", "/dev/disk/by-partuuid/"})
+        if (auto id = after(prefix)) return by([&](const Volume& v) { return iequals(v.partuuid, *id); });
+    for (std::string_view prefix : {"LABEL=", "/dev/disk/by-label/"})
+        if (auto id = after(prefix)) return by([&](const Volume& v) { return v.label == *id; });
+    if (auto name = parse_name(spec); name && this_disk(name->disk))
+        return by([&](const Volume& v) { return v.index == name->index; });
+    return nullptr;
+}
+
+}  // namespace slipway::fixup
