@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The listener on loopback. Broadcast and interfaces are tested by the pxe room in the lab network.
+#include <thread>
+
+#include <poll.h>
+
+#include <gtest/gtest.h>
+#include <boost/asio/post.hpp>
+
+#include "dhcp-helper/errors.hpp"
+#include "dhcp-helper/listener.hpp"
+
+using namespace slipway;
+using namespace slipway::dhcp;
+
+TEST(DhcpListener, answers_requests_and_only_those) {
+    boost::asio::io_context io;
+    ListenerOptions options;
+    options.address = *Ipv4Address::parse("127.0.0.1");
+    options.port = 0;
+    options.answer_source = true;
+    options.handler = [](const Arrival& a) {
+        auto reply = reply_to(a.message, MessageType::Ack);
+        reply.server = a.local;
+        return std::optional(reply);
+    };
+    auto listener = Listener::create(io, std::move(options)).value();
+    std::thread thread([&] { io.run(); });
+    auto socket = UdpPort::open({}).value();
+    UdpEndpoint to{*Ipv4Address::parse("127.0.0.1"), listener.port()};
+    Message m;
+    m.set_type(MessageType::Request);
+    auto reply = m, token_ring = m;
+    reply.op = Op::Reply;
+    token_ring.hardware_type = 6;
+    m.xid = 7;
+    ASSERT_TRUE(socket.send(as_bytes("garbage"), to).ok());
+    ASSERT_TRUE(socket.send(encode_message(reply), to).ok());
+    ASSERT_TRUE(socket.send(encode_message(token_ring), to).ok());
+    ASSERT_TRUE(socket.send(encode_message(m), to).ok());
+    pollfd p{socket.fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&p, 1, 3000), 1);
+    auto answer = parse_message((*socket.receive())->data).value();
+    EXPECT_EQ(answer.xid, 7u);
+    EXPECT_EQ(answer.type(), MessageType::Ack);
+    EXPECT_EQ(answer.server.text(), "127.0.0.1");
+    boost::asio::post(io, [&] { listener.stop(); });
+    thread.join();
+}
+
+TEST(DhcpListener, a_missing_interface_is_named) {
+    boost::asio::io_context io;
+    auto listener = Listener::create(io, {.device = "nosuch0", .port = 0});
+    ASSERT_FALSE(listener.ok());
+    EXPECT_TRUE(listener.error().is(errors::kListen));
+    EXPECT_NE(listener.error().describe().find("nosuch0"), std::string::npos);
+}
