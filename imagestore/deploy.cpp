@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // fetch thread (compares what is there, asks the source) -> workers (decode) -> caller's thread (writes).
-// The disk's first chunk, with its partition table and boot code, is written last: a disk that was
-// not finished does not look like one that was.
+// The disk's first chunk, with its partition table and boot code, is written last. Until then a marker
+// stands in its place: a disk that was not finished does not look like one that was, and the next
+// deploy of the same image onto it goes on where this one stopped.
 #include "imagestore/deploy.hpp"
 
 #include <algorithm>
@@ -54,6 +55,7 @@ public:
         : request_(request), info_(info), source_(source), report_(report), progress_(progress), cancel_(cancel) {}
 
     Status run() {
+        TRY(mark());
         auto threads = request_.threads ? request_.threads : std::max(1u, std::thread::hardware_concurrency());
         auto count = std::clamp<std::uint64_t>(request_.memory_limit / (2 * kChunkBytes + 4096), 4, 128);
         slots_.resize(count);
@@ -76,7 +78,10 @@ public:
             std::lock_guard hold(mutex_);
             if (error_) return *error_;
         }
-        if (first_) TRY(write_chunk(0, *first_));
+        if (first_ || marked_) {
+            TRY(request_.target->flush());
+            TRY(write_chunk(0, first_ ? *first_ : Bytes(info_.chunk_length(0))));
+        }
         return request_.target->flush();
     }
 
@@ -118,6 +123,24 @@ private:
         progress_({std::min(done, total), total, what});
     }
 
+    // "SLIPWAY DEPLOY UNFINISHED", and the digest of the manifest that is being laid down.
+    Status mark() {
+        if (info_.size == 0) return {};
+        Bytes digest(32);
+        TRY(request_.manifest->read(request_.manifest->size() - digest.size(), digest));
+        ByteWriter text;
+        text.text("SLIPWAY DEPLOY UNFINISHED ").text(to_hex(digest)).text("\n");
+        Bytes there(text.size());
+        TRY(request_.target->read(0, std::span(there).first(std::min<std::size_t>(there.size(), info_.size))));
+        marked_ = std::equal(there.begin(), there.end(), text.view().begin());
+        resume_ = request_.resume || marked_;
+        if (resume_) return {};
+        text.pad_to(info_.chunk_length(0));
+        TRY(request_.target->write(0, text.view().first(info_.chunk_length(0))));
+        marked_ = true;
+        return request_.target->flush();
+    }
+
     Status fetch_all() {
         DiskWalk walk(*request_.manifest, request_.disk);
         std::vector<Slot*> batch;
@@ -130,7 +153,7 @@ private:
             for (std::uint32_t i = 0; i < run->count; ++i) {
                 if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
                 auto chunk = run->first + i;
-                if (request_.resume && TRY(is_there(chunk, run->ids[i], there))) {
+                if (resume_ && TRY(is_there(chunk, run->ids[i], there))) {
                     ++report_.kept_chunks;
                     done_bytes_ += there.size();
                     continue;
@@ -169,9 +192,10 @@ private:
 
     // Zero must read as zero; unused ranges need not, and are only given back where that is cheap.
     Status clear(const ChunkRun& run) {
-        if (request_.target_is_blank && !request_.resume) return {};
-        auto start = run.first * kChunkBytes;
+        if (request_.target_is_blank && !resume_) return {};
+        auto start = std::max<std::uint64_t>(run.first, marked_ ? 1 : 0) * kChunkBytes;
         auto end = std::min<std::uint64_t>(info_.size, (run.first + run.count) * kChunkBytes);
+        if (start >= end) return {};
         report_.cleared_bytes += end - start;
         bool zero = TRY(request_.target->discard(start, end - start));
         if (zero || run.kind == RunKind::Unused) return {};
@@ -219,7 +243,7 @@ private:
     Status take(Slot& slot) {
         if (slot.chunk != 0) return write_chunk(slot.chunk, slot.plain);
         first_ = slot.plain;
-        return request_.target->write(0, Bytes(slot.plain.size()));
+        return {};
     }
 
     Status write_chunk(std::uint64_t chunk, ByteView plain) {
@@ -247,6 +271,7 @@ private:
     Queue<Slot*> free_, work_, done_;
     std::size_t batch_ = 1;
     std::atomic<std::uint64_t> expected_{0}, done_bytes_{0};
+    bool resume_ = false, marked_ = false;
     std::optional<Bytes> first_;
     Clock::time_point started_ = Clock::now(), told_{};
     std::mutex mutex_;  // guards error_

@@ -21,7 +21,8 @@ struct DeployRequest {
     std::uint32_t disk = 0;                // index in the manifest
     disks::BlockDevice* target = nullptr;  // not owned
     // Each chunk of the target is hashed first, and only differing ones are fetched: the way to go
-    // on after any interruption.
+    // on after any interruption. A target that carries the marker of an unfinished deploy of this very
+    // manifest is resumed without being asked.
     bool resume = false;
     bool verify = false;  // read all back afterwards
     // The target is known to read as zeros (a new file or VHD): zero and unused chunks cost nothing.

@@ -216,8 +216,8 @@ TEST(Pipeline, a_deploy_goes_on_where_a_failing_target_stopped_it) {
     // Not finished, so it does not look like a disk.
     Bytes first(512);
     ASSERT_TRUE(raw->read(0, first).ok());
-    EXPECT_TRUE(all_zero(first));
-    auto resumed = bench.deploy(*raw, true);
+    EXPECT_TRUE(as_text(first).starts_with("SLIPWAY DEPLOY UNFINISHED"));
+    auto resumed = bench.deploy(*raw);
     ASSERT_TRUE(resumed.ok()) << resumed.error().describe();
     EXPECT_GE(resumed->kept_chunks, 4u);
     EXPECT_LT(resumed->written_chunks, captured.data_chunks);

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Inventory, repair, scripts and files.
+#include <filesystem>
+
+#include "agent-ramdisk/agent/errors.hpp"
+#include "agent-ramdisk/agent/task.hpp"
+#include "gatherhw/probe.hpp"
+#include "gatherhw/writer.hpp"
+#include "guest-fixup/errors.hpp"
+#include "guest-fixup/fixup.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/process.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::agent {
+
+namespace {
+
+namespace json = boost::json;
+
+// "NAME=OLD-MAC=NEW-MAC", or the two-part forms of parse_nic().
+Result<fixup::NicMapping> nic_mapping(const std::string& text) {
+    auto parts = split(text, '=');
+    if (parts.size() == 3) {
+        auto old_mac = MacAddress::parse(trim(parts[1])), new_mac = MacAddress::parse(trim(parts[2]));
+        if (new_mac && (old_mac || trim(parts[1]).empty()))
+            return fixup::NicMapping{std::string(trim(parts[0])), old_mac, *new_mac};
+    } else if (auto mapping = fixup::parse_nic(text)) {
+        return *mapping;
+    }
+    return make_error(errors::kParameter, "'{}' is not NAME=OLD-MAC=NEW-MAC", text);
+}
+
+Result<fixup::RepairRequest> repair_request(TaskContext& context) {
+    fixup::RepairRequest request;
+    auto target = fixup::parse_target(context.get("target-controller", "ide"));
+    auto firmware = fixup::parse_firmware(context.get("firmware", "bios"));
+    if (!target)
+        return make_error(errors::kParameter, "unknown target-controller '{}'", context.get("target-controller"));
+    if (!firmware) return make_error(errors::kParameter, "unknown firmware '{}'", context.get("firmware"));
+    request.target = *target;
+    request.firmware = *firmware;
+    for (const auto& nic : context.list("nics")) request.nics.push_back(TRY(nic_mapping(nic)));
+    request.proof_nonce = context.get("proof-nonce");
+    return request;
+}
+
+}  // namespace
+
+// The system disk is the one named, or the first on which a root is found.
+Result<TaskOutcome> repair_task(TaskContext& context) {
+    auto request = TRY(repair_request(context));
+    auto wanted = context.get("disk");
+    std::optional<Error> last;
+    for (const auto& disk : TRY(context.machine.disks())) {
+        if (!wanted.empty() && wanted != disk.name && wanted != disk.path && wanted != disk.serial) continue;
+        request.disk = disk.path;
+        auto report = fixup::repair(request, [&](const std::string& note) { context.log("repair: " + note); });
+        if (!report && report.error().is(fixup::errors::kNoRoot) && wanted.empty()) {
+            last = report.error();
+            continue;
+        }
+        auto done = TRY(std::move(report));
+        for (const auto& warning : done.warnings) context.log("warning: " + warning);
+        boost::system::error_code failed;
+        auto document = json::parse(fixup::to_json(done), failed);
+        TaskOutcome outcome;
+        outcome.result = {
+            {"report", failed ? json::value() : document},
+            {"disk", disk.path},
+            {"summary", fmt::format("{} on {}: {} changes", done.distribution, disk.path, done.journal.size())}};
+        return outcome;
+    }
+    if (last) return *last;
+    return make_error(errors::kNoDisk, "no disk to repair{}", wanted.empty() ? "" : ": no '" + wanted + "'");
+}
+
+Result<TaskOutcome> inventory_task(TaskContext&) {
+    SystemClock clock;
+    auto inventory = TRY(gatherhw::linux_probe({}, clock)->collect());
+    TaskOutcome outcome;
+    outcome.result = {{"inventory", gatherhw::to_xml(inventory)}, {"summary", "inventory taken"}};
+    return outcome;
+}
+
+Result<TaskOutcome> script_task(TaskContext& context) {
+    auto script = TRY(context.need("script"));
+    CommandOptions options;
+    options.input = script;
+    options.output_limit = 1u << 20;
+    auto done = TRY(run_command({"/bin/sh", "-s"}, options));
+    for (const auto& text : {done.output, done.error_text})
+        for (const auto& line : split(text, '\n'))
+            if (!line.empty()) context.log(printable(line));
+    if (!done.ok()) return make_error(errors::kScript, "the script ended with {}", done.exit_code);
+    TaskOutcome outcome;
+    outcome.result = {{"summary", "script ended with 0"}};
+    return outcome;
+}
+
+// Within the machine: from a mounted share or the running system to another place.
+Result<TaskOutcome> copy_task(TaskContext& context) {
+    auto source = TRY(context.need("source")), destination = TRY(context.need("destination"));
+    auto content = TRY_WITH(read_file(source, 1u << 30), "reading " + source);
+    std::error_code failed;
+    std::filesystem::create_directories(std::filesystem::path(destination).parent_path(), failed);
+    TRY_WITH(write_file_atomic(destination, content), "writing " + destination);
+    TaskOutcome outcome;
+    outcome.result = {{"bytes", content.size()}, {"summary", fmt::format("{} copied", human_bytes(content.size()))}};
+    return outcome;
+}
+
+}  // namespace slipway::agent
