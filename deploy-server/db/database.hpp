@@ -94,6 +94,8 @@ public:
     Status set_boot_action(std::int64_t id, std::string_view action);
     // From the row: hardware, agent_version, agent_kind, boot_id, last_seen_ms.
     Status set_agent(const DeviceRow& device);
+    Status set_inventory(std::int64_t id, std::string_view xml);
+    Result<std::string> inventory(std::int64_t id);  // empty: none
     Status set_seen(std::int64_t id, std::int64_t seen_ms);
     Result<bool> remove_device(std::string_view name);
 

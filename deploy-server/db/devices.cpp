@@ -108,6 +108,14 @@ Status Database::set_agent(const DeviceRow& d) {
         "WHERE id = ?",
         {d.hardware, d.agent_version, d.agent_kind, d.boot_id, d.last_seen_ms, d.id});
 }
+Status Database::set_inventory(std::int64_t id, std::string_view xml) {
+    return sqlite_->run("UPDATE devices SET inventory = ? WHERE id = ?", {xml, id});
+}
+Result<std::string> Database::inventory(std::int64_t id) {
+    std::string out;
+    TRY(sqlite_->query("SELECT inventory FROM devices WHERE id = ?", {id}, [&](Row r) { out = r.text(0); }));
+    return out;
+}
 Status Database::set_seen(std::int64_t id, std::int64_t seen_ms) {
     return sqlite_->run("UPDATE devices SET last_seen = ? WHERE id = ?", {seen_ms, id});
 }

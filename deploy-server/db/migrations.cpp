@@ -12,7 +12,7 @@ static const char* const kMigrations[] = {
 CREATE TABLE devices (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, kind TEXT NOT NULL,
   controlled INTEGER NOT NULL, power_driver TEXT NOT NULL, power_command TEXT NOT NULL, vmhost TEXT NOT NULL,
-  boot_action TEXT NOT NULL, hardware TEXT NOT NULL DEFAULT '', agent_version TEXT NOT NULL DEFAULT '',
+  boot_action TEXT NOT NULL, hardware TEXT NOT NULL DEFAULT '', inventory TEXT NOT NULL DEFAULT '', agent_version TEXT NOT NULL DEFAULT '',
   agent_kind TEXT NOT NULL DEFAULT '',   boot_id TEXT NOT NULL DEFAULT '', last_seen INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE macs (
   mac TEXT PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices(id) ON DELETE CASCADE, place INTEGER NOT NULL);

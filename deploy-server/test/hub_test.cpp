@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The driver with agents that are function calls: no HTTP, real database, real time but short.
+#include "deploy-server/jobs/hub.hpp"
+
+#include <fstream>
+#include <future>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "deploy-server/errors.hpp"
+#include "deploy-server/jobs/base64.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/base/temp_dir.hpp"
+
+namespace slipway::server {
+namespace {
+
+using namespace std::chrono_literals;
+using sequences::RunState;
+using sequences::Sequence;
+using sequences::StepState;
+
+struct Bench : testing::Test {
+    TempDir dir = TempDir::create("hub").value();
+    SystemClock clock;
+    HubOptions options{150ms, 400ms, 50ms, 20ms, 50ms};
+    std::unique_ptr<Database> db = std::move(Database::open(dir / "db").value());
+    std::unique_ptr<Hub> hub;
+
+    void SetUp() override { begin(); }
+    void begin() {
+        hub = std::make_unique<Hub>(*db, clock, options);
+        ASSERT_TRUE(hub->start());
+    }
+    // As after kill -9: nothing of the process is left, the database is.
+    void restart() {
+        hub.reset();
+        db.reset();
+        db = std::move(Database::open(dir / "db").value());
+        begin();
+    }
+    DeviceRow add(const std::string& name, const std::string& kind = "device", const std::string& driver = "prompt",
+                  std::vector<std::string> command = {}) {
+        DeviceRow d;
+        d.name = name;
+        d.kind = kind;
+        d.controlled = true;
+        d.power_driver = driver;
+        d.power_command = std::move(command);
+        return db->add_device(d).value();
+    }
+    DeviceRow row(const std::string& name) { return *db->device(name).value(); }
+    void hello(const std::string& name, const std::string& boot = "b1", const std::string& kind = "da") {
+        ASSERT_TRUE(hub->hello(row(name), {boot, "1", kind, "{}", ""}));
+    }
+    std::optional<GivenTask> poll(const std::string& name, const std::string& boot = "b1",
+                                  const std::string& key = "") {
+        auto answer = std::make_shared<std::promise<std::optional<GivenTask>>>();
+        hub->poll(row(name), boot, key, [answer](auto task) { answer->set_value(std::move(task)); });
+        return answer->get_future().get();
+    }
+    bool report(const std::string& name, const std::string& key, const std::string& state,
+                const std::string& result = "", const std::string& boot = "b1") {
+        AgentReport r{key, boot, state, std::nullopt, {}, result, std::nullopt};
+        if (state == "failed") r.error = sequences::StepError{"disk.broken", "broken", "replace it", false};
+        return hub->report(row(name), r).value();
+    }
+    static std::string xml(Sequence sequence) {
+        sequence.name = "test";
+        return sequences::render_sequence(sequence);
+    }
+    JobRequest request(const std::string& device, const Sequence& sequence) {
+        JobRequest r;
+        r.name = "test";
+        r.sequence_xml = xml(sequence);
+        r.device = device;
+        return r;
+    }
+    std::int64_t submit(const std::string& device, const Sequence& sequence) {
+        return hub->submit(request(device, sequence)).value();
+    }
+    RunState state(std::int64_t job) { return db->job(job).value()->state; }
+    std::vector<EventRow> events(std::int64_t job) { return db->events(job, 0, 1000).value(); }
+    RunState wait_end(std::int64_t job) {
+        auto until = std::chrono::steady_clock::now() + 10s;
+        std::int64_t last = 0;
+        while (std::chrono::steady_clock::now() < until) {
+            auto now = state(job);
+            if (now != RunState::Queued && now != RunState::Running) return now;
+            std::promise<void> news;
+            hub->wait_for_event(job, last, 1s, [&] { news.set_value(); });
+            news.get_future().wait();
+            for (const auto& e : events(job)) last = e.id;
+        }
+        return state(job);
+    }
+};
+
+Sequence inventory_only() {
+    Sequence s;
+    s.add("inventory");
+    return s;
+}
+
+TEST_F(Bench, a_task_goes_to_the_agents_poll_and_its_report_ends_the_job) {
+    add("a");
+    auto job = submit("a", inventory_only());
+    hello("a");
+    auto task = poll("a");
+    ASSERT_TRUE(task);
+    EXPECT_EQ(task->key, fmt::format("{}/1/0/1", job));
+    EXPECT_EQ(task->type, "inventory");
+    EXPECT_EQ(hub->held(row("a").id)->key, task->key);
+    EXPECT_FALSE(report("a", task->key, "running"));
+    EXPECT_FALSE(report("a", task->key, "done", R"({"inventory":"<x/>","disks":2})"));
+    EXPECT_EQ(state(job), RunState::Done);
+    EXPECT_EQ(as_text(db->artifact(job, "inventory.xml").value()->data), "<x/>");
+    EXPECT_EQ(db->inventory(row("a").id).value(), "<x/>");
+    EXPECT_EQ(hub->record(job).value()->steps[0].result, R"({"disks":2})");
+    EXPECT_FALSE(hub->held(row("a").id));
+}
+
+TEST_F(Bench, a_poll_without_work_is_answered_empty_and_one_waiting_gets_work_at_once) {
+    add("a");
+    hello("a");
+    EXPECT_FALSE(poll("a"));
+    std::promise<std::optional<GivenTask>> answer;
+    hub->poll(row("a"), "b1", "", [&](auto task) { answer.set_value(task); });
+    submit("a", inventory_only());
+    EXPECT_TRUE(answer.get_future().get());
+}
+
+TEST_F(Bench, a_task_whose_answer_was_lost_is_given_again_under_the_same_key) {
+    add("a");
+    Sequence s;
+    s.add("run-script", {{"script", "date"}});
+    submit("a", s);
+    hello("a");
+    auto first = poll("a"), second = poll("a");
+    ASSERT_TRUE(first && second);
+    EXPECT_EQ(first->key, second->key);
+}
+
+TEST_F(Bench, an_agent_that_names_its_task_is_not_given_it_twice) {
+    add("a");
+    submit("a", inventory_only());
+    hello("a");
+    auto task = poll("a");
+    EXPECT_FALSE(poll("a", "b1", task->key));
+}
+
+TEST_F(Bench, after_a_restart_a_report_on_the_old_key_ends_the_job) {
+    add("a");
+    auto job = submit("a", inventory_only());
+    hello("a");
+    auto key = poll("a")->key;
+    restart();
+    EXPECT_EQ(hub->held(row("a").id)->key, key);  // chunks may go on before anything else is said
+    EXPECT_FALSE(report("a", key, "done"));
+    EXPECT_EQ(state(job), RunState::Done);
+}
+
+TEST_F(Bench, after_a_restart_an_agent_that_lost_its_task_gets_it_under_the_same_key) {
+    add("a");
+    submit("a", inventory_only());
+    hello("a");
+    auto key = poll("a")->key;
+    report("a", key, "running");
+    restart();
+    hello("a", "b2");
+    auto again = poll("a", "b2");
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->key, key);
+}
+
+TEST_F(Bench, a_restart_at_any_moment_neither_loses_nor_doubles_a_task) {
+    add("a");
+    Sequence s;
+    s.add("inventory");
+    s.add("disk", {{"action", "clean"}, {"disk", "sda"}});
+    auto job = submit("a", s);
+    restart();
+    hello("a");
+    restart();
+    auto first = poll("a");
+    ASSERT_TRUE(first);
+    restart();
+    report("a", first->key, "done");
+    restart();
+    EXPECT_TRUE(report("a", first->key, "running"));  // finished long ago
+    auto second = poll("a");
+    ASSERT_TRUE(second);
+    EXPECT_EQ(second->type, "disk");
+    report("a", second->key, "done");
+    restart();
+    EXPECT_EQ(state(job), RunState::Done);
+    EXPECT_FALSE(poll("a"));
+}
+
+TEST_F(Bench, a_machine_that_boots_again_in_mid_task_goes_on_with_it) {
+    add("a");
+    submit("a", inventory_only());
+    hello("a", "b1");
+    auto key = poll("a", "b1")->key;
+    report("a", key, "running", "", "b1");
+    hello("a", "b2");
+    EXPECT_EQ(poll("a", "b2")->key, key);
+}
+
+TEST_F(Bench, a_silent_agent_is_lost_and_found_again) {
+    add("a");
+    auto job = submit("a", inventory_only());
+    hello("a");
+    auto key = poll("a")->key;
+    report("a", key, "running");
+    EXPECT_EQ(hub->agent(row("a")).state, "ready");
+    std::promise<void> news;
+    auto last = db->events(job, 0, 1000).value().back().id;
+    hub->wait_for_event(job, last, 5s, [&] { news.set_value(); });
+    news.get_future().wait();
+    EXPECT_EQ(hub->agent(row("a")).state, "lost");
+    EXPECT_TRUE(hub->record(job).value()->steps[0].agent_lost);
+    EXPECT_FALSE(report("a", key, "done"));
+    EXPECT_EQ(state(job), RunState::Done);
+}
+
+TEST_F(Bench, cancelling_stops_the_agent_with_its_next_report) {
+    add("a");
+    auto job = submit("a", inventory_only());
+    hello("a");
+    auto key = poll("a")->key;
+    ASSERT_TRUE(hub->cancel(job));
+    EXPECT_EQ(state(job), RunState::Cancelled);
+    EXPECT_TRUE(report("a", key, "running"));
+    EXPECT_TRUE(hub->cancel(job).error().is(errors::kJobState));
+}
+
+TEST_F(Bench, a_failed_job_can_be_resumed_from_where_it_stopped) {
+    add("a");
+    Sequence s;
+    s.add("inventory");
+    s.add("disk", {{"action", "clean"}, {"disk", "sda"}});
+    auto job = submit("a", s);
+    hello("a");
+    report("a", poll("a")->key, "done");
+    report("a", poll("a")->key, "failed");
+    EXPECT_EQ(state(job), RunState::Failed);
+    EXPECT_EQ(hub->record(job).value()->steps[1].error->name, "disk.broken");
+    ASSERT_TRUE(hub->resume(job));
+    auto again = poll("a");
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->key, fmt::format("{}/1/1/2", job));
+    report("a", again->key, "done");
+    EXPECT_EQ(state(job), RunState::Done);
+    EXPECT_TRUE(hub->resume(job).error().is(errors::kJobState));
+}
+
+TEST_F(Bench, two_jobs_on_one_device_come_one_after_the_other) {
+    add("a");
+    auto one = submit("a", inventory_only()), two = submit("a", inventory_only());
+    EXPECT_EQ(state(one), RunState::Running);
+    EXPECT_EQ(state(two), RunState::Queued);
+    hello("a");
+    report("a", poll("a")->key, "done");
+    EXPECT_EQ(state(one), RunState::Done);
+    EXPECT_EQ(state(two), RunState::Running);
+}
+
+TEST_F(Bench, children_run_in_order_and_a_failed_one_stops_the_rest_until_resumed) {
+    add("a");
+    add("b");
+    JobRequest parent;
+    parent.name = "chain";
+    parent.mode = JobMode::Serial;
+    parent.children = {request("a", inventory_only()), request("b", inventory_only())};
+    auto id = hub->submit(parent).value();
+    auto children = db->children(id).value();
+    EXPECT_EQ(state(children[1]), RunState::Queued);
+    EXPECT_EQ(db->job(children[0]).value()->variables.at("nonce"), db->job(children[1]).value()->variables.at("nonce"));
+    hello("a");
+    hello("b");
+    report("a", poll("a")->key, "failed");
+    EXPECT_EQ(state(id), RunState::Failed);
+    EXPECT_EQ(state(children[1]), RunState::Queued);
+    restart();
+    EXPECT_EQ(state(id), RunState::Failed);
+    ASSERT_TRUE(hub->resume(id));
+    report("a", poll("a")->key, "done");
+    EXPECT_EQ(state(children[1]), RunState::Running);
+    report("b", poll("b")->key, "done");
+    EXPECT_EQ(state(id), RunState::Done);
+}
+
+TEST_F(Bench, side_by_side_children_all_run_and_one_failure_fails_the_parent_at_the_end) {
+    add("a");
+    add("b");
+    JobRequest parent;
+    parent.mode = JobMode::Parallel;
+    parent.children = {request("a", inventory_only()), request("b", inventory_only())};
+    auto id = hub->submit(parent).value();
+    hello("a");
+    hello("b");
+    report("a", poll("a")->key, "failed");
+    EXPECT_EQ(state(id), RunState::Running);
+    report("b", poll("b")->key, "done");
+    EXPECT_EQ(state(id), RunState::Failed);
+}
+
+// A switch that is a shell script keeping its state in a file.
+std::vector<std::string> switch_command(const TempDir& dir, const std::string& initial) {
+    auto file = (dir / "power").string();
+    std::ofstream(file) << initial;
+    std::ofstream(file + ".log");
+    return {"/bin/sh", "-c",
+            "echo $0 >> " + file + ".log; case $0 in status) cat " + file + ";; off) echo off > " + file +
+                ";; *) echo on > " + file + ";; esac"};
+}
+
+TEST_F(Bench, boot_to_da_switches_the_machine_and_is_done_when_its_agent_says_hello) {
+    add("a", "device", "command", switch_command(dir, "off\n"));
+    Sequence s;
+    s.add("boot-to-da");
+    auto job = submit("a", s);
+    while (hub->record(job).value()->steps[0].progress_what.empty()) std::this_thread::yield();
+    EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
+    EXPECT_EQ(row("a").boot_action, "da");
+    restart();  // must not switch again
+    EXPECT_EQ(state(job), RunState::Running);
+    hello("a", "b1");
+    EXPECT_EQ(wait_end(job), RunState::Done);
+    EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
+    auto again = submit("a", s);  // the agent is there already
+    EXPECT_EQ(wait_end(again), RunState::Done);
+    EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
+}
+
+TEST_F(Bench, a_switch_that_does_not_work_fails_the_step_by_name) {
+    add("a", "device", "command", {"/bin/false"});
+    Sequence s;
+    s.add("power", {{"state", "on"}});
+    auto job = submit("a", s);
+    EXPECT_EQ(wait_end(job), RunState::Failed);
+    EXPECT_EQ(hub->record(job).value()->steps[0].error->name, "server.power");
+}
+
+TEST_F(Bench, wait_off_asks_the_switch_until_it_says_off) {
+    add("a", "device", "command", switch_command(dir, "on\n"));
+    Sequence s;
+    s.add("wait-off");
+    auto job = submit("a", s);
+    while (read_text_file(dir / "power.log").value() < "status\nstatus\n") std::this_thread::yield();  // it saw "on"
+    EXPECT_EQ(state(job), RunState::Running);
+    std::ofstream(dir / "power") << "off\n";
+    EXPECT_EQ(wait_end(job), RunState::Done);
+}
+
+TEST_F(Bench, wait_off_without_a_switch_takes_silence_after_the_agents_word) {
+    add("a");
+    Sequence s;
+    s.add("shutdown");
+    s.add("wait-off");
+    auto job = submit("a", s);
+    hello("a");
+    report("a", poll("a")->key, "done");
+    EXPECT_EQ(wait_end(job), RunState::Done);
+    EXPECT_EQ(row("a").boot_action, "disk");
+}
+
+TEST_F(Bench, an_agent_that_goes_down_gets_no_further_task_before_it_boots_again) {
+    add("a");
+    Sequence s;
+    s.add("reboot", {{"to", "da"}});
+    s.add("inventory");
+    submit("a", s);
+    hello("a", "b1");
+    report("a", poll("a", "b1")->key, "done", "", "b1");
+    EXPECT_EQ(row("a").boot_action, "da");
+    EXPECT_FALSE(poll("a", "b1"));
+    hello("a", "b2");
+    EXPECT_EQ(poll("a", "b2")->type, "inventory");
+}
+
+TEST_F(Bench, the_power_of_a_vm_is_tasks_of_its_host) {
+    add("host", "vmhost");
+    add("a", "device", "vm");
+    hello("host", "h1", "administration");
+    Sequence s;
+    s.add("boot-to-da");
+    auto job = submit("a", s);
+    auto stop = poll("host", "h1");
+    ASSERT_TRUE(stop);
+    EXPECT_EQ(stop->type, "stop-vm");
+    report("host", stop->key, "failed", "", "h1");  // it was not running
+    auto start = poll("host", "h1");
+    ASSERT_TRUE(start);
+    EXPECT_EQ(start->type, "start-vm");
+    EXPECT_EQ(start->parameters, (sequences::Values{{"vm", "a"}, {"boot", "network"}, {"undo", "false"}}));
+    report("host", start->key, "done", "", "h1");
+    hello("a");
+    EXPECT_EQ(wait_end(job), RunState::Done);
+}
+
+TEST_F(Bench, vmhost_tasks_need_a_host_and_leave_its_name_out) {
+    Sequence s;
+    s.add("start-vm", {{"vm", "web"}, {"vmhost", ""}});
+    auto job = submit("", s);
+    EXPECT_EQ(wait_end(job), RunState::Failed);
+    EXPECT_EQ(hub->record(job).value()->steps[0].error->name, "server.no-vmhost");
+    add("host", "vmhost");
+    hello("host", "h1", "administration");
+    submit("", s);
+    EXPECT_EQ(poll("host", "h1")->parameters, (sequences::Values{{"vm", "web"}}));
+}
+
+TEST_F(Bench, a_boot_proof_leaves_its_screenshot_and_line_with_the_job) {
+    add("host", "vmhost");
+    hello("host", "h1", "administration");
+    Sequence s;
+    s.add("boot-proof", {{"vm", "web"}, {"nonce", "${nonce}"}});
+    auto job = submit("", s);
+    auto task = poll("host", "h1");
+    EXPECT_EQ(task->parameters.at("nonce").size(), 24u);
+    report("host", task->key, "done", R"({"line":"SLIPWAY-UP x","seconds":41,"screenshot":"iVBORw=="})", "h1");
+    EXPECT_EQ(as_text(db->artifact(job, "proof.txt").value()->data), "SLIPWAY-UP x\n");
+    EXPECT_EQ(to_hex(db->artifact(job, "screenshot.png").value()->data), "89504e47");
+}
+
+TEST_F(Bench, a_bulk_key_is_good_while_its_task_runs) {
+    add("a");
+    Sequence s;
+    s.add("capture-image", {{"image", "web"}, {"nonetencrypt", "true"}});
+    submit("a", s);
+    hello("a");
+    auto task = poll("a");
+    auto key = task->parameters.at("bulk_key");
+    EXPECT_EQ(hub->held_by_bulk_key(key)->type, "capture-image");
+    EXPECT_FALSE(hub->held_by_bulk_key("x"));
+    restart();
+    EXPECT_TRUE(hub->held_by_bulk_key(key));
+    report("a", task->key, "done");
+    EXPECT_FALSE(hub->held_by_bulk_key(key));
+}
+
+TEST_F(Bench, controller_tasks_change_the_device_and_scripts_run) {
+    add("a");
+    Sequence s;
+    s.add("run-script", {{"script", "echo hello $SLIPWAY_DEVICE"}}).target = sequences::Target::Controller;
+    s.add("release-control");
+    s.add("take-control");
+    s.add("delete-device");
+    auto job = submit("a", s);
+    EXPECT_EQ(wait_end(job), RunState::Done);
+    EXPECT_THAT(hub->record(job).value()->steps[0].result, testing::HasSubstr("hello a"));
+    EXPECT_FALSE(db->device("a").value());
+}
+
+TEST_F(Bench, a_job_makes_the_device_it_names_and_a_taken_mac_fails_it_by_name) {
+    auto r = request("new", inventory_only());
+    r.make_device = DeviceSpec{.name = "new", .macs = {"52:54:00:00:00:09"}};
+    auto job = hub->submit(r).value();
+    EXPECT_EQ(row("new").macs, std::vector<std::string>{"52:54:00:00:00:09"});
+    r.device = r.make_device->name = "other";
+    auto bad = hub->submit(r).value();
+    EXPECT_EQ(state(bad), RunState::Failed);
+    EXPECT_EQ(hub->record(bad).value()->steps[0].error->name, "server.exists");
+    EXPECT_EQ(state(job), RunState::Running);
+}
+
+TEST_F(Bench, what_cannot_work_is_refused_before_a_job_exists) {
+    EXPECT_TRUE(hub->submit(request("", inventory_only())).error().is(errors::kNeedsDevice));
+    Sequence s;
+    s.add("capture-image", {{"image", "${nobody}"}});
+    EXPECT_EQ(hub->submit(request("a", s)).error().name(), "sequences.unknown-variable");
+    EXPECT_TRUE(db->jobs().value().empty());
+    EXPECT_EQ(state(submit("nowhere", inventory_only())), RunState::Failed);
+}
+
+TEST_F(Bench, an_outcome_the_database_refuses_is_kept_until_it_can_be_stored) {
+    add("a");
+    auto job = submit("a", inventory_only());
+    hello("a");
+    auto key = poll("a")->key;
+    ASSERT_TRUE(db->sqlite().script("PRAGMA query_only = ON"));
+    report("a", key, "done");
+    EXPECT_EQ(state(job), RunState::Running);
+    ASSERT_TRUE(db->sqlite().script("PRAGMA query_only = OFF"));
+    EXPECT_EQ(wait_end(job), RunState::Done);
+}
+
+TEST(Base64, takes_the_alphabet_and_nothing_else) {
+    EXPECT_EQ(as_text(*from_base64("aGVsbG8=")), "hello");
+    EXPECT_EQ(as_text(*from_base64("")), "");
+    for (auto bad : {"a", "aGVsbG8", "aGV\nbG8=", "aGVs$G8="}) EXPECT_FALSE(from_base64(bad)) << bad;
+}
+
+TEST(PowerState, is_the_last_word) {
+    EXPECT_EQ(power_state_in("on\n"), PowerState::On);
+    EXPECT_EQ(power_state_in("Chassis Power is OFF"), PowerState::Off);
+    EXPECT_EQ(power_state_in("offline"), PowerState::Unknown);
+}
+
+}  // namespace
+}  // namespace slipway::server
