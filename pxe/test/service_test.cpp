@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The service on loopback: the boot server port and TFTP. Broadcasts are in lab_test.cpp.
+#include <poll.h>
+
+#include <gtest/gtest.h>
+
+#include "lib/base/process.hpp"
+#include "lib/base/temp_dir.hpp"
+#include "pxe/errors.hpp"
+#include "pxe/service.hpp"
+#include "tftp/errors.hpp"
+
+using namespace slipway;
+using namespace slipway::pxe;
+using dhcp::Code;
+using dhcp::MessageType;
+
+namespace {
+
+NetbootOptions on_loopback(const std::filesystem::path& loaders) {
+    NetbootOptions o;
+    o.interfaces = {{"", *Ipv4Address::parse("127.0.0.1")}};
+    o.ports = {0, 0, 0};
+    o.loaders = loaders;
+    o.decide = [](const MacAddress& mac, const ClientFacts&) {
+        return mac.octets[5] == 1 ? Action::Agent : Action::Ignore;
+    };
+    return o;
+}
+
+TempDir make_loaders() {
+    auto dir = TempDir::create("pxe").value();
+    for (const char* name : {"undionly.kpxe", "snponly.efi"})
+        EXPECT_TRUE(write_file_atomic(dir / name, as_bytes(name)).ok());
+    return dir;
+}
+
+dhcp::Message boot_request(std::uint8_t last_octet) {
+    dhcp::Message m;
+    m.set_type(MessageType::Request);
+    m.hardware[5] = static_cast<std::byte>(last_octet);
+    m.client = *Ipv4Address::parse("127.0.0.1");
+    m.options.set(Code::VendorClass, std::string_view("PXEClient:Arch:00000:UNDI:002001"));
+    return m;
+}
+
+}  // namespace
+
+TEST(NetbootService, boot_server_port_answers_those_under_control) {
+    auto loaders = make_loaders();
+    auto service = NetbootService::create(on_loopback(loaders.path())).value();
+    service->start();
+    auto socket = UdpPort::open({}).value();
+    UdpEndpoint to{*Ipv4Address::parse("127.0.0.1"), service->ports().boot_server};
+    ASSERT_TRUE(socket.send(dhcp::encode_message(boot_request(2)), to).ok());  // ignored
+    ASSERT_TRUE(socket.send(dhcp::encode_message(boot_request(1)), to).ok());
+    pollfd p{socket.fd(), POLLIN, 0};
+    ASSERT_EQ(::poll(&p, 1, 3000), 1);
+    auto ack = dhcp::parse_message((*socket.receive())->data).value();
+    EXPECT_EQ(ack.type(), MessageType::Ack);
+    EXPECT_EQ(ack.mac().octets[5], 1);
+    EXPECT_EQ(ack.file, "undionly.kpxe");
+    service->stop();
+    service->stop();
+}
+
+TEST(NetbootService, tftp_serves_loaders_and_boot_files) {
+    if (!run_checked({"sh", "-c", "command -v atftp"}).ok()) GTEST_SKIP() << "atftp is not installed";
+    auto loaders = make_loaders();
+    ASSERT_TRUE(write_file_atomic(loaders / "private", as_bytes("x")).ok());
+    auto options = on_loopback(loaders.path());
+    options.boot_file = [](const std::string& name, const UdpEndpoint&) -> Result<tftp::Content> {
+        if (name == "kernel") return tftp::Content::of_text("the kernel");
+        return make_error(tftp::errors::kNotFound, "{}", name);
+    };
+    auto service = NetbootService::create(std::move(options)).value();
+    service->start();
+    auto fetch = [&](const std::string& name) {
+        auto out = (loaders / "out").string();
+        std::filesystem::remove(out);
+        (void)run_command({"atftp", "--get", "-r", name, "-l", out, "127.0.0.1", std::to_string(service->ports().tftp)})
+            .ok();
+        return read_text_file(out).value_or("");
+    };
+    EXPECT_EQ(fetch("undionly.kpxe"), "undionly.kpxe");
+    EXPECT_EQ(fetch("/snponly.efi"), "snponly.efi");
+    EXPECT_EQ(fetch("boot/kernel"), "the kernel");
+    EXPECT_EQ(fetch("boot/other"), "");
+    EXPECT_EQ(fetch("private"), "");
+}
+
+TEST(NetbootService, missing_loaders_and_interfaces_are_named) {
+    auto dir = TempDir::create("pxe").value();
+    EXPECT_TRUE(NetbootService::create(on_loopback(dir.path())).error().is(errors::kLoader));
+    auto loaders = make_loaders();
+    auto options = on_loopback(loaders.path());
+    options.interfaces.clear();
+    EXPECT_TRUE(NetbootService::create(std::move(options)).error().is(errors::kSettings));
+}
