@@ -172,8 +172,9 @@ void Hub::act(Live& live, const Probe& p) {
     parameters->erase("vmhost");
     if (!live.run.bulk_key.empty()) (*parameters)["bulk_key"] = live.run.bulk_key;
     Assignment a{live.job.id, p.key, "", key, task.type, std::move(*parameters)};
-    a.given = true;
-    a.heard = live.run.record.steps[p.key.step].state == StepState::Running;
+    a.given = live.run.record.steps[p.key.step].state == StepState::Running;
+    a.given_at = clock_.now();
+    if (auto device = db_.device_by_id(device_id); device && *device) a.boot_id = (*device)->boot_id;
     sessions_[device_id].queue.push_back(std::move(a));
 }
 
@@ -490,6 +491,15 @@ void Hub::note(std::int64_t job, std::string_view level, std::string_view text) 
     });
 }
 
+void Hub::show_progress(std::int64_t job) {
+    auto now = clock_.now();
+    std::erase_if(waiters_, [&](Waiter& waiter) {
+        if (now < waiter.since + options_.show_progress || !is_below(job, waiter.job)) return false;
+        calls_.push_back(std::move(waiter.done));
+        return true;
+    });
+}
+
 void Hub::event(std::int64_t job, std::string_view level, std::string_view text) {
     std::unique_lock lock(mutex_);
     note(job, level, text);
@@ -501,7 +511,7 @@ void Hub::wait_for_event(std::int64_t job, std::int64_t after, std::chrono::mill
     std::unique_lock lock(mutex_);
     auto news = db_.events(job, after, 1);
     if (stopping_ || wait.count() <= 0 || !news || !news->empty()) calls_.push_back(std::move(done));
-    else waiters_.push_back({job, after, clock_.now() + wait, std::move(done)});
+    else waiters_.push_back({job, clock_.now(), clock_.now() + wait, std::move(done)});
     unlock_and_call(lock);
 }
 

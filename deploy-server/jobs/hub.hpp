@@ -35,7 +35,6 @@ struct JobRequest {
 struct AgentHello {
     std::string boot_id, version, kind;  // kind: "da" or "administration"
     std::string hardware;                // JSON object text
-    std::string key;                     // of the task it is working on, empty: none
 };
 
 struct GivenTask {
@@ -65,11 +64,13 @@ struct AgentStatus {
 };
 
 struct HubOptions {
-    std::chrono::milliseconds poll_time{20'000};    // an empty poll is answered after it
-    std::chrono::milliseconds lost_after{60'000};   // without a call the agent counts as lost
-    std::chrono::milliseconds quiet_time{10'000};   // a machine that said it goes down is off after it
-    std::chrono::milliseconds status_every{2'000};  // power status is asked so often
-    std::chrono::milliseconds save_retry{5'000};    // after the database refused a record
+    std::chrono::milliseconds poll_time{20'000};     // an empty poll is answered after it
+    std::chrono::milliseconds lost_after{60'000};    // without a call the agent counts as lost
+    std::chrono::milliseconds quiet_time{10'000};    // a machine that said it goes down is off after it
+    std::chrono::milliseconds status_every{2'000};   // power status is asked so often
+    std::chrono::milliseconds save_retry{5'000};     // after the database refused a record
+    std::chrono::milliseconds give_again{5'000};     // a task that its agent does not report on is given again
+    std::chrono::milliseconds show_progress{1'000};  // waiters for events hear of progress so often
 };
 
 class Hub {
@@ -107,10 +108,10 @@ public:
     // ---- agents, already known to be who they say and under control
     Status hello(const DeviceRow& device, const AgentHello& hello);
     using PollDone = std::function<void(std::optional<GivenTask>)>;
-    void poll(const DeviceRow& device, const std::string& boot_id, const std::string& key, PollDone done);
+    void poll(const DeviceRow& device, const std::string& boot_id, PollDone done);
     Result<bool> report(const DeviceRow& device, const AgentReport& report);  // true: the agent should stop the task
     void seen(std::int64_t device_id);                                        // any other call of its agent
-    std::optional<HeldTask> held(std::int64_t device_id);
+    std::optional<HeldTask> held(std::int64_t device_id, std::string_view type);  // a task of that type
     std::optional<HeldTask> held_by_bulk_key(std::string_view key);
 
 private:
@@ -123,7 +124,8 @@ private:
         sequences::Values parameters;
         std::string boot_id;  // of the agent it was given to
         bool given = false;   // the agent was told
-        bool heard = false;   // … and has reported on it
+        bool heard = false;     // … and has reported on it
+        Instant given_at{};
     };
     struct Session {
         std::string boot_id, kind, version;
@@ -134,7 +136,6 @@ private:
         std::deque<Assignment> queue;
         struct Poll {
             Instant until{};
-            std::string key;
             PollDone done;
         };
         std::optional<Poll> poll;
@@ -160,8 +161,8 @@ private:
         std::optional<Errand> errand;
     };
     struct Waiter {
-        std::int64_t job = 0, after = 0;
-        Instant until{};
+        std::int64_t job = 0;
+        Instant since{}, until{};
         std::function<void()> done;
     };
     struct Gate;  // lets a worker's result in while the hub lives
@@ -189,6 +190,7 @@ private:
     Result<std::int64_t> add_tree(const JobRequest& request, std::int64_t parent, const sequences::Values& inherited);
     void save_job(const JobRow& job);
     void note(std::int64_t job, std::string_view level, std::string_view text);
+    void show_progress(std::int64_t job);
     bool is_below(std::int64_t job, std::int64_t ancestor);
     void run_timer();
     void tick();
@@ -201,7 +203,7 @@ private:
     void assign(std::int64_t device_id, Assignment assignment);
     void give(std::int64_t device_id);
     void drop_assignments(std::int64_t job, const Step& step);
-    void unasked(std::int64_t device_id, const std::string& key);
+    void check_given(std::int64_t device_id);
     void agent_event(std::int64_t device_id, const sequences::Event& event);
     std::pair<Session*, Assignment*> find_assignment(std::string_view key);
     Result<std::string> keep_artifacts(const Assignment& assignment, const DeviceRow& device,

@@ -81,7 +81,7 @@ void Hub::seen(std::int64_t device_id) {
     unlock_and_call(lock);
 }
 
-void Hub::poll(const DeviceRow& device, const std::string& boot_id, const std::string& key, PollDone done) {
+void Hub::poll(const DeviceRow& device, const std::string& boot_id, PollDone done) {
     std::unique_lock lock(mutex_);
     if (stopping_) {
         lock.unlock();
@@ -91,21 +91,28 @@ void Hub::poll(const DeviceRow& device, const std::string& boot_id, const std::s
     drain();
     auto& s = sessions_[device.id];
     if (s.poll) calls_.push_back([old = std::move(s.poll->done)] { old(std::nullopt); });
-    s.poll = Session::Poll{clock_.now() + options_.poll_time, key, std::move(done)};
-    unasked(device.id, key);
+    s.poll = Session::Poll{clock_.now() + options_.poll_time, std::move(done)};
+    check_given(device.id);
     give(device.id);
     drain();
     unlock_and_call(lock);
 }
 
-// The agent asks for work without naming the task it was given: it does not know it (any more).
-void Hub::unasked(std::int64_t device_id, const std::string& key) {
+// A boot_id is one life of the agent's process. The same life holds every task it has reported on; one it never
+// reported on did not reach it. Another life knows nothing of what was given to the one before.
+void Hub::check_given(std::int64_t device_id) {
     auto& s = sessions_[device_id];
-    if (s.queue.empty() || !s.queue.front().given || s.queue.front().key == key) return;
-    auto& a = s.queue.front();
-    bool answer_was_lost = !a.heard && a.boot_id == s.boot_id;
-    if (answer_was_lost || !a.sub.empty()) a.given = false;
-    else post(a.job, ProbeAnswer{a.step, ProbeAnswer::Kind::NotKnown});
+    for (auto& a : s.queue) {
+        if (!a.given) continue;
+        if (a.boot_id != s.boot_id) {
+            if (a.sub.empty()) post(a.job, ProbeAnswer{a.step, ProbeAnswer::Kind::NotKnown});
+            else a.given = false;
+        } else if (!a.heard && clock_.now() >= a.given_at + options_.give_again) {
+            a.given = false;
+        } else if (!a.heard) {
+            s.poll->until = std::min(s.poll->until, a.given_at + options_.give_again);
+        }
+    }
 }
 
 void Hub::assign(std::int64_t device_id, Assignment assignment) {
@@ -116,13 +123,18 @@ void Hub::assign(std::int64_t device_id, Assignment assignment) {
     give(device_id);
 }
 
+// Tasks of one job go out one after the other; an agent that asks while it works gets one of another job.
 void Hub::give(std::int64_t device_id) {
     auto& s = sessions_[device_id];
-    if (!s.poll || !s.poll->key.empty() || s.queue.empty() || s.down_boot == s.boot_id) return;
-    auto& a = s.queue.front();
-    if (a.given) return;
+    if (!s.poll || s.down_boot == s.boot_id) return;
+    std::set<std::int64_t> busy;
+    auto next = std::find_if(s.queue.begin(), s.queue.end(),
+                             [&](const auto& a) { return busy.insert(a.job).second && !a.given; });
+    if (next == s.queue.end()) return;
+    auto& a = *next;
     a.given = true;
     a.heard = false;
+    a.given_at = clock_.now();
     a.boot_id = s.boot_id;
     if (a.sub.empty()) post(a.job, TaskAccepted{a.step});
     calls_.push_back([done = std::move(s.poll->done), task = GivenTask{a.key, a.type, a.parameters}] { done(task); });
@@ -152,12 +164,14 @@ Result<bool> Hub::report(const DeviceRow& device, const AgentReport& r) {
     }
     a->heard = true;
     a->given = true;
+    a->boot_id = r.boot_id;
     for (std::size_t i = 0; i < std::min(r.log.size(), kLogLines); ++i)
         note(a->job, r.log[i].first, printable(std::string_view(r.log[i].second).substr(0, kLogText)));
     if (r.progress && a->sub.empty()) {
         auto progress = *r.progress;
         progress.key = a->step;
         post(a->job, progress);
+        show_progress(a->job);
     }
     if (r.state != "running") {
         auto report = r;
@@ -240,13 +254,13 @@ Result<std::int64_t> Hub::vmhost_of(const Values& parameters, const std::string&
 
 // ---- what the agent channel asks
 
-std::optional<HeldTask> Hub::held(std::int64_t device_id) {
+std::optional<HeldTask> Hub::held(std::int64_t device_id, std::string_view type) {
     std::lock_guard lock(mutex_);
     auto found = sessions_.find(device_id);
-    if (found == sessions_.end() || found->second.queue.empty()) return std::nullopt;
-    const auto& a = found->second.queue.front();
-    if (!a.given || !a.sub.empty()) return std::nullopt;
-    return HeldTask{a.key, a.type, a.parameters, a.job};
+    if (found == sessions_.end()) return std::nullopt;
+    for (const auto& a : found->second.queue)
+        if (a.given && a.sub.empty() && a.type == type) return HeldTask{a.key, a.type, a.parameters, a.job};
+    return std::nullopt;
 }
 
 static bool same_secret(std::string_view a, std::string_view b) {
@@ -260,14 +274,15 @@ std::optional<HeldTask> Hub::held_by_bulk_key(std::string_view key) {
     std::lock_guard lock(mutex_);
     if (key.empty()) return std::nullopt;
     for (auto& [id, session] : sessions_) {
-        if (session.queue.empty()) continue;
-        const auto& a = session.queue.front();
-        auto found = a.parameters.find("bulk_key");
-        auto clear = a.parameters.find("nonetencrypt");
-        if (!a.given || found == a.parameters.end() || clear == a.parameters.end() || clear->second != "true") continue;
-        if (!same_secret(found->second, key)) continue;
-        session.last_call = clock_.now();
-        return HeldTask{a.key, a.type, a.parameters, a.job};
+        for (const auto& a : session.queue) {
+            auto found = a.parameters.find("bulk_key");
+            auto clear = a.parameters.find("nonetencrypt");
+            if (!a.given || found == a.parameters.end() || clear == a.parameters.end() || clear->second != "true")
+                continue;
+            if (!same_secret(found->second, key)) continue;
+            session.last_call = clock_.now();
+            return HeldTask{a.key, a.type, a.parameters, a.job};
+        }
     }
     return std::nullopt;
 }
