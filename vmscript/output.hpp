@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Writing the generated files without losing what an operator edited.
+#pragma once
+
+#include <filesystem>
+
+#include "lib/base/result.hpp"
+#include "vmscript/render.hpp"
+
+namespace slipway::vmscript {
+
+// Makes BASE/p2v/NAME/ with the files and BASE/p2v/slipway_initenv.sh where that is absent; returns the directory.
+// Errors: vmscript.edited when a file there has another content and force is false (nothing is written then).
+Result<std::filesystem::path> write_files(const std::filesystem::path& base, const std::string& name,
+                                          const std::vector<GeneratedFile>& files, bool force);
+
+}  // namespace slipway::vmscript
