@@ -32,12 +32,18 @@ bool is_data_disk(const std::string& name) {
     return true;
 }
 
+// The unit's own number before its world-wide name: gatherhw's inventory names disks by it.
 std::string serial_of(const fs::path& block) {
-    for (const char* name : {"serial", "device/serial", "device/wwid", "wwid"})
+    for (const char* name : {"serial", "device/serial"})
         if (auto text = attribute(block / name); !text.empty()) return text;
     // SCSI unit serial number page (SPC-4 §7.8.15): 4 bytes of header, then the text.
     auto page = read_file(block / "device/vpd_pg80", 4096);
-    if (page && page->size() > 4) return printable(trim(as_text(ByteView(*page).subspan(4))));
+    if (page && page->size() > 4) {
+        auto text = std::string(trim(printable(as_text(ByteView(*page).subspan(4)))));
+        if (!text.empty()) return text;
+    }
+    for (const char* name : {"device/wwid", "wwid"})
+        if (auto text = attribute(block / name); !text.empty()) return text;
     return {};
 }
 
