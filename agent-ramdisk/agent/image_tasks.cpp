@@ -31,10 +31,25 @@ const disks::DiskDevice* find_disk(const std::vector<disks::DiskDevice>& all, co
     return found == all.end() ? nullptr : &*found;
 }
 
+// "SERIAL:2" -> "sda2": the source's own system may have numbered its disks otherwise than we do.
+void name_partitions(const std::vector<disks::DiskDevice>& all, std::vector<std::string>& exclusions) {
+    for (auto& word : exclusions) {
+        auto colon = word.rfind(':');
+        if (colon == std::string::npos || colon == 0) continue;
+        for (const auto& disk : all) {
+            if (disk.serial != word.substr(0, colon)) continue;
+            bool digit = std::isdigit(static_cast<unsigned char>(disk.name.back())) != 0;
+            word = disk.name + (digit ? "p" : "") + word.substr(colon + 1);
+            break;
+        }
+    }
+}
+
 // `disks` (default all), less those whose partitions are all excluded; exclusions of whole disks are taken out.
 Result<std::vector<disks::DiskDevice>> disks_to_capture(TaskContext& context, std::vector<std::string>& exclusions) {
     auto all = TRY(context.machine.disks());
     auto wanted = context.list("disks");
+    name_partitions(all, exclusions);
     std::vector<disks::DiskDevice> out;
     for (const auto& word : wanted)
         if (word != "all" && !find_disk(all, word))
