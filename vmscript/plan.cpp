@@ -115,12 +115,33 @@ void plan_nics(const Inventory& inventory, const Switches& switches, Plan& plan)
     plan.source_mac = switches.admin_mac ? switches.admin_mac->text() : plan.nics.empty() ? "" : plan.nics[0].old_mac;
 }
 
-void plan_disks(const DiskChoice& choice, const Switches& switches, Plan& plan) {
+// The agent may number disks otherwise than the source's system did; a serial that only one disk has is safe.
+std::string safe_serial(const Inventory& inventory, const Disk& disk) {
+    bool usable = !disk.serial.empty() && trim(disk.serial) == disk.serial && printable(disk.serial) == disk.serial &&
+                  disk.serial.find_first_of(";=") == std::string::npos;
+    auto same = [&](const Disk& d) { return d.serial == disk.serial; };
+    return usable && std::count_if(inventory.disks.begin(), inventory.disks.end(), same) == 1 ? disk.serial : "";
+}
+
+std::string partition_word(const Inventory& inventory, const std::string& name) {
+    for (const auto& d : inventory.disks)
+        for (const auto& p : d.partitions)
+            if (auto serial = safe_serial(inventory, d); p.name == name && !serial.empty())
+                return fmt::format("{}:{}", serial, p.index);
+    return name;
+}
+
+void plan_disks(const Inventory& inventory, const DiskChoice& choice, const Switches& switches, Plan& plan) {
     plan.controller = choose_controller(switches.controller, choice.kept);
     plan.left_out = choice.left_out;
-    plan.excluded_volumes = choice.excluded_volumes;
+    for (const auto& v : choice.excluded_volumes) {
+        plan.excluded_volumes.push_back(partition_word(inventory, v));
+        plan.notes.push_back(fmt::format("volume {}: left out as asked", v));
+    }
+    for (const auto& disk : choice.left_out)
+        plan.notes.push_back(fmt::format("disk {}: left out, {}", disk.name, disk.why));
     for (const auto* d : choice.kept)
-        plan.disks.push_back({d->name, d->serial, d->size,
+        plan.disks.push_back({d->name, safe_serial(inventory, *d), d->size,
                               fmt::format("{}/{}_disk{}.vhd", plan.disk_path, plan.name, plan.disks.size())});
 }
 
@@ -230,12 +251,9 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan.fix_hal = switches.fix_hal;
     plan.suppress_console = switches.suppress_console;
     plan.hardware_services = hardware_services(inventory);
-    plan_disks(choice, switches, plan);
+    plan_disks(inventory, choice, switches, plan);
     plan_nics(inventory, switches, plan);
     if (plan.source_mac.empty()) return make_error(errors::kNotFit, "no wired network adapter with a MAC address");
-    for (const auto& disk : plan.left_out)
-        plan.notes.push_back(fmt::format("disk {}: left out, {}", disk.name, disk.why));
-    for (const auto& v : plan.excluded_volumes) plan.notes.push_back(fmt::format("volume {}: left out as asked", v));
     return plan;
 }
 

@@ -28,9 +28,9 @@ std::size_t most_disks(Controller controller);
 
 struct PlannedDisk {
     std::string source_name;  // "sda"
-    std::string serial;
-    std::uint64_t size = 0;  // bytes
-    std::string vhd;         // path on the VM host
+    std::string serial;       // empty unless it names this disk alone
+    std::uint64_t size = 0;   // bytes
+    std::string vhd;          // path on the VM host
     bool operator==(const PlannedDisk&) const = default;
 };
 
@@ -56,7 +56,7 @@ struct Plan {
     bool dynamic_disks = false;
     std::vector<PlannedDisk> disks;
     std::vector<LeftOutDisk> left_out;
-    std::vector<std::string> excluded_volumes;  // partitions of the disks kept: "sda3"
+    std::vector<std::string> excluded_volumes;  // partitions of the disks kept: "SERIAL:3", "sda3" without a serial
     std::vector<PlannedNic> nics;               // the first is source_mac's
     PostDeploy post_deploy = PostDeploy::StayInAgent;
     std::string patch_directory, service_driver_state;

@@ -45,14 +45,17 @@ std::string note_lines(const Plan& plan) {
 
 std::string nics_parameter(const Plan& plan) {
     std::vector<std::string> out;
-    for (const auto& n : plan.nics) out.push_back(n.name + "=" + n.new_mac);
+    for (const auto& n : plan.nics) {
+        bool plain = !n.name.empty() && n.name.find_first_of(";= \t\n") == std::string::npos;
+        out.push_back(fmt::format("{}={}={}", plain ? n.name : "", n.old_mac, n.new_mac));
+    }
     return join(out, ";");
 }
 
 std::string disks_parameter(const Plan& plan) {
     if (plan.left_out.empty()) return "all";
     std::vector<std::string> out;
-    for (const auto& d : plan.disks) out.push_back(d.source_name);
+    for (const auto& d : plan.disks) out.push_back(d.serial.empty() ? d.source_name : d.serial);
     return join(out, ";");
 }
 

@@ -38,7 +38,7 @@ void carry(const Plan& plan, Sequence& s) {
 void add_repair(const Plan& plan, Sequence& s) {
     s.variables.push_back(
         variable("target-controller", std::string(name_of(plan.controller)), "The controller the system boots on"));
-    s.variables.push_back(variable("nics", nics_parameter(plan), "Adapters: 'old name=new MAC', separated by ';'"));
+    s.variables.push_back(variable("nics", nics_parameter(plan), "Adapters: 'name=old MAC=new MAC', separated by ';'"));
     s.variables.push_back({"nonce", std::nullopt, "What the boot proof says; new for every run"});
     sequences::Values parameters{{"target-controller", "${target-controller}"},
                                  {"firmware", "bios"},

@@ -89,7 +89,7 @@ std::string controller_of(Tree& tree, const std::string& device, Inventory& out)
 // VPD page 0x80 (SPC-4 7.8.15): four bytes of header, then the serial number.
 std::string vpd_serial(Tree& tree, const std::string& directory) {
     auto page = tree.read(directory + "/device/vpd_pg80").value_or("");
-    return page.size() > 4 ? printable(trim(std::string_view(page).substr(4))) : "";
+    return page.size() > 4 ? std::string(trim(printable(std::string_view(page).substr(4)))) : "";
 }
 
 template <typename... Texts>
@@ -105,8 +105,9 @@ void probe_identity(Tree& tree, const std::string& directory, Disk& disk) {
     disk.vendor = attribute("vendor");
     if (disk.vendor.starts_with("0x")) disk.vendor.clear();  // virtio: a PCI number
     disk.model = first_of(attribute("model"), udev["ID_MODEL"]);
-    disk.serial = first_of(tree.line(directory + "/serial"), attribute("serial"), udev["ID_SCSI_SERIAL"],
-                           udev["ID_SERIAL_SHORT"], vpd_serial(tree, directory));
+    // The order of lib/disks (list_disks), by which the agent knows the disk again.
+    disk.serial = first_of(tree.line(directory + "/serial"), attribute("serial"), vpd_serial(tree, directory),
+                           udev["ID_SCSI_SERIAL"], udev["ID_SERIAL_SHORT"]);
     auto wwn = first_of(tree.line(directory + "/wwid"), attribute("wwid"));
     if (wwn.starts_with("naa.")) wwn = "0x" + wwn.substr(4);
     disk.wwn = first_of(udev["ID_WWN_WITH_EXTENSION"], udev["ID_WWN"], wwn.starts_with("t10.") ? "" : wwn);

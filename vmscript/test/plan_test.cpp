@@ -62,7 +62,7 @@ TEST(Plan, a_disk_whose_volumes_are_all_excluded_is_not_made) {
     ASSERT_EQ(plan.disks.size(), 1u);
     EXPECT_EQ(plan.disks[0].source_name, "sda");
     EXPECT_TRUE(plan.excluded_volumes.empty());
-    EXPECT_EQ(disks_parameter(plan), "sda");
+    EXPECT_EQ(disks_parameter(plan), "SN1") << "the agent may number disks otherwise";
     switches.excluded_drives = {"/dev/sdb"};
     EXPECT_EQ(plan_of(good_source(), switches).disks.size(), 1u);
 }
@@ -72,7 +72,10 @@ TEST(Plan, one_excluded_volume_of_a_kept_disk_is_left_out_alone) {
     switches.excluded_drives = {"/var", "sda2"};
     auto plan = plan_of(good_source(), switches);
     EXPECT_EQ(plan.disks.size(), 2u);
-    EXPECT_EQ(exclude_parameter(plan), "sda2;sdb1");
+    EXPECT_EQ(exclude_parameter(plan), "SN1:2;SN2:1");
+    auto inventory = good_source();
+    inventory.disks[0].serial = inventory.disks[1].serial;
+    EXPECT_EQ(exclude_parameter(plan_of(inventory, switches)), "sda2;sdb1") << "a serial that two have says nothing";
 }
 
 TEST(Plan, excluding_the_system_or_nothing_known_is_refused) {
@@ -121,7 +124,7 @@ TEST(Plan, dynamic_macs_differ_from_the_source_and_from_each_other) {
     EXPECT_NE(plan.nics[0].new_mac, plan.nics[0].old_mac);
     EXPECT_NE(plan.nics[0].new_mac, plan.nics[1].new_mac);
     EXPECT_EQ(plan.nics, plan_of(inventory, switches).nics) << "generating again must not look like an edit";
-    EXPECT_EQ(nics_parameter(plan).find("ens18=" + plan.nics[0].new_mac), 0u);
+    EXPECT_EQ(nics_parameter(plan).find("ens18=52:54:00:51:00:01=" + plan.nics[0].new_mac), 0u);
 }
 
 TEST(Sequences, all_three_are_accepted_by_the_engine_s_own_reader) {

@@ -149,16 +149,18 @@ TEST(Scripts, hostile_names_in_an_inventory_stay_data) {
     auto inventory = good_source();
     inventory.disks[1].name = inventory.volumes[2].backing[0] = inventory.volumes[3].backing[0] = "sd b;$(touch /x)'`";
     inventory.disks[0].controller = "";
-    inventory.network[0].name = "eth\n0'$(id)";
+    inventory.network[0].name = "eth\n0;x";
+    inventory.disks[1].serial = "'`touch /x`$(id)";
     inventory.services[0].name = "smartd.service";
     auto switches = good_switches();
     switches.excluded_drives = {"sdb2"};
     auto temp = TempDir::create("hostile").value();
     auto files = render_files(make_plan(inventory, switches).value(), inventory);
     auto directory = write_files(temp.path(), "triton", files, false).value();
-    auto script = ". " + (directory / "triton_commonInit.sh").string() + "; printf '%s' \"$REPAIR_NICS\"";
+    auto script =
+        ". " + (directory / "triton_commonInit.sh").string() + "; printf '%s %s' \"$REPAIR_NICS\" \"$CAPTURE_EXCLUDE\"";
     auto run = run_command({"bash", "-euc", script});
-    EXPECT_EQ(run->output, "eth\n0'$(id)=52:54:00:51:00:01") << run->error_text;
+    EXPECT_EQ(run->output, "=52:54:00:51:00:01=52:54:00:51:00:01 '`touch /x`$(id):2") << run->error_text;
 }
 
 TEST(Journey, calls_the_console_in_this_order) {

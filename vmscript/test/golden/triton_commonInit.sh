@@ -15,7 +15,7 @@ DEVICE_SOURCE_POWER_COMMAND=$SLIPWAY_POWER_COMMAND
 # Its image.
 IMAGE_NAME=triton
 CAPTURE_DISKS=all
-CAPTURE_EXCLUDE=sdb2
+CAPTURE_EXCLUDE=SN2:2
 NONETENCRYPT=$SLIPWAY_NONETENCRYPT
 
 # The virtual machine. Its hardware is in triton_internalState.xml.
@@ -27,7 +27,7 @@ VM_MACS=(52:54:00:51:00:01)
 
 # The repair.
 TARGET_CONTROLLER=ide
-REPAIR_NICS=ens18=52:54:00:51:00:01
+REPAIR_NICS=ens18=52:54:00:51:00:01=52:54:00:51:00:01
 # 0: stay in the Deployment Agent, then boot from disk; 1: shut down; 2: restart. The task sequence agrees with it.
 POST_DEPLOY_ACTION=0
 
