@@ -8,7 +8,11 @@
 namespace slipway::sequences {
 
 StepError step_error(const Error& error) {
-    return {error.name(), error.describe(), error.next_step(), error.temporary()};
+    // describe() ends with the name, which has its own member here; an error off the wire may carry it twice.
+    auto message = error.describe();
+    auto tail = " [" + error.name() + "]";
+    while (message.ends_with(tail)) message.resize(message.size() - tail.size());
+    return {error.name(), std::move(message), error.next_step(), error.temporary()};
 }
 
 RunRecord new_run(const Sequence& sequence) {

@@ -123,11 +123,12 @@ std::optional<DeviceSpec> spec_from_json(std::string_view text) {
 }
 
 std::string error_json(const Error& error) {
+    auto parts = sequences::step_error(error);
     return json::serialize(json::object{{"error",
-                                         {{"name", error.name()},
-                                          {"message", error.describe()},
-                                          {"next_step", error.next_step()},
-                                          {"temporary", error.temporary()}}}});
+                                         {{"name", parts.name},
+                                          {"message", parts.message},
+                                          {"next_step", parts.next_step},
+                                          {"temporary", parts.temporary}}}});
 }
 
 }  // namespace slipway::server

@@ -124,7 +124,7 @@ private:
         sequences::Values parameters;
         std::string boot_id;  // of the agent it was given to
         bool given = false;   // the agent was told
-        bool heard = false;     // … and has reported on it
+        bool heard = false;   // … and has reported on it
         Instant given_at{};
     };
     struct Session {

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deploy-server/agents/agent_routes.hpp"
+
+#include "deploy-server/api/answer.hpp"
+#include "deploy-server/db/json.hpp"
+#include "deploy-server/errors.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/sha256.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/base/uuid.hpp"
+#include "lib/channel/messages.hpp"
+
+namespace slipway::server {
+
+using http::Request;
+using http::Response;
+
+namespace {
+
+constexpr std::chrono::hours kTokenLife{1};
+constexpr std::uint64_t kMaxManifest = 512u << 20;
+constexpr unsigned kPollSeconds = 20;
+
+std::string hash_of(std::string_view secret) { return sha256(as_bytes(secret)).text(); }
+
+// Whose call it is, and for which task: the same for certificates and bulk keys.
+using FindTask = std::function<Result<HeldTask>(const Request&, std::string_view type)>;
+
+Answer enroll(const AgentPlace& p, const Request& request) {
+    auto message = TRY(channel::parse_enroll(request.body));
+    auto now = unix_milliseconds(p.clock.wall());
+    auto token = TRY(p.db.token(hash_of(message.token)));
+    if (!token) return make_error(errors::kBadToken, "the token is unknown");
+    auto device = TRY(p.db.device_by_id(token->device_id));
+    if (!device) return make_error(errors::kUnknownDevice, "the token's device is gone");
+    if (!device->controlled) return make_error(errors::kNotControlled, "device '{}'", device->name);
+    auto mac = MacAddress::parse(message.mac);
+    if (!token->mac.empty() && (!mac || mac->text() != token->mac))
+        return make_error(errors::kBadToken, "the token is for another MAC address than {}", printable(message.mac));
+    auto request_hash = hash_of(message.csr_pem);
+    auto answer = [&](const std::string& certificate) {
+        return Response::json(200, channel::render(channel::Enrolled{certificate, device->name}));
+    };
+    // The same request again: its answer was lost. Only the holder of its key can use the certificate.
+    if (token->used_ms && token->request_hash == request_hash) return answer(token->certificate);
+    if (token->used_ms)
+        return make_error(errors::kBadToken, "the token was used at {}",
+                          iso8601(from_unix_milliseconds(token->used_ms)));
+    if (token->expires_ms < now) return make_error(errors::kBadToken, "the token has expired");
+    auto life = token->mac.empty() ? kAdministrationCertificate : kDeviceCertificate;
+    token->certificate = TRY(http::sign_request(p.ca, message.csr_pem, certificate_name(*device), life));
+    token->used_ms = now;
+    token->request_hash = request_hash;
+    if (!TRY(p.db.use_token(*token))) return make_error(errors::kBadToken, "the token was used this moment");
+    TRY(p.db.add_certificate(device->id, token->certificate, now, now + std::chrono::milliseconds(life).count()));
+    log::info("server", "device {} is enrolled from {}", device->name, request.peer_address);
+    return answer(token->certificate);
+}
+
+Answer hello(const AgentPlace& p, const Request& request) {
+    auto device = TRY(device_of(p.db, request));
+    auto message = TRY(channel::parse_hello(request.body));
+    json::object hardware;
+    if (message.hardware.is_object()) hardware = message.hardware.get_object();
+    if (message.memory_bytes) hardware["memory_bytes"] = message.memory_bytes;
+    TRY(p.hub.hello(device, {message.boot_id, message.version, message.kind, json::serialize(hardware)}));
+    return Response::json(200, channel::render(channel::HelloAnswer{kPollSeconds}));
+}
+
+void poll(const AgentPlace& p, const Request& request, const http::Responder& out) {
+    auto device = device_of(p.db, request);
+    if (!device) return out.send(error_response(device.error()));
+    auto message = channel::parse_poll(request.body);
+    if (!message) return out.send(error_response(message.error()));
+    p.hub.poll(*device, message->boot_id, [out](std::optional<GivenTask> task) {
+        std::optional<channel::Task> answer;
+        if (task) answer = channel::Task{task->key, task->type, {task->parameters.begin(), task->parameters.end()}};
+        out.send(Response::json(200, channel::render(answer)));
+    });
+}
+
+Answer report(const AgentPlace& p, const Request& request) {
+    auto device = TRY(device_of(p.db, request));
+    auto message = TRY(channel::parse_report(request.body));
+    AgentReport r;
+    r.key = message.key;
+    r.boot_id = message.boot_id;
+    r.state = channel::name_of(message.state);
+    if (message.progress)
+        r.progress =
+            sequences::TaskProgress{{}, message.progress->done, message.progress->total, message.progress->what};
+    for (auto& line : message.log) r.log.emplace_back("info", std::move(line));
+    if (!message.result.empty()) r.result = json::serialize(message.result);
+    if (message.error) r.error = sequences::step_error(*message.error);
+    return Response::json(200, channel::render(channel::ReportAnswer{TRY(p.hub.report(device, r))}));
+}
+
+Answer manifest(const AgentPlace& p, const FindTask& find, const Request& request) {
+    auto task = TRY(find(request, "deploy-image"));
+    auto wanted = TRY(imagestore::ImageRef::parse(request.parameter("image")));
+    auto named = TRY(imagestore::ImageRef::parse(task.parameters.at("image")));
+    if (wanted.name != named.name || (named.version && wanted.version != named.version))
+        return make_error(errors::kNotYourTask, "the task deploys '{}', not '{}'", named.text(), wanted.text());
+    auto stored = TRY(p.store->manifest(wanted));
+    if (stored->size() > kMaxManifest) return make_error(errors::kBadFrames, "a manifest of {} bytes", stored->size());
+    Response response = Response::text(200, std::string(stored->size(), '\0'), "application/octet-stream");
+    TRY(stored->read(0, std::as_writable_bytes(std::span(response.body))));
+    return response;
+}
+
+Answer commit(const AgentPlace& p, const FindTask& find, const Request& request) {
+    auto task = TRY(find(request, "capture-image"));
+    auto name = request.parameter("image");
+    if (name != task.parameters.at("image"))
+        return make_error(errors::kNotYourTask, "the task captures '{}', not '{}'", task.parameters.at("image"),
+                          printable(name));
+    auto result = TRY(p.desk->commit(task.key, name, request.body));
+    if (result.version) {
+        p.hub.event(task.job, "info", fmt::format("image {}@{} is stored", name, result.version));
+        return Response::json(200, json::serialize(json::object{{"version", result.version}}));
+    }
+    return Response::text(409, channel::render_ids(result.missing), "application/octet-stream");
+}
+
+void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask& find, const std::string& base) {
+    auto octets = [](std::string body) { return Response::text(200, std::move(body), "application/octet-stream"); };
+    auto* desk = p.desk;
+    router.add("POST", base + "/have", handler([=](const Request& r) -> Answer {
+                   return octets(TRY(desk->have(TRY(find(r, "capture-image")).key, r.body)));
+               }),
+               http::Router::Options{channel::kMaxIds * 32});
+    router.add("POST", base, handler([=](const Request& r) -> Answer {
+                   TRY(desk->put(TRY(find(r, "capture-image")).key, r.body));
+                   return Response::empty();
+               }),
+               http::Router::Options{channel::kMaxBody + channel::kMaxFrame + 64});
+    router.add("POST", base + "/flush", handler([=](const Request& r) -> Answer {
+                   TRY(desk->flush(TRY(find(r, "capture-image")).key));
+                   return Response::empty();
+               }));
+    router.add("POST", base + "/get", handler([=](const Request& r) -> Answer {
+                   auto task = TRY(find(r, "deploy-image"));
+                   return octets(TRY(desk->get(task.key, task.parameters.at("image"), r.body)));
+               }),
+               http::Router::Options{channel::kMaxIds * 32});
+}
+
+}  // namespace
+
+std::string certificate_name(const DeviceRow& device) { return fmt::format("{}#{}", device.name, device.id); }
+
+Result<DeviceRow> device_of(Database& db, const Request& request) {
+    if (request.peer_name.empty()) return make_error(errors::kNoCertificate, "no client certificate");
+    auto hash = request.peer_name.rfind('#');
+    auto id =
+        hash == std::string::npos ? std::nullopt : parse_u64(std::string_view(request.peer_name).substr(hash + 1));
+    auto device = id ? TRY(db.device_by_id(static_cast<std::int64_t>(*id))) : std::nullopt;
+    if (!device) return make_error(errors::kUnknownDevice, "'{}'", printable(request.peer_name));
+    if (!device->controlled) return make_error(errors::kNotControlled, "device '{}'", device->name);
+    return std::move(*device);
+}
+
+Result<std::string> make_token(Database& db, const Clock& clock, std::int64_t device_id, const std::string& mac) {
+    auto token = random_token();
+    auto expires = unix_milliseconds(clock.wall()) + std::chrono::milliseconds(kTokenLife).count();
+    TRY(db.add_token({hash_of(token), device_id, mac, expires, 0, "", ""}));
+    return token;
+}
+
+void add_agent_routes(http::Router& router, const AgentPlace& p) {
+    http::Router::Options message{channel::kMaxMessage};
+    router.add("POST", "/agent/v1/enroll", handler([p](const Request& r) -> Answer {
+                   auto answer = enroll(p, r);
+                   if (!answer)
+                       log::warning("server", "refused enrolment from {}: {}", r.peer_address,
+                                    answer.error().describe());
+                   return answer;
+               }),
+               message);
+    router.add("POST", "/agent/v1/hello", handler([p](const Request& r) { return hello(p, r); }), message);
+    router.add(
+        "POST", "/agent/v1/poll", [p](Request r, http::Responder out) { poll(p, r, out); }, message);
+    router.add("POST", "/agent/v1/report", handler([p](const Request& r) { return report(p, r); }), message);
+    if (!p.desk) return;
+    FindTask find = [p](const Request& r, std::string_view type) -> Result<HeldTask> {
+        auto device = TRY(device_of(p.db, r));
+        auto task = p.hub.held(device.id, type);
+        if (!task) {
+            auto error = make_error(errors::kNotYourTask, "device '{}' has no running {} task", device.name, type);
+            log::warning("server", "refused {} {} from {}: {}", r.method, r.path, r.peer_address, error.describe());
+            return error;
+        }
+        p.hub.seen(device.id);
+        return std::move(*task);
+    };
+    add_chunk_routes(router, p, find, "/agent/v1/chunks");
+    router.add("POST", "/agent/v1/images/{image}/commit",
+               handler([p, find](const Request& r) { return commit(p, find, r); }),
+               http::Router::Options{kMaxManifest});
+    router.add("GET", "/agent/v1/images/{image}/manifest",
+               handler([p, find](const Request& r) { return manifest(p, find, r); }));
+}
+
+void add_bulk_routes(http::Router& router, const AgentPlace& p) {
+    if (!p.desk) return;
+    FindTask find = [p](const Request& r, std::string_view type) -> Result<HeldTask> {
+        auto task = p.hub.held_by_bulk_key(r.headers.get(channel::kBulkHeader));
+        if (task && task->type == type) return std::move(*task);
+        log::warning("server", "refused {} {} from {}: no running task has this bulk key", r.method, r.path,
+                     r.peer_address);
+        return make_error(errors::kNotYourTask, "no running {} task has this bulk key", type);
+    };
+    add_chunk_routes(router, p, find, "/bulk/v1/chunks");
+}
+
+}  // namespace slipway::server

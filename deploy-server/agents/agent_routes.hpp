@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// /agent/v1: enrolment, hello, poll, report, images and chunks (docs/architecture.md, "lib/http and lib/channel").
+#pragma once
+
+#include "deploy-server/agents/chunk_desk.hpp"
+#include "deploy-server/db/database.hpp"
+#include "deploy-server/jobs/hub.hpp"
+#include "lib/http/server.hpp"
+
+namespace slipway::server {
+
+struct AgentPlace {
+    Database& db;
+    Hub& hub;
+    ChunkDesk* desk;           // null: this server has no image store (role ids)
+    imagestore::Store* store;  // as desk
+    const http::Identity& ca;
+    const Clock& clock;
+};
+
+inline constexpr std::chrono::hours kDeviceCertificate{48};                // an agent of a ramdisk
+inline constexpr std::chrono::hours kAdministrationCertificate{24 * 365};  // it cannot boot for a new token
+
+void add_agent_routes(http::Router& router, const AgentPlace& place);
+// nonetencrypt: /bulk/v1/chunks… on the clear listener, by the header X-Slipway-Bulk.
+void add_bulk_routes(http::Router& router, const AgentPlace& place);
+
+// The device that a request's client certificate speaks for. Errors: server.no-certificate, server.unknown-device,
+// server.not-controlled.
+Result<DeviceRow> device_of(Database& db, const http::Request& request);
+// What a certificate's common name is for a device: a new device of an old name is another one.
+std::string certificate_name(const DeviceRow& device);
+
+// A one-time token for this device; mac empty: any machine may use it (administration agents).
+Result<std::string> make_token(Database& db, const Clock& clock, std::int64_t device_id, const std::string& mac);
+
+}  // namespace slipway::server

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deploy-server/agents/chunk_desk.hpp"
+
+#include <algorithm>
+
+#include "deploy-server/errors.hpp"
+
+namespace slipway::server {
+
+namespace {
+
+constexpr std::size_t kGetLimit = 64;  // chunks of one answer
+
+Result<std::vector<Digest>> ids_in(std::string_view body) {
+    auto ids = channel::parse_ids(body);
+    if (!ids) return make_error(errors::kBadFrames, "{}", ids.error().message());
+    return std::move(*ids);
+}
+
+}  // namespace
+
+// A writer that failed is given up: what it took is sealed, the next call begins with a new one.
+template <typename Call>
+auto ChunkDesk::with_writer(const std::string& key, Call call)
+    -> decltype(call(std::declval<imagestore::StoreWriter&>())) {
+    std::shared_ptr<Writer> slot;
+    {
+        std::lock_guard lock(mutex_);
+        auto& found = writers_[key];
+        if (!found) found = std::make_shared<Writer>();
+        slot = found;
+    }
+    std::lock_guard lock(slot->mutex);
+    if (!slot->writer) slot->writer = TRY(store_.writer());
+    auto result = call(*slot->writer);
+    if (!result.ok()) slot->writer.reset();
+    return result;
+}
+
+Result<std::string> ChunkDesk::have(const std::string& key, std::string_view body) {
+    auto ids = TRY(ids_in(body));
+    return with_writer(key, [&](imagestore::StoreWriter& writer) -> Result<std::string> {
+        return channel::render_flags(TRY(writer.have(ids)));
+    });
+}
+
+Status ChunkDesk::put(const std::string& key, std::string_view body) {
+    auto frames = channel::parse_frames(body);
+    if (!frames) return make_error(errors::kBadFrames, "{}", frames.error().message());
+    return with_writer(key, [&](imagestore::StoreWriter& writer) -> Status {
+        for (const auto& frame : *frames) TRY(writer.put(frame.id, frame.encoded));
+        return {};
+    });
+}
+
+Status ChunkDesk::flush(const std::string& key) {
+    return with_writer(key, [](imagestore::StoreWriter& writer) { return writer.flush(); });
+}
+
+Result<imagestore::CommitResult> ChunkDesk::commit(const std::string& key, const std::string& name,
+                                                   std::string_view manifest) {
+    return with_writer(key, [&](imagestore::StoreWriter& writer) {
+        return writer.commit(name, imagestore::ManifestView(as_bytes(manifest)));
+    });
+}
+
+Result<std::shared_ptr<const ChunkDesk::Allowed>> ChunkDesk::allowed(const std::string& key, const std::string& image,
+                                                                     bool again) {
+    std::shared_ptr<const Allowed> known;
+    {
+        std::lock_guard lock(mutex_);
+        if (auto found = allowed_.find(key); found != allowed_.end()) known = found->second;
+    }
+    if (known && !again) return known;
+    auto version = TRY(store_.resolve(TRY(imagestore::ImageRef::parse(image))));
+    if (known && known->version.version == version.version) return known;
+    auto manifest = TRY(store_.manifest({version.name, version.version}));
+    auto made = std::make_shared<Allowed>();
+    made->version = version;
+    imagestore::ManifestReader reader(*manifest);
+    for (auto event = TRY(reader.next()); event; event = TRY(reader.next()))
+        if (const auto* run = std::get_if<imagestore::ChunkRun>(&*event))
+            made->ids.insert(run->ids.begin(), run->ids.end());
+    std::lock_guard lock(mutex_);
+    allowed_[key] = made;
+    return std::shared_ptr<const Allowed>(made);
+}
+
+Result<std::string> ChunkDesk::get(const std::string& key, const std::string& image, std::string_view body) {
+    auto ids = TRY(ids_in(body));
+    if (ids.size() > kGetLimit) return make_error(errors::kBadFrames, "more than {} chunks at once", kGetLimit);
+    auto set = TRY(allowed(key, image, false));
+    auto named = [&](const Digest& id) { return set->ids.contains(id); };
+    // The name may have got a version since.
+    if (!std::all_of(ids.begin(), ids.end(), named)) set = TRY(allowed(key, image, true));
+    if (!std::all_of(ids.begin(), ids.end(), named))
+        return make_error(errors::kNotYourTask, "a chunk that image '{}' does not name", image);
+    std::string out;
+    for (const auto& id : ids) channel::append_frame(out, id, TRY(store_.get(id)));
+    return out;
+}
+
+void ChunkDesk::over(const std::string& key) {
+    std::shared_ptr<Writer> writer;
+    std::lock_guard lock(mutex_);
+    if (auto found = writers_.find(key); found != writers_.end()) writer = std::move(found->second);
+    writers_.erase(key);
+    allowed_.erase(key);
+}
+
+}  // namespace slipway::server

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The store's side of the chunk calls: one writer a capture task, one set of allowed chunks a deploy task.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+
+#include "imagestore/store.hpp"
+#include "lib/channel/chunk_frames.hpp"
+
+namespace slipway::server {
+
+class ChunkDesk {
+public:
+    explicit ChunkDesk(imagestore::Store& store) : store_(store) {}
+
+    // ---- of a capture; key is its task's
+    Result<std::string> have(const std::string& key, std::string_view body);
+    Status put(const std::string& key, std::string_view body);
+    Status flush(const std::string& key);
+    Result<imagestore::CommitResult> commit(const std::string& key, const std::string& name, std::string_view manifest);
+
+    // ---- of a deploy of `image`: only chunks that the image names
+    Result<std::string> get(const std::string& key, const std::string& image, std::string_view body);
+
+    void over(const std::string& key);  // the task has ended: seals what its writer took
+
+private:
+    struct Writer {
+        std::mutex mutex;  // a writer takes one call at a time
+        std::unique_ptr<imagestore::StoreWriter> writer;
+    };
+    struct Allowed {
+        imagestore::ImageVersion version;
+        std::unordered_set<Digest> ids;
+    };
+    template <typename Call>
+    auto with_writer(const std::string& key, Call call) -> decltype(call(std::declval<imagestore::StoreWriter&>()));
+    Result<std::shared_ptr<const Allowed>> allowed(const std::string& key, const std::string& image, bool again);
+
+    imagestore::Store& store_;
+    std::mutex mutex_;  // over the maps; taken before, never inside a Writer's
+    std::map<std::string, std::shared_ptr<Writer>> writers_;
+    std::map<std::string, std::shared_ptr<const Allowed>> allowed_;
+};
+
+}  // namespace slipway::server

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// /api/v1 (docs/protocols/rest.md, openapi.yaml): JSON over the database and the hub. Who may call is decided before,
+// by the one guard of server.cpp.
+#pragma once
+
+#include <filesystem>
+#include <set>
+
+#include "deploy-server/api/answer.hpp"
+#include "deploy-server/db/json.hpp"
+#include "deploy-server/jobs/hub.hpp"
+#include "imagestore/store.hpp"
+
+namespace slipway::server {
+
+struct ApiPlace {
+    Database& db;
+    Hub& hub;
+    imagestore::Store* store;  // null: no role ids
+    const Clock& clock;
+    std::string ca_pem;
+    std::filesystem::path sequences;  // stored sequences, NAME.xml; beside the shipped ones
+    std::set<std::string> roles;
+    std::vector<std::string> addresses;
+    std::shared_ptr<const std::pair<std::uint16_t, std::uint16_t>> ports;  // TLS, HTTP: known after listening
+};
+
+void add_device_routes(http::Router& router, const ApiPlace& place);
+void add_job_routes(http::Router& router, const ApiPlace& place);
+void add_image_routes(http::Router& router, const ApiPlace& place);
+void add_server_routes(http::Router& router, const ApiPlace& place);  // server, groups, sequences
+
+http::Response json_response(unsigned status, const json::value& value);
+json::value time_json(std::int64_t ms);  // ISO 8601, or null
+json::object job_json(const ApiPlace& place, const JobRow& job, bool with_steps, bool with_log);
+json::object device_json(const ApiPlace& place, const DeviceRow& device);
+Result<std::int64_t> number_parameter(const http::Request& request, const char* name);
+
+}  // namespace slipway::server

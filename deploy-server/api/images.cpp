@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <map>
+#include <thread>
+
+#include "deploy-server/api/api.hpp"
+#include "imagestore/errors.hpp"
+
+namespace slipway::server {
+
+using http::Request;
+using http::Response;
+
+static json::object version_json(const imagestore::ImageVersion& version, const imagestore::ManifestSummary& s) {
+    std::uint64_t disk_bytes = 0, used_bytes = 0, stored = 0;
+    json::array disks;
+    for (const auto& d : s.disks) {
+        disk_bytes += d.disk.size;
+        stored += d.data_chunks * imagestore::kChunkBytes;
+        json::array volumes;
+        for (const auto& v : d.volumes) {
+            used_bytes += v.used;
+            volumes.push_back({{"partition", v.partition},
+                               {"offset", v.offset},
+                               {"length", v.length},
+                               {"used", v.used},
+                               {"filesystem", v.filesystem},
+                               {"label", v.label},
+                               {"uuid", v.uuid},
+                               {"state", imagestore::name_of(v.state)},
+                               {"every_sector", v.every_sector},
+                               {"excluded", v.excluded},
+                               {"note", v.note}});
+        }
+        disks.push_back({{"name", d.disk.name},
+                         {"serial", d.disk.serial},
+                         {"model", d.disk.model},
+                         {"size", d.disk.size},
+                         {"volumes", std::move(volumes)}});
+    }
+    // data_bytes: what the image's chunks hold before compression; chunks are shared between images.
+    return {{"version", version.version}, {"created", time_json(static_cast<std::int64_t>(s.image.created_ms))},
+            {"disk_bytes", disk_bytes},   {"used_bytes", used_bytes},
+            {"data_bytes", stored},       {"disks", std::move(disks)}};
+}
+
+static Result<json::object> image_json(const ApiPlace& p, const std::string& name,
+                                       const std::vector<imagestore::ImageVersion>& versions) {
+    json::array list;
+    for (const auto& version : versions) {
+        auto manifest = TRY(p.store->manifest({name, version.version}));
+        list.push_back(version_json(version, TRY_WITH(imagestore::summarize(*manifest), version.text())));
+    }
+    return json::object{{"name", name}, {"versions", std::move(list)}};
+}
+
+static Result<std::map<std::string, std::vector<imagestore::ImageVersion>>> by_name(const ApiPlace& p) {
+    std::map<std::string, std::vector<imagestore::ImageVersion>> out;
+    for (auto& version : TRY(p.store->images())) out[version.name].push_back(version);
+    return out;
+}
+
+static Answer verify(const ApiPlace& p, const std::string& name) {
+    auto ref = TRY(imagestore::ImageRef::parse(name));
+    (void)TRY(p.store->resolve(ref));
+    auto report = TRY(p.store->verify());
+    json::array hurt;
+    for (const auto& h : report.hurt) {
+        auto of = imagestore::ImageRef::parse(h.image);
+        if (!of || of->name != ref.name || (ref.version && of->version != ref.version)) continue;
+        hurt.push_back({{"image", h.image}, {"missing_chunks", h.missing_chunks}, {"reason", h.reason}});
+    }
+    return json_response(
+        200,
+        json::object{{"ok", hurt.empty()}, {"hurt", std::move(hurt)}, {"damaged", json::value_from(report.damaged)}});
+}
+
+void add_image_routes(http::Router& router, const ApiPlace& p) {
+    if (!p.store) return;
+    router.add("GET", "/api/v1/images", handler([p](const Request&) -> Answer {
+                   json::array items;
+                   for (const auto& [name, versions] : TRY(by_name(p))) {
+                       auto image = image_json(p, name, versions);
+                       // One damaged manifest must not hide the other images.
+                       if (image) items.push_back(std::move(*image));
+                       else
+                           items.push_back(
+                               {{"name", name}, {"versions", json::array()}, {"damaged", image.error().describe()}});
+                   }
+                   return json_response(200, json::object{{"items", std::move(items)}});
+               }));
+    router.add("GET", "/api/v1/images/{name}", handler([p](const Request& r) -> Answer {
+                   auto ref = TRY(imagestore::ImageRef::parse(r.parameter("name")));
+                   auto all = TRY(by_name(p));
+                   auto found = all.find(ref.name);
+                   if (found == all.end()) return make_error(imagestore::errors::kNoImage, "no image '{}'", ref.name);
+                   auto versions = found->second;
+                   if (ref.version) versions = {TRY(p.store->resolve(ref))};
+                   return json_response(200, TRY(image_json(p, ref.name, versions)));
+               }));
+    router.add("DELETE", "/api/v1/images/{name}", handler([p](const Request& r) -> Answer {
+                   (void)TRY(p.store->remove(TRY(imagestore::ImageRef::parse(r.parameter("name")))));
+                   return Response::empty();
+               }));
+    // Reads the whole store: on a thread of its own, which ends with the process.
+    router.add("POST", "/api/v1/images/{name}/verify", [p](Request r, http::Responder out) {
+        std::thread([p, name = r.parameter("name"), out] {
+            auto answer = verify(p, name);
+            out.send(answer ? std::move(*answer) : error_response(answer.error()));
+        }).detach();
+    });
+}
+
+}  // namespace slipway::server

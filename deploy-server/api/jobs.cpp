@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include "deploy-server/api/api.hpp"
+#include "deploy-server/errors.hpp"
+#include "deploy-server/jobs/migration.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::server {
+
+using http::Request;
+using http::Response;
+using sequences::RunRecord;
+using sequences::StepState;
+
+namespace {
+
+constexpr std::size_t kLogLimit = 2000;
+constexpr std::int64_t kMaxWait = 30;  // s
+
+std::string_view shown(StepState state) {
+    return state == StepState::Dispatched ? "running" : sequences::name_of(state);
+}
+
+json::object step_json(const sequences::Task& task, const sequences::StepRecord& s, std::size_t index) {
+    json::object out{{"index", index},
+                     {"id", task.id},
+                     {"type", task.type},
+                     {"target", sequences::name_of(task.target)},
+                     {"state", shown(s.state)},
+                     {"attempt", s.attempt},
+                     {"started", time_json(s.started_ms)},
+                     {"ended", time_json(s.ended_ms)}};
+    if (s.agent_lost) out["agent_lost"] = true;
+    if (s.losses) out["losses"] = true;
+    if (s.progress_total || !s.progress_what.empty())
+        out["progress"] = {{"done", s.progress_done}, {"total", s.progress_total}, {"what", s.progress_what}};
+    if (!s.result.empty())
+        if (auto result = parse_object(s.result)) out["result"] = std::move(*result);
+    if (s.error)
+        out["error"] = {{"name", s.error->name},
+                        {"message", s.error->message},
+                        {"next_step", s.error->next_step},
+                        {"temporary", s.error->temporary}};
+    return out;
+}
+
+void add_steps(const ApiPlace& p, const JobRow& job, json::object& out, const json::array& artifacts) {
+    json::array steps;
+    auto record = p.hub.record(job.id).value_or(std::nullopt).value_or(RunRecord{});
+    auto parsed = sequences::parse_sequence(job.sequence_xml);
+    for (std::size_t i = 0; parsed && i < parsed->sequence.tasks.size(); ++i) {
+        const auto& task = parsed->sequence.tasks[i];
+        auto step = i < record.steps.size() ? record.steps[i] : sequences::StepRecord{};
+        steps.push_back(step_json(task, step, i));
+        const auto& made = steps.back().get_object();
+        if (task.type != "boot-proof" || step.state != StepState::Done || !made.contains("result")) continue;
+        const auto& result = made.at("result").get_object();
+        json::object proof;
+        for (const char* name : {"line", "seconds"})
+            if (const auto* value = result.if_contains(name)) proof[name] = *value;
+        bool screen =
+            std::any_of(artifacts.begin(), artifacts.end(), [](const auto& a) { return a == "screenshot.png"; });
+        proof["screenshot"] = screen ? json::value("screenshot.png") : json::value(nullptr);
+        out["proof"] = std::move(proof);
+    }
+    out["steps"] = std::move(steps);
+}
+
+Result<JobRow> find(const ApiPlace& p, const Request& r) {
+    auto id = TRY(number_parameter(r, "id"));
+    auto job = TRY(p.db.job(id));
+    if (!job) return make_error(errors::kNoJob, "no job {}", id);
+    return std::move(*job);
+}
+
+Result<std::string> sequence_text(const ApiPlace& p, const std::string& name) {
+    if (const auto* sample = sequences::find_sample(name)) return std::string(sample->xml);
+    if (!sequences::valid_name(name)) return make_error(errors::kNoSequence, "no sequence '{}'", printable(name));
+    auto text = read_text_file(p.sequences / (name + ".xml"), 1u << 20);
+    if (!text) return make_error(errors::kNoSequence, "no sequence '{}'", name);
+    return text;
+}
+
+Result<sequences::Values> variables_of(const json::object& body) {
+    sequences::Values out;
+    const auto* value = body.if_contains("variables");
+    if (!value || value->is_null()) return out;
+    if (!value->is_object()) return make_error(errors::kBadRequest, "'variables' is not an object");
+    for (const auto& item : value->get_object()) {
+        if (!item.value().is_string())
+            return make_error(errors::kBadRequest, "variable '{}' is not a string",
+                              std::string_view(item.key().data(), item.key().size()));
+        out[std::string(item.key().data(), item.key().size())] = view(item.value().get_string());
+    }
+    return out;
+}
+
+Result<std::vector<std::string>> devices_of(const ApiPlace& p, const json::object& body) {
+    auto devices = TRY(optional_texts(body, "devices")).value_or(std::vector<std::string>());
+    if (auto group = TRY(optional_text(body, "group")); group && !group->empty()) {
+        auto groups = TRY(p.db.groups());
+        auto found = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.name == *group; });
+        if (found == groups.end()) return make_error(errors::kNoGroup, "no group '{}'", printable(*group));
+        devices.insert(devices.end(), found->devices.begin(), found->devices.end());
+        if (devices.empty()) return make_error(errors::kBadRequest, "group '{}' is empty", *group);
+    }
+    std::sort(devices.begin(), devices.end());
+    devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
+    for (const auto& name : devices)
+        if (!TRY(p.db.device(name))) return make_error(errors::kNoDevice, "no device '{}'", printable(name));
+    return devices;
+}
+
+Answer created(const ApiPlace& p, const JobRequest& request) {
+    auto id = TRY(p.hub.submit(request));
+    return json_response(201, job_json(p, *TRY(p.db.job(id)), true, true));
+}
+
+Answer add(const ApiPlace& p, const Request& r) {
+    auto body = TRY(parse_object(r.body));
+    auto name = TRY(optional_text(body, "sequence"));
+    auto xml = TRY(optional_text(body, "sequence_xml"));
+    if (!xml && !name) return make_error(errors::kBadRequest, "'sequence' or 'sequence_xml' is needed");
+    JobRequest one;
+    one.sequence_xml = xml ? *xml : TRY(sequence_text(p, *name));
+    auto parsed = TRY(sequences::parse_sequence(one.sequence_xml));
+    one.sequence_name = parsed.sequence.name;
+    one.variables = TRY(variables_of(body));
+    auto title = TRY(optional_text(body, "name"));
+    one.name = title && !title->empty() ? *title : one.sequence_name;
+    auto devices = TRY(devices_of(p, body));
+    if (devices.size() <= 1) {
+        if (!devices.empty()) one.device = devices[0];
+        return created(p, one);
+    }
+    JobRequest parent;
+    parent.name = one.name;
+    parent.sequence_name = one.sequence_name;
+    parent.mode = JobMode::Parallel;
+    parent.variables = one.variables;
+    for (const auto& device : devices) {
+        auto child = one;
+        child.name = one.name + ": " + device;
+        child.device = device;
+        parent.children.push_back(std::move(child));
+    }
+    return created(p, parent);
+}
+
+Result<std::vector<Migration::Nic>> nics_of(const json::object& body) {
+    std::vector<Migration::Nic> out;
+    const auto* list = body.if_contains("nics");
+    if (!list || list->is_null()) return out;
+    if (!list->is_array()) return make_error(errors::kBadRequest, "'nics' is not a list");
+    for (const auto& item : list->get_array()) {
+        if (!item.is_object()) return make_error(errors::kBadRequest, "'nics' holds something that is no object");
+        Migration::Nic nic;
+        nic.name = TRY(optional_text(item.get_object(), "name")).value_or("");
+        for (auto [key, into] : {std::pair{"old_mac", &nic.old_mac}, std::pair{"new_mac", &nic.new_mac}}) {
+            auto text = TRY(optional_text(item.get_object(), key)).value_or("");
+            auto mac = MacAddress::parse(text);
+            if (!text.empty() && !mac)
+                return make_error(errors::kBadRequest, "'{}' is not a MAC address", printable(text));
+            if (mac) *into = mac->text();
+        }
+        if (nic.name.find_first_of("=;") != std::string::npos)
+            return make_error(errors::kBadRequest, "adapter name '{}'", printable(nic.name));
+        out.push_back(std::move(nic));
+    }
+    return out;
+}
+
+Answer migrate(const ApiPlace& p, const Request& r) {
+    auto body = TRY(parse_object(r.body));
+    Migration m;
+    m.name = TRY(required_text(body, "name"));
+    if (!sequences::valid_name(m.name)) return make_error(errors::kBadRequest, "'{}' is not a name", printable(m.name));
+    m.vm_definition = TRY(required_text(body, "vm_definition"));
+    m.source_device = TRY(optional_text(body, "source_device")).value_or("");
+    m.source_power_driver = TRY(optional_text(body, "source_power_driver")).value_or("prompt");
+    m.source_power_command = TRY(optional_texts(body, "source_power_command")).value_or(std::vector<std::string>());
+    m.image = TRY(optional_text(body, "image")).value_or("");
+    m.vmhost = TRY(optional_text(body, "vmhost")).value_or("");
+    m.network = TRY(optional_text(body, "network")).value_or("VM0");
+    m.target_controller = TRY(optional_text(body, "target_controller")).value_or("ide");
+    m.postdeployaction = static_cast<int>(TRY(optional_number(body, "postdeployaction")).value_or(0));
+    m.nonetencrypt = TRY(optional_flag(body, "nonetencrypt")).value_or(false);
+    m.nics = TRY(nics_of(body));
+    for (const auto& text : TRY(optional_texts(body, "source_macs")).value_or(std::vector<std::string>())) {
+        auto mac = MacAddress::parse(text);
+        if (!mac) return make_error(errors::kBadRequest, "'{}' is not a MAC address", printable(text));
+        m.source_macs.push_back(mac->text());
+    }
+    if (m.source_macs.empty() && m.source_device.empty())
+        return make_error(errors::kBadRequest, "'source_macs' or 'source_device' is needed");
+    if (m.postdeployaction < 0 || m.postdeployaction > 2)
+        return make_error(errors::kBadRequest, "'postdeployaction' is 0, 1 or 2");
+    if (m.source_power_driver == "command" && m.source_power_command.empty())
+        return make_error(errors::kBadRequest, "'source_power_command' is needed");
+    if (!m.source_device.empty()) {
+        auto source = TRY(p.db.device(m.source_device));
+        if (!source) return make_error(errors::kNoDevice, "no device '{}'", printable(m.source_device));
+        if (m.source_macs.empty()) m.source_macs = source->macs;
+    }
+    return created(p, plan_migration(m));
+}
+
+Answer artifact(const ApiPlace& p, std::int64_t job, const std::string& name) {
+    if (auto found = TRY(p.db.artifact(job, name)))
+        return Response::text(200, std::string(as_text(found->data)), found->content_type);
+    for (auto child : TRY(p.db.children(job)))
+        if (auto below = artifact(p, child, name); below || !below.error().is(errors::kNoArtifact)) return below;
+    return make_error(errors::kNoArtifact, "job {} has no '{}'", job, printable(name));
+}
+
+void events(const ApiPlace& p, const Request& r, const http::Responder& out) {
+    auto job = find(p, r);
+    if (!job) return out.send(error_response(job.error()));
+    auto after = static_cast<std::int64_t>(parse_u64(r.query_value("after")).value_or(0));
+    auto wait =
+        std::min<std::int64_t>(kMaxWait, static_cast<std::int64_t>(parse_u64(r.query_value("wait")).value_or(0)));
+    // An ended job has no more news to wait for.
+    if (job->ended_ms) wait = 0;
+    p.hub.wait_for_event(job->id, after, std::chrono::seconds(wait), [p, id = job->id, after, out] {
+        auto items = p.db.events(id, after, kLogLimit);
+        auto row = p.db.job(id);
+        if (!items) return out.send(error_response(items.error()));
+        if (!row || !*row) return out.send(error_response(make_error(errors::kNoJob, "no job {}", id)));
+        json::array list;
+        for (const auto& e : *items)
+            list.push_back(
+                {{"id", e.id}, {"job", e.job}, {"time", time_json(e.time_ms)}, {"level", e.level}, {"text", e.text}});
+        out.send(
+            json_response(200, json::object{{"items", std::move(list)}, {"job", job_json(p, **row, true, false)}}));
+    });
+}
+
+// What the jobs below have is the parent's too: their artifacts, and the proof.
+void adopt(json::object& out, const json::object& child) {
+    if (const auto* proof = child.if_contains("proof")) out["proof"] = *proof;
+    auto& mine = out["artifacts"].get_array();
+    for (const auto& name : child.at("artifacts").get_array())
+        if (std::find(mine.begin(), mine.end(), name) == mine.end()) mine.push_back(name);
+}
+
+}  // namespace
+
+json::object job_json(const ApiPlace& p, const JobRow& job, bool with_steps, bool with_log) {
+    json::object out{{"id", job.id},
+                     {"name", job.name},
+                     {"state", sequences::name_of(job.state)},
+                     {"created", time_json(job.created_ms)},
+                     {"started", time_json(job.started_ms)},
+                     {"ended", time_json(job.ended_ms)},
+                     {"sequence", job.sequence_name}};
+    if (!job.device.empty()) out["device"] = job.device;
+    if (job.parent) out["parent"] = job.parent;
+    if (!with_steps) return out;
+    json::object variables;
+    for (const auto& [name, value] : job.variables) variables[name] = value;
+    out["variables"] = std::move(variables);
+    json::array artifacts, log, children;
+    for (const auto& name : p.db.artifacts(job.id).value_or({})) artifacts.emplace_back(name);
+    if (with_log)
+        for (const auto& e : p.db.events(job.id, 0, kLogLimit).value_or({}))
+            if (e.job == job.id) log.push_back({{"time", time_json(e.time_ms)}, {"level", e.level}, {"text", e.text}});
+    if (job.mode == JobMode::Run) add_steps(p, job, out, artifacts);
+    else out["steps"] = json::array();
+    out["artifacts"] = std::move(artifacts);
+    out["log"] = std::move(log);
+    for (auto id : p.db.children(job.id).value_or({}))
+        if (auto row = p.db.job(id); row && *row) {
+            auto child = job_json(p, **row, true, with_log);
+            adopt(out, child);
+            children.push_back(std::move(child));
+        }
+    out["children"] = std::move(children);
+    return out;
+}
+
+Result<std::int64_t> number_parameter(const Request& request, const char* name) {
+    auto number = parse_u64(request.parameter(name));
+    if (!number || *number > INT64_MAX)
+        return make_error(errors::kNoJob, "'{}' is not a number", printable(request.parameter(name)));
+    return static_cast<std::int64_t>(*number);
+}
+
+void add_job_routes(http::Router& router, const ApiPlace& p) {
+    http::Router::Options large{8u << 20};
+    router.add("GET", "/api/v1/jobs", handler([p](const Request& r) -> Answer {
+                   auto state = r.query_value("state");
+                   json::array items;
+                   for (const auto& job : TRY(p.db.jobs()))
+                       if (state.empty() || state == sequences::name_of(job.state))
+                           items.push_back(job_json(p, job, false, false));
+                   return json_response(200, json::object{{"items", std::move(items)}});
+               }));
+    router.add("POST", "/api/v1/jobs", handler([p](const Request& r) { return add(p, r); }), large);
+    router.add("GET", "/api/v1/jobs/{id}", handler([p](const Request& r) -> Answer {
+                   return json_response(200, job_json(p, TRY(find(p, r)), true, true));
+               }));
+    router.add("GET", "/api/v1/jobs/{id}/events", [p](Request r, http::Responder out) { events(p, r, out); });
+    router.add("POST", "/api/v1/jobs/{id}/cancel", handler([p](const Request& r) -> Answer {
+                   auto id = TRY(find(p, r)).id;
+                   TRY(p.hub.cancel(id));
+                   return json_response(200, job_json(p, *TRY(p.db.job(id)), true, false));
+               }));
+    router.add("POST", "/api/v1/jobs/{id}/resume", handler([p](const Request& r) -> Answer {
+                   auto id = TRY(find(p, r)).id;
+                   TRY(p.hub.resume(id));
+                   return json_response(200, job_json(p, *TRY(p.db.job(id)), true, false));
+               }));
+    router.add("GET", "/api/v1/jobs/{id}/artifacts/{name}", handler([p](const Request& r) -> Answer {
+                   return artifact(p, TRY(find(p, r)).id, r.parameter("name"));
+               }));
+    router.add("POST", "/api/v1/migrations", handler([p](const Request& r) { return migrate(p, r); }), large);
+    router.add("GET", "/api/v1/sequences", handler([p](const Request&) -> Answer {
+                   json::array items;
+                   auto list = [&](std::string_view name, std::string_view xml) {
+                       auto parsed = sequences::parse_sequence(xml);
+                       if (parsed) items.push_back({{"name", name}, {"description", parsed->sequence.description}});
+                   };
+                   for (const auto& sample : sequences::samples()) list(sample.name, sample.xml);
+                   std::error_code ec;
+                   for (const auto& entry : std::filesystem::directory_iterator(p.sequences, ec)) {
+                       auto name = entry.path().stem().string();
+                       if (entry.path().extension() != ".xml" || sequences::find_sample(name)) continue;
+                       if (auto text = sequence_text(p, name)) list(name, *text);
+                   }
+                   return json_response(200, json::object{{"items", std::move(items)}});
+               }));
+    router.add("GET", "/api/v1/sequences/{name}", handler([p](const Request& r) -> Answer {
+                   return Response::text(200, TRY(sequence_text(p, r.parameter("name"))), "application/xml");
+               }));
+}
+
+}  // namespace slipway::server

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deploy-server/jobs/migration.hpp"
+
+namespace slipway::server {
+
+using sequences::OnError;
+using sequences::Sequence;
+
+namespace {
+
+JobRequest child(const Migration& m, Sequence sequence, const std::string& device) {
+    JobRequest request;
+    request.name = m.name + ": " + sequence.description;
+    request.sequence_name = sequence.name;
+    request.sequence_xml = sequences::render_sequence(sequence);
+    request.device = device;
+    return request;
+}
+
+Sequence begin(const char* name, const char* description) {
+    Sequence s;
+    s.name = name;
+    s.description = description;
+    return s;
+}
+
+JobRequest capture(const Migration& m) {
+    auto s = begin("migrate-capture", "capture");
+    s.add("take-control");
+    s.add("boot-to-da");
+    s.add("inventory").on_error = OnError::Continue;
+    s.add("capture-image", {{"image", "${image}"}, {"nonetencrypt", "${nonetencrypt}"}}).retry = 3;
+    s.add("shutdown");
+    s.add("wait-off");
+    s.add("release-control");
+    s.add("delete-device");
+    auto source = m.source_device.empty() ? m.name : m.source_device;
+    auto job = child(m, std::move(s), source);
+    job.make_device = DeviceSpec{.name = source,
+                                 .description = "source of the migration of " + m.name,
+                                 .macs = m.source_macs,
+                                 .power_driver = m.source_power_driver,
+                                 .power_command = m.source_power_command};
+    return job;
+}
+
+JobRequest create(const Migration& m) {
+    auto s = begin("migrate-create", "create VM");
+    s.add("create-network", {{"network", "${network}"}, {"vmhost", "${vmhost}"}});
+    s.add("create-vm", {{"definition", "${definition}"}, {"vmhost", "${vmhost}"}});
+    return child(m, std::move(s), "");
+}
+
+JobRequest deploy(const Migration& m) {
+    auto s = begin("migrate-deploy", "deploy");
+    s.add("take-control");
+    s.add("boot-to-da");
+    s.add("deploy-image", {{"image", "${image}"}, {"nonetencrypt", "${nonetencrypt}"}}).retry = 3;
+    s.add("repair", {{"target-controller", "${target-controller}"}, {"nics", "${nics}"}, {"proof-nonce", "${nonce}"}});
+    s.add("shutdown");
+    s.add("wait-off");
+    auto job = child(m, std::move(s), m.name);
+    DeviceSpec device{.name = m.name, .description = "virtual machine", .power_driver = "vm", .vmhost = m.vmhost};
+    for (const auto& nic : m.nics)
+        if (!nic.new_mac.empty()) device.macs.push_back(nic.new_mac);
+    if (device.macs.empty()) device.macs = m.source_macs;
+    job.make_device = std::move(device);
+    return job;
+}
+
+JobRequest first_boot(const Migration& m) {
+    auto s = begin("migrate-first-boot", "first boot");
+    sequences::Values vm{{"vm", "${vm}"}, {"vmhost", "${vmhost}"}};
+    auto with = [&](sequences::Values more) {
+        more.insert(vm.begin(), vm.end());
+        return more;
+    };
+    s.add("start-vm", with({{"boot", "disk"}, {"undo", "true"}}));
+    s.add("boot-proof", with({{"nonce", "${nonce}"}}));
+    s.add("stop-vm", vm);
+    s.add("commit-undo", vm);
+    if (m.postdeployaction != 1) s.add("start-vm", with({{"boot", "disk"}, {"undo", "false"}}));
+    s.add("release-control");
+    return child(m, std::move(s), m.name);
+}
+
+}  // namespace
+
+JobRequest plan_migration(const Migration& m) {
+    JobRequest parent;
+    parent.name = "migrate " + m.name;
+    parent.mode = JobMode::Serial;
+    std::string nics;
+    for (const auto& nic : m.nics) {
+        if (!nics.empty()) nics += ";";
+        nics += nic.name + "=" + nic.old_mac + "=" + nic.new_mac;
+    }
+    parent.variables = {{"image", m.image.empty() ? m.name : m.image},
+                        {"nonetencrypt", m.nonetencrypt ? "true" : "false"},
+                        {"definition", m.vm_definition},
+                        {"vmhost", m.vmhost},
+                        {"network", m.network},
+                        {"vm", m.name},
+                        {"target-controller", m.target_controller},
+                        {"nics", nics}};
+    parent.children = {capture(m), create(m), deploy(m), first_boot(m)};
+    return parent;
+}
+
+}  // namespace slipway::server

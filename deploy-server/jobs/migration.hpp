@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A whole migration as one job with children in order: capture, create, deploy, first boot. Pure.
+#pragma once
+
+#include "deploy-server/jobs/hub.hpp"
+
+namespace slipway::server {
+
+struct Migration {
+    std::string name;  // of the machine, its VM and (unless given) its image
+    std::vector<std::string> source_macs;
+    std::string source_device;  // empty: name
+    std::string source_power_driver = "prompt";
+    std::vector<std::string> source_power_command;
+    std::string image;          // empty: name
+    std::string vm_definition;  // XML
+    std::string vmhost;         // empty: the only one
+    std::string network = "VM0";
+    std::string target_controller = "ide";
+    int postdeployaction = 0;  // 1: the VM stays off; 0, 2: it is started from its disk
+    struct Nic {
+        std::string name, old_mac, new_mac;
+    };
+    std::vector<Nic> nics;
+    bool nonetencrypt = false;
+};
+
+// The source's device is released and deleted after the capture, so that the VM may have its MACs.
+JobRequest plan_migration(const Migration& migration);
+
+}  // namespace slipway::server

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deploy-server/server.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "deploy-server/agents/agent_routes.hpp"
+#include "deploy-server/api/api.hpp"
+#include "deploy-server/errors.hpp"
+#include "deploy-server/netboot/boot.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/base/uuid.hpp"
+#include "lib/http/client.hpp"
+
+namespace slipway::server {
+
+namespace fs = std::filesystem;
+using http::Request;
+using http::Response;
+
+namespace {
+
+constexpr std::chrono::hours kCaLife{24 * 3650}, kServerLife{24 * 397};
+constexpr unsigned kThreads = 8;  // handlers read and write disks
+
+// The CA is made once; its key never leaves the state directory.
+Result<http::Identity> ready_ca(const fs::path& pki) {
+    auto certificate = read_text_file(pki / "ca.pem", 1u << 20);
+    auto key = read_text_file(pki / "ca.key", 1u << 20);
+    if (certificate && key) return http::Identity{std::move(*certificate), std::move(*key)};
+    if (certificate) return std::move(key).error().with("the CA's key");
+    auto ca = TRY(http::make_ca("Slipway CA " + Uuid::random().text(), kCaLife));
+    TRY(write_file_atomic(pki / "ca.key", as_bytes(ca.key_pem), 0600));
+    TRY(write_file_atomic(pki / "ca.pem", as_bytes(ca.certificate_pem), 0644));
+    return ca;
+}
+
+Result<std::string> ready_token(const fs::path& file) {
+    if (auto text = read_text_file(file, 4096)) {
+        auto token = std::string(trim(*text));
+        if (token.size() < 32)
+            return make_error(errors::kBadRequest, "{} holds no token of 32 characters", file.string());
+        return token;
+    }
+    auto token = random_token();
+    TRY_WITH(write_file_atomic(file, as_bytes(token + "\n"), 0600), "the administrator's token");
+    return token;
+}
+
+bool same_text(std::string_view a, std::string_view b) {
+    unsigned difference = a.size() == b.size() ? 0 : 1;
+    for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+        difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(b[i]);
+    return difference == 0;
+}
+
+std::optional<Response> refuse(const Request& request, const Error& error) {
+    log::warning("server", "refused {} {} from {}: {}", request.method, printable(request.path), request.peer_address,
+                 error.describe());
+    return error_response(error);
+}
+
+}  // namespace
+
+struct DeployServer::Impl {
+    ServerOptions options;
+    const Clock& clock;
+    UniqueFd lock;
+    http::Identity ca;
+    std::string token;
+    std::unique_ptr<Database> db;
+    std::unique_ptr<imagestore::Store> store;
+    std::unique_ptr<ChunkDesk> desk;
+    std::unique_ptr<Hub> hub;
+    std::shared_ptr<std::pair<std::uint16_t, std::uint16_t>> ports =
+        std::make_shared<std::pair<std::uint16_t, std::uint16_t>>();
+    std::shared_ptr<http::Router> tls_routes = std::make_shared<http::Router>();
+    std::shared_ptr<http::Router> clear_routes = std::make_shared<http::Router>();
+    std::unique_ptr<http::Server> http;
+    std::unique_ptr<pxe::NetbootService> netboot;
+    std::vector<std::string> listeners;
+
+    Impl(ServerOptions o, const Clock& c) : options(std::move(o)), clock(c) {}
+
+    bool has(const char* role) const { return options.roles.contains(role); }
+
+    Status open_state() {
+        std::error_code ec;
+        for (const char* part : {"db", "store", "pki", "boot/ramdisk", "sequences"})
+            fs::create_directories(options.state / part, ec);
+        fs::permissions(options.state / "db", fs::perms::owner_all, ec);
+        lock = TRY(open_fd(options.state / "lock", O_RDWR | O_CREAT, 0600));
+        if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+            return make_error(errors::kStateInUse, "{} is locked", options.state.string());
+        ca = TRY(ready_ca(options.state / "pki"));
+        token = TRY(
+            ready_token(options.admin_token_file.empty() ? options.state / "admin.token" : options.admin_token_file));
+        db = TRY(Database::open(options.state / "db" / "slipway.sqlite"));
+        if (has("ids")) {
+            imagestore::StoreOptions create;
+            create.create = true;
+            store = TRY_WITH(imagestore::Store::open(options.state / "store", create), "the image store");
+            desk = std::make_unique<ChunkDesk>(*store);
+        }
+        hub = std::make_unique<Hub>(*db, clock, options.hub);
+        if (desk) hub->on_task_over([this](const std::string& key) { desk->over(key); });
+        return {};
+    }
+
+    // The one authorisation point: every request passes here before its handler.
+    std::optional<Response> authorize(const Request& request) {
+        if (request.path.starts_with("/api/")) {
+            auto given = request.headers.get("Authorization");
+            if (given.starts_with("Bearer ") && same_text(std::string_view(given).substr(7), token))
+                return std::nullopt;
+            return refuse(request, make_error(errors::kUnauthorized, "a valid bearer token is needed"));
+        }
+        if (request.path == "/agent/v1/enroll") return std::nullopt;  // its token speaks for it
+        auto device = device_of(*db, request);
+        if (!device) return refuse(request, device.error());
+        return std::nullopt;
+    }
+
+    void add_routes() {
+        AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock};
+        add_agent_routes(*tls_routes, agents);
+        ApiPlace api{*db,           *hub, store.get(), clock, ca.certificate_pem, options.state / "sequences",
+                     options.roles, {},   ports};
+        if (options.address != "0.0.0.0") api.addresses.push_back(options.address);
+        for (const auto& interface : options.netboot) api.addresses.push_back(interface.address.text());
+        add_server_routes(*tls_routes, api);
+        add_device_routes(*tls_routes, api);
+        add_job_routes(*tls_routes, api);
+        add_image_routes(*tls_routes, api);
+        tls_routes->set_guard([this](const Request& r, const http::Router::Route&) { return authorize(r); });
+        // The clear listener has no guard: boot files are for anyone, bulk calls carry their key.
+        add_bulk_routes(*clear_routes, agents);
+        if (has("nbs")) add_boot_routes(*clear_routes, boot_place());
+    }
+
+    BootPlace boot_place() const {
+        BootPlace place{*db, clock, options.state / "boot", options.loaders, std::nullopt, ports};
+        place.address = Ipv4Address::parse(options.address);
+        if (!options.netboot.empty()) place.address = options.netboot.front().address;
+        return place;
+    }
+
+    Status listen() {
+        http = std::make_unique<http::Server>(kThreads);
+        http::ListenerOptions tls;
+        tls.address = options.address;
+        tls.port = options.tls_port;
+        tls.tls = http::TlsOptions{TRY(http::issue_server(ca, http::kControllerName, kServerLife)), ca.certificate_pem};
+        ports->first = TRY_WITH(http->listen(std::move(tls), tls_routes), "the TLS listener");
+        listeners.push_back(fmt::format("listening tls {}:{}", options.address, ports->first));
+        http::ListenerOptions clear;
+        clear.address = options.address;
+        clear.port = options.http_port;
+        ports->second = TRY_WITH(http->listen(std::move(clear), clear_routes), "the boot HTTP listener");
+        listeners.push_back(fmt::format("listening http {}:{}", options.address, ports->second));
+        if (!has("nbs") || options.netboot.empty()) return {};
+        pxe::NetbootOptions n;
+        n.interfaces = options.netboot;
+        n.ports = options.netboot_ports;
+        join_netboot(n, boot_place());
+        netboot = TRY(pxe::NetbootService::create(std::move(n)));
+        netboot->start();
+        const auto& bound = netboot->ports();
+        for (const auto& interface : options.netboot)
+            listeners.push_back(fmt::format("listening netboot {} dhcp {} boot-server {} tftp {}",
+                                            interface.address.text(), bound.dhcp, bound.boot_server, bound.tftp));
+        return {};
+    }
+
+    void stop() {
+        if (netboot) netboot->stop();
+        if (hub) hub->stop();
+        if (http) http->stop();
+    }
+};
+
+DeployServer::DeployServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DeployServer::~DeployServer() { stop(); }
+void DeployServer::stop() { impl_->stop(); }
+
+Result<std::unique_ptr<DeployServer>> DeployServer::start(ServerOptions options, const Clock& clock) {
+    auto impl = std::make_unique<Impl>(std::move(options), clock);
+    std::unique_ptr<DeployServer> server(new DeployServer(std::move(impl)));
+    TRY(server->impl_->open_state());
+    server->impl_->add_routes();
+    // Jobs are taken up before the first request can be heard.
+    TRY(server->impl_->hub->start());
+    TRY(server->impl_->listen());
+    return server;
+}
+
+std::uint16_t DeployServer::tls_port() const { return impl_->ports->first; }
+std::uint16_t DeployServer::http_port() const { return impl_->ports->second; }
+const std::vector<std::string>& DeployServer::listeners() const { return impl_->listeners; }
+const http::Router& DeployServer::routes() const { return *impl_->tls_routes; }
+
+}  // namespace slipway::server

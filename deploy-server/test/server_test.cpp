@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A whole server in this process, spoken to over loopback TLS by an agent that is this test.
+#include "deploy-server/server.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "deploy-server/db/json.hpp"
+#include "imagestore/codec.hpp"
+#include "imagestore/manifest.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/base/temp_dir.hpp"
+#include "lib/channel/chunk_frames.hpp"
+#include "lib/http/client.hpp"
+
+namespace slipway::server {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+constexpr const char* kMac = "52:54:00:51:00:01";
+
+struct Reply {
+    unsigned status = 0;
+    std::string body;
+    json::object object() const { return parse_object(body).value_or({}); }
+    std::string error() const {
+        auto o = object();
+        return o.contains("error") ? std::string(view(o.at("error").at("name").as_string())) : "";
+    }
+};
+
+struct ServerTest : testing::Test {
+    TempDir dir = TempDir::create("server").value();
+    SystemClock clock;
+    std::unique_ptr<DeployServer> server;
+    std::string ca, token;
+
+    void SetUp() override { begin(); }
+    void begin() {
+        ServerOptions o;
+        o.state = dir / "state";
+        o.address = "127.0.0.1";
+        o.tls_port = o.http_port = 0;
+        o.hub = {300ms, 2000ms, 50ms, 20ms, 50ms, 100ms, 10ms};
+        auto started = DeployServer::start(o, clock);
+        ASSERT_TRUE(started) << started.error().describe();
+        server = std::move(*started);
+        ca = read_text_file(dir / "state/pki/ca.pem").value();
+        token = trim(read_text_file(dir / "state/admin.token").value());
+    }
+    std::string tls_url() const { return fmt::format("https://127.0.0.1:{}", server->tls_port()); }
+    static Reply send(const std::string& url, const std::string& ca, std::optional<http::Identity> identity,
+                      http::ClientRequest request) {
+        auto client = http::Client::create({.url = url, .ca_pem = ca, .identity = std::move(identity)}).value();
+        auto answer = client.send(request);
+        if (!answer) return {0, answer.error().describe()};
+        return {answer->status, answer->body};
+    }
+    Reply api(const std::string& method, const std::string& path, const json::value& body = nullptr) {
+        http::ClientRequest r{.method = method, .path = "/api/v1" + path};
+        r.headers.set("Authorization", "Bearer " + token);
+        if (!body.is_null()) r.body = json::serialize(body);
+        return send(tls_url(), ca, std::nullopt, r);
+    }
+    Reply clear(const std::string& method, const std::string& path, const std::string& body = "",
+                const std::string& bulk_key = "") {
+        http::ClientRequest r{.method = method, .path = path, .body = body};
+        if (!bulk_key.empty()) r.headers.set("X-Slipway-Bulk", bulk_key);
+        return send(fmt::format("http://127.0.0.1:{}", server->http_port()), "", std::nullopt, r);
+    }
+    void add_device(const std::string& name = "poseidon", const std::string& mac = kMac, const char* kind = "device") {
+        ASSERT_EQ(api("POST", "/devices", {{"name", name}, {"macs", {mac}}, {"kind", kind}}).status, 201u);
+        ASSERT_EQ(api("POST", "/devices/" + name + "/take-control", json::object()).status, 200u);
+    }
+    std::int64_t start_job(const json::object& body) {
+        auto reply = api("POST", "/jobs", body);
+        EXPECT_EQ(reply.status, 201u) << reply.body;
+        return reply.object().at("id").to_number<std::int64_t>();
+    }
+    json::object job(std::int64_t id) { return api("GET", fmt::format("/jobs/{}", id)).object(); }
+    // The token a machine finds in its boot script.
+    std::string boot_token(const std::string& mac = kMac) {
+        auto script = clear("GET", "/boot/script?mac=" + mac);
+        auto at = script.body.find("slipway.token=");
+        return at == std::string::npos ? "" : script.body.substr(at + 14, 64);
+    }
+};
+
+// An agent as the wire sees it.
+struct Agent {
+    ServerTest& test;
+    http::SigningRequest request = http::make_signing_request("whoever").value();
+    std::optional<http::Identity> identity;
+    std::string boot = "boot-1";
+
+    Reply call(const std::string& path, const std::string& body, const char* method = "POST") const {
+        return ServerTest::send(test.tls_url(), test.ca, identity,
+                                {.method = method, .path = "/agent/v1" + path, .body = body});
+    }
+    Reply call(const std::string& path, const json::object& body) const { return call(path, json::serialize(body)); }
+    Reply enroll(const std::string& token, const std::string& mac = kMac) {
+        auto reply =
+            call("/enroll",
+                 {{"token", token}, {"csr_pem", request.request_pem}, {"mac", mac}, {"hardware", json::object()}});
+        if (reply.status == 200)
+            identity =
+                http::Identity{std::string(view(reply.object().at("certificate_pem").as_string())), request.key_pem};
+        return reply;
+    }
+    Reply hello(const char* kind = "da") {
+        return call("/hello", {{"device", "x"},
+                               {"boot_id", boot},
+                               {"hardware", {{"cpus", 2}}},
+                               {"version", "1"},
+                               {"kind", kind},
+                               {"memory_bytes", 1024}});
+    }
+    json::object poll() {
+        auto answer = call("/poll", {{"boot_id", boot}}).object();
+        return answer.contains("task") ? answer.at("task").as_object() : json::object();
+    }
+    Reply report(const json::object& task, const char* state, json::object more = {}) {
+        more["key"] = task.at("key");
+        more["boot_id"] = boot;
+        more["state"] = state;
+        return call("/report", more);
+    }
+};
+
+// The agent of `poseidon`, booted into by a job of this sequence and holding its first device task.
+struct Working {
+    std::int64_t job;
+    Agent agent;
+    json::object task;
+    Working(ServerTest& test, const std::string& tasks, json::object variables = {}) : job(0), agent{test} {
+        auto xml = "<sequence xmlns=\"urn:slipway:sequence:1\" name=\"t\"><tasks><task type=\"boot-to-da\"/>" + tasks +
+                   "</tasks></sequence>";
+        job = test.start_job({{"sequence_xml", xml}, {"devices", {"poseidon"}}, {"variables", variables}});
+        EXPECT_EQ(agent.enroll(test.boot_token()).status, 200u);
+        EXPECT_EQ(agent.hello().status, 200u);
+        task = agent.poll();
+    }
+};
+
+const std::string kCapture = R"(<task type="capture-image"><parameter name="image">web</parameter></task>)";
+const std::string kClearCapture = R"(<task type="capture-image"><parameter name="image">web</parameter>
+    <parameter name="nonetencrypt">true</parameter></task>)";
+const std::string kDeploy = R"(<task type="deploy-image"><parameter name="image">web</parameter></task>)";
+
+// One disk of three chunks: data, zero, data.
+struct Image {
+    std::vector<Digest> ids;
+    std::vector<Bytes> encoded;
+    imagestore::MemoryManifest manifest;
+    explicit Image(char seed = 'a') {
+        for (char c : {seed, static_cast<char>(seed + 1)}) {
+            Bytes chunk(imagestore::kChunkBytes, static_cast<std::byte>(c));
+            ids.push_back(sha256(chunk));
+            Bytes raw{std::byte{0}};
+            raw.insert(raw.end(), chunk.begin(), chunk.end());
+            encoded.push_back(raw);
+        }
+        imagestore::ManifestWriter w(manifest);
+        imagestore::ImageInfo info;
+        info.disk_count = 1;
+        info.created_ms = 1000;
+        imagestore::DiskInfo disk;
+        disk.size = 3 * imagestore::kChunkBytes;
+        disk.name = "sda";
+        EXPECT_TRUE(w.image(info) && w.disk(disk) && w.data(ids[0]) && w.run(imagestore::RunKind::Zero, 1) &&
+                    w.data(ids[1]) && w.end_disk() && w.finish());
+    }
+    std::string frames() const {
+        std::string body;
+        for (std::size_t i = 0; i < ids.size(); ++i) channel::append_frame(body, ids[i], encoded[i]);
+        return body;
+    }
+    std::string bytes() const { return std::string(as_text(manifest.bytes())); }
+};
+
+// ---- the way it is meant
+
+TEST_F(ServerTest, a_machine_boots_enrolls_works_and_its_job_is_done) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    ASSERT_EQ(w.task.at("type"), "inventory");
+    auto reply = w.agent.report(w.task, "running",
+                                {{"progress", {{"done", 1}, {"total", 2}, {"what", "looking"}}}, {"log", {"a line"}}});
+    EXPECT_EQ(reply.body, R"({"cancel":false})");
+    auto step = job(w.job).at("steps").at(1);
+    EXPECT_EQ(step.at("state"), "running");
+    EXPECT_EQ(step.at("progress").at("what"), "looking");
+    w.agent.report(w.task, "done", {{"result", {{"inventory", "<inventory/>"}}}});
+    auto ended = job(w.job);
+    EXPECT_EQ(ended.at("state"), "done");
+    EXPECT_THAT(json::serialize(ended.at("log")), HasSubstr("a line"));
+    EXPECT_EQ(api("GET", fmt::format("/jobs/{}/artifacts/inventory.xml", w.job)).body, "<inventory/>");
+    EXPECT_EQ(api("GET", "/devices/poseidon/inventory").body, "<inventory/>");
+    auto device = api("GET", "/devices/poseidon").object();
+    EXPECT_EQ(device.at("agent").at("state"), "ready");
+    EXPECT_EQ(device.at("hardware").at("memory_bytes"), 1024);
+}
+
+TEST_F(ServerTest, an_image_is_captured_and_deployed_chunk_by_chunk) {
+    add_device();
+    Image image;
+    auto ids = channel::render_ids(image.ids);
+    {
+        Working w(*this, kCapture);
+        EXPECT_EQ(w.agent.call("/chunks/have", ids).body, std::string("\0\0", 2));
+        EXPECT_EQ(w.agent.call("/images/web/commit", image.bytes()).status, 409u);
+        EXPECT_EQ(w.agent.call("/images/web/commit", image.bytes()).body, ids);
+        EXPECT_EQ(w.agent.call("/chunks", image.frames()).status, 204u);
+        EXPECT_EQ(w.agent.call("/chunks/flush", "").status, 204u);
+        EXPECT_EQ(w.agent.call("/chunks/have", ids).body, "\x01\x01");
+        EXPECT_EQ(w.agent.call("/images/other/commit", image.bytes()).error(), "server.not-your-task");
+        EXPECT_EQ(w.agent.call("/images/web/commit", image.bytes()).body, R"({"version":1})");
+        w.agent.report(w.task, "done");
+        EXPECT_EQ(w.agent.call("/chunks/have", ids).error(), "server.not-your-task");
+    }
+    auto shown = api("GET", "/images/web").object();
+    EXPECT_EQ(shown.at("versions").at(0).at("disk_bytes"), 3 << 20);
+    EXPECT_TRUE(api("POST", "/images/web/verify").object().at("ok").as_bool());
+    {
+        Working w(*this, kDeploy);
+        EXPECT_EQ(w.agent.call("/images/web@1/manifest", "", "GET").body, image.bytes());
+        EXPECT_EQ(w.agent.call("/images/other/manifest", "", "GET").error(), "server.not-your-task");
+        EXPECT_EQ(w.agent.call("/chunks/get", ids).body, image.frames());
+        EXPECT_EQ(w.agent.call("/chunks", image.frames()).error(), "server.not-your-task");
+        w.agent.report(w.task, "done");
+    }
+    EXPECT_EQ(api("DELETE", "/images/web").status, 204u);
+    EXPECT_EQ(api("GET", "/images/web").error(), "imagestore.no-image");
+}
+
+TEST_F(ServerTest, a_deploy_may_not_fetch_what_its_image_does_not_name) {
+    add_device();
+    Image web, secret('x');
+    {
+        Working w(*this, kCapture);
+        w.agent.call("/chunks", web.frames());
+        w.agent.call("/chunks", secret.frames());
+        w.agent.call("/images/web/commit", web.bytes());
+        w.agent.report(w.task, "done");
+    }
+    Working w(*this, kDeploy);
+    EXPECT_EQ(w.agent.call("/chunks/get", channel::render_ids(secret.ids)).error(), "server.not-your-task");
+}
+
+TEST_F(ServerTest, without_encryption_chunks_go_over_the_clear_listener_under_the_tasks_key) {
+    add_device();
+    Image image;
+    Working w(*this, kClearCapture);
+    std::string key(view(w.task.at("parameters").at("bulk_key").as_string()));
+    EXPECT_EQ(clear("POST", "/bulk/v1/chunks", image.frames(), "0123").error(), "server.not-your-task");
+    EXPECT_EQ(clear("POST", "/bulk/v1/chunks", image.frames(), key).status, 204u);
+    EXPECT_EQ(clear("POST", "/bulk/v1/chunks/have", channel::render_ids(image.ids), key).body, "\x01\x01");
+    EXPECT_EQ(clear("POST", "/bulk/v1/chunks/get", channel::render_ids(image.ids), key).error(),
+              "server.not-your-task");
+    EXPECT_EQ(clear("POST", "/agent/v1/images/web/commit", image.bytes(), key).status, 404u);
+    w.agent.report(w.task, "done");
+    EXPECT_EQ(clear("POST", "/bulk/v1/chunks", image.frames(), key).error(), "server.not-your-task");
+}
+
+TEST_F(ServerTest, a_damaged_chunk_or_manifest_is_refused_by_name_and_nothing_is_stored) {
+    add_device();
+    Image image;
+    Working w(*this, kCapture);
+    auto frames = image.frames();
+    frames[40] ^= 1;
+    EXPECT_EQ(w.agent.call("/chunks", frames).error(), "imagestore.bad-chunk");
+    EXPECT_EQ(w.agent.call("/chunks", frames.substr(0, 1000)).error(), "server.bad-frames");
+    auto manifest = image.bytes();
+    manifest[60] ^= 1;
+    EXPECT_EQ(w.agent.call("/images/web/commit", manifest).error(), "imagestore.bad-manifest");
+    EXPECT_EQ(api("GET", "/images").body, R"({"items":[]})");
+}
+
+TEST_F(ServerTest, a_second_server_on_the_state_directory_is_refused) {
+    ServerOptions o;
+    o.state = dir / "state";
+    o.address = "127.0.0.1";
+    auto second = DeployServer::start(o, clock);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().name(), "server.state-in-use");
+}
+
+TEST_F(ServerTest, a_restart_keeps_ca_token_devices_and_the_certificates_given_out) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    auto old_ca = ca, old_token = token;
+    server.reset();
+    begin();
+    EXPECT_EQ(ca, old_ca);
+    EXPECT_EQ(token, old_token);
+    EXPECT_EQ(w.agent.report(w.task, "done").status, 200u);
+    EXPECT_EQ(job(w.job).at("state"), "done");
+}
+
+// ---- refused
+
+TEST_F(ServerTest, a_token_is_good_once_for_its_machine_and_an_answer_lost_can_be_asked_for_again) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    auto token = boot_token();
+    Agent first{*this}, second{*this};
+    EXPECT_EQ(first.enroll(token, "52:54:00:51:00:99").error(), "server.bad-token");
+    EXPECT_EQ(first.enroll(std::string(64, 'a')).error(), "server.bad-token");
+    EXPECT_EQ(first.enroll(token).status, 200u);
+    EXPECT_EQ(second.enroll(token).error(), "server.bad-token");
+    EXPECT_EQ(first.enroll(token).status, 200u);  // the same request
+}
+
+TEST_F(ServerTest, without_a_certificate_of_ours_nothing_is_served) {
+    add_device();
+    Agent nobody{*this};
+    for (auto path : {"/hello", "/poll", "/report", "/chunks", "/chunks/have", "/chunks/get", "/chunks/flush",
+                      "/images/web/commit"})
+        EXPECT_EQ(nobody.call(path, "{}").error(), "server.no-certificate") << path;
+    auto other_ca = http::make_ca("other", 24h).value();
+    auto request = http::make_signing_request("x").value();
+    Agent stranger{*this};
+    stranger.identity =
+        http::Identity{http::sign_request(other_ca, request.request_pem, "poseidon#1", 24h).value(), request.key_pem};
+    EXPECT_EQ(stranger.hello().status, 0u);  // the handshake fails
+}
+
+TEST_F(ServerTest, a_released_or_deleted_device_is_refused_and_so_is_a_new_one_of_its_name) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    EXPECT_EQ(api("DELETE", "/devices/poseidon").error(), "server.device-busy");
+    EXPECT_EQ(api("POST", "/devices/poseidon/release-control", json::object()).error(), "server.device-busy");
+    w.agent.report(w.task, "done");
+    EXPECT_EQ(api("POST", "/devices/poseidon/release-control", json::object()).status, 200u);
+    EXPECT_EQ(w.agent.call("/poll", {{"boot_id", "b"}}).error(), "server.not-controlled");
+    EXPECT_EQ(w.agent.call("/chunks/have", "").error(), "server.not-controlled");
+    EXPECT_EQ(clear("GET", std::string("/boot/script?mac=") + kMac).error(), "server.not-controlled");
+    EXPECT_EQ(api("DELETE", "/devices/poseidon").status, 204u);
+    EXPECT_EQ(w.agent.hello().error(), "server.unknown-device");
+    EXPECT_EQ(clear("GET", std::string("/boot/script?mac=") + kMac).error(), "server.unknown-device");
+    add_device();
+    EXPECT_EQ(w.agent.hello().error(), "server.unknown-device");
+}
+
+TEST_F(ServerTest, the_rest_api_wants_the_administrators_token_on_every_path) {
+    for (const auto& route : server->routes().routes()) {
+        if (!route.pattern.starts_with("/api/")) continue;
+        for (auto given : {"", "Bearer ", "Bearer 0123", "Basic x"}) {
+            http::ClientRequest r{.method = route.method, .path = route.pattern};
+            if (*given) r.headers.set("Authorization", given);
+            auto reply = send(tls_url(), ca, std::nullopt, r);
+            EXPECT_EQ(reply.status, 401u) << route.method << " " << route.pattern;
+            EXPECT_EQ(reply.error(), "server.unauthorized");
+        }
+    }
+}
+
+TEST_F(ServerTest, an_agents_certificate_opens_no_rest_call) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    auto reply = send(tls_url(), ca, w.agent.identity, {.path = "/api/v1/devices"});
+    EXPECT_EQ(reply.status, 401u);
+}
+
+TEST_F(ServerTest, hostile_bodies_are_named_errors) {
+    auto post = [&](const char* path, std::string body) {
+        http::ClientRequest r{.method = "POST", .path = path, .body = std::move(body)};
+        r.headers.set("Authorization", "Bearer " + token);
+        return send(tls_url(), ca, std::nullopt, r).error();
+    };
+    EXPECT_EQ(post("/api/v1/devices", "{"), "server.bad-request");
+    EXPECT_EQ(post("/api/v1/devices", "[]"), "server.bad-request");
+    EXPECT_EQ(post("/api/v1/devices", std::string(100'000, '[')), "server.bad-request");
+    EXPECT_EQ(post("/api/v1/devices", R"({"name":"../x"})"), "server.bad-request");
+    EXPECT_EQ(post("/api/v1/devices", R"({"name":"x","macs":["ff:ff:ff:ff:ff:ff"]})"), "server.bad-request");
+    EXPECT_EQ(post("/api/v1/devices", R"({"name":"x","power_driver":"command"})"), "server.bad-request");
+    EXPECT_EQ(post("/api/v1/jobs", "{}"), "server.bad-request");
+    EXPECT_EQ(post("/api/v1/jobs", R"({"sequence":"../../etc/passwd"})"), "server.no-sequence");
+    EXPECT_EQ(post("/api/v1/jobs", R"({"sequence_xml":"<x/>"})"), "sequences.not-a-sequence");
+    EXPECT_EQ(post("/api/v1/jobs", R"({"sequence":"reboot","devices":["nobody"]})"), "server.no-device");
+    EXPECT_EQ(post("/api/v1/jobs", R"({"sequence":"reboot","group":"none"})"), "server.no-group");
+    EXPECT_EQ(post("/agent/v1/enroll", "{}"), "channel.bad-message");
+}
+
+TEST_F(ServerTest, only_plain_files_below_the_boot_root_are_served) {
+    ASSERT_TRUE(write_file_atomic(dir / "state/boot/kernel", as_bytes("kernel bytes")));
+    ASSERT_TRUE(write_file_atomic(dir / "state/boot/ramdisk/default", as_bytes("ramdisk bytes")));
+    std::filesystem::create_symlink(dir / "state/admin.token", dir / "state/boot/ramdisk/link");
+    EXPECT_EQ(clear("GET", "/boot/kernel").body, "kernel bytes");
+    EXPECT_EQ(clear("GET", "/boot/ramdisk/default").body, "ramdisk bytes");
+    for (auto path : {"/boot/ramdisk/../../admin.token", "/boot/ramdisk/..%2f..%2fadmin.token", "/boot/ramdisk/link",
+                      "/boot/ramdisk/%2fetc/passwd", "/boot/ramdisk/", "/boot/ipxe/../x"})
+        EXPECT_EQ(clear("GET", path).status, 404u) << path;
+    EXPECT_EQ(clear("GET", "/api/v1/devices").status, 404u);
+}
+
+TEST_F(ServerTest, a_boot_script_names_the_ramdisk_of_the_device_and_the_arguments_of_the_lab) {
+    add_device();
+    EXPECT_THAT(clear("GET", std::string("/boot/script?mac=") + kMac).body,
+                HasSubstr("exit"));  // nothing to do: local disk
+    Working w(*this, "<task type=\"inventory\"/>");
+    EXPECT_THAT(clear("GET", std::string("/boot/script?mac=") + kMac).body, HasSubstr("ramdisk/default"));
+    ASSERT_TRUE(write_file_atomic(dir / "state/boot/ramdisk/poseidon", as_bytes("x")));
+    ASSERT_TRUE(write_file_atomic(dir / "state/boot/cmdline", as_bytes("console=ttyS0 quiet\n")));
+    auto script = clear("GET", std::string("/boot/script?mac=") + kMac).body;
+    EXPECT_THAT(script, HasSubstr("ramdisk/poseidon"));
+    EXPECT_THAT(script, HasSubstr("console=ttyS0 quiet"));
+    EXPECT_THAT(script, HasSubstr(fmt::format("slipway.server=https://127.0.0.1:{}", server->tls_port())));
+    EXPECT_NE(boot_token(), boot_token());
+}
+
+// ---- jobs over several devices, migrations
+
+TEST_F(ServerTest, a_job_on_a_group_has_a_child_for_each_device) {
+    add_device("a", "52:54:00:00:00:0a");
+    add_device("b", "52:54:00:00:00:0b");
+    ASSERT_EQ(api("POST", "/groups", {{"name", "web"}, {"devices", {"a", "b"}}}).status, 201u);
+    auto id = start_job({{"sequence", "da-shutdown"}, {"group", "web"}});
+    auto shown = job(id);
+    ASSERT_EQ(shown.at("children").as_array().size(), 2u);
+    EXPECT_EQ(shown.at("children").at(0).at("device"), "a");
+    EXPECT_EQ(shown.at("children").at(1).at("state"), "running");
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/cancel", id)).object().at("state"), "cancelled");
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/cancel", id)).error(), "server.job-state");
+}
+
+TEST_F(ServerTest, an_event_wait_is_answered_by_the_event) {
+    add_device();
+    auto id = start_job({{"sequence", "da-shutdown"}, {"devices", {"poseidon"}}});
+    auto first = api("GET", fmt::format("/jobs/{}/events?after=0&wait=20", id)).object();
+    auto last = first.at("items").as_array().back().at("id").to_number<std::int64_t>();
+    std::thread later([&] { api("POST", fmt::format("/jobs/{}/cancel", id)); });
+    auto next = api("GET", fmt::format("/jobs/{}/events?after={}&wait=20", id, last)).object();
+    later.join();
+    EXPECT_FALSE(next.at("items").as_array().empty());
+}
+
+// Agent of the VM host and agents of source and VM play a whole migration.
+TEST_F(ServerTest, a_migration_goes_from_capture_to_boot_proof) {
+    add_device("hercules", "52:54:00:00:00:0c", "vmhost");
+    auto enrollment = api("POST", "/devices/hercules/enrollment-token", json::object()).object();
+    Agent host{*this};
+    host.boot = "host-1";
+    ASSERT_EQ(host.enroll(std::string(view(enrollment.at("token").as_string())), "").status, 200u);
+    host.hello("administration");
+    auto reply = api("POST", "/migrations",
+                     {{"name", "poseidon"},
+                      {"source_macs", {kMac}},
+                      {"vm_definition", "<vm/>"},
+                      {"postdeployaction", 1},
+                      {"nics", {{{"name", "eth0"}, {"old_mac", kMac}, {"new_mac", kMac}}}}});
+    ASSERT_EQ(reply.status, 201u) << reply.body;
+    auto id = reply.object().at("id").to_number<std::int64_t>();
+    Image image;
+    auto next = [](Agent& agent, const char* type) {
+        auto task = agent.poll();
+        for (int i = 0; i < 20 && !task.contains("type"); ++i) task = agent.poll();
+        EXPECT_TRUE(task.contains("type") && task.at("type") == type) << json::serialize(task) << " for " << type;
+        return task;
+    };
+    Agent source{*this};
+    ASSERT_EQ(source.enroll(boot_token()).status, 200u);
+    source.hello();
+    source.report(next(source, "inventory"), "failed",
+                  {{"error", {{"name", "x.y"}, {"message", "m"}, {"next_step", "n"}}}});
+    auto capture = next(source, "capture-image");
+    EXPECT_EQ(capture.at("parameters").at("image"), "poseidon");
+    source.call("/chunks", image.frames());
+    EXPECT_EQ(source.call("/images/poseidon/commit", image.bytes()).status, 200u);
+    source.report(capture, "done");
+    source.report(next(source, "shutdown"), "done");
+
+    host.report(next(host, "create-network"), "done");
+    host.report(next(host, "create-vm"), "done");
+    host.report(next(host, "stop-vm"), "done");
+    host.report(next(host, "start-vm"), "done");
+    Agent vm{*this};
+    vm.boot = "vm-1";
+    ASSERT_EQ(vm.enroll(boot_token()).status, 200u);
+    vm.hello();
+    vm.report(next(vm, "deploy-image"), "done");
+    auto repair = next(vm, "repair");
+    EXPECT_EQ(view(repair.at("parameters").at("nics").as_string()), fmt::format("eth0={}={}", kMac, kMac));
+    vm.report(repair, "done");
+    vm.report(next(vm, "shutdown"), "done");
+    host.report(next(host, "stop-vm"), "done");
+    auto start = next(host, "start-vm");
+    EXPECT_EQ(start.at("parameters").at("undo"), "true");
+    host.report(start, "done");
+    auto proof = next(host, "boot-proof");
+    EXPECT_EQ(proof.at("parameters").at("nonce"), repair.at("parameters").at("proof-nonce"));
+    host.report(proof, "done", {{"result", {{"line", "SLIPWAY-UP n"}, {"seconds", 9}, {"screenshot", "iVBORw=="}}}});
+    host.report(next(host, "stop-vm"), "done");
+    host.report(next(host, "commit-undo"), "done");
+    auto ended = job(id);
+    EXPECT_EQ(ended.at("state"), "done") << json::serialize(ended);
+    EXPECT_EQ(ended.at("proof").at("line"), "SLIPWAY-UP n");
+    EXPECT_EQ(api("GET", fmt::format("/jobs/{}/artifacts/screenshot.png", id)).body, "\x89PNG");
+    EXPECT_EQ(api("GET", "/devices/poseidon").object().at("state"), "released");
+}
+
+}  // namespace
+}  // namespace slipway::server
