@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Process 1 of the agent's ramdisk (busybox sh): drivers, the network card we booted from, DHCP, the clock, then the agent for ever.
+export PATH=/usr/bin:/bin:/usr/sbin:/sbin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm /run /tmp
+mount -t devpts devpts /dev/pts
+mount -t tmpfs -o mode=0755 tmpfs /run
+exec </dev/console >/dev/console 2>&1
+/bin/busybox --install -s
+dmesg -n 4
+
+# One clear line for whoever stands before the machine, and on the kernel's console when that is another.
+status() {
+    echo "Slipway: $*"
+    case $(cat /sys/class/tty/console/active) in *tty0) ;; *) printf '\r\nSlipway: %s\r\n' "$*" >/dev/tty0 ;; esac 2>/dev/null
+}
+
+read -r arguments </proc/cmdline
+for word in $arguments; do
+    case $word in
+        slipway.server=*) server=${word#*=} ;;
+        slipway.bulk=*) bulk=${word#*=} ;;
+        slipway.token=*) token=${word#*=} ;;
+        slipway.time=*) time=${word#*=} ;;
+        slipway.mac=*) mac=$(echo "${word#*=}" | tr '[:upper:]' '[:lower:]') ;;
+    esac
+done
+
+# Devices that come later (a bus behind a driver, a slow controller) announce themselves to this.
+uevent /etc/slipway/hotplug &
+status "looking for this machine's devices"
+modprobe -a af_packet sd_mod loop 2>/dev/null
+# A driver may bring a bus with devices of its own, so until no device is new.
+seen=''
+while :; do
+    found=$(find /sys/devices -name modalias -exec cat {} + 2>/dev/null | sort -u)
+    [ "$found" != "$seen" ] || break
+    seen=$found
+    # Not -q: busybox would end at the first device that needs no module.
+    # shellcheck disable=SC2086
+    modprobe -a $found 2>/dev/null
+done
+
+nic=''
+tries=0
+while [ -z "$nic" ]; do
+    for address in /sys/class/net/*/address; do
+        [ "$(cat "$address")" = "$mac" ] || continue
+        nic=${address#/sys/class/net/}
+        nic=${nic%/address}
+    done
+    [ -n "$nic" ] && break
+    tries=$((tries + 1))
+    [ $((tries % 50)) = 1 ] && status "waiting for the network card $mac (here: $(cd /sys/class/net && echo *))"
+    usleep 200000
+done
+
+# Unpacked files take memory. What is here has its driver now; only sticks are still plugged in later.
+for directory in net ata scsi message nvme hv; do rm -rf /lib/modules/*/kernel/drivers/$directory; done
+
+ip link set lo up
+ip link set "$nic" up
+status "asking for an address on $nic ($mac)"
+udhcpc -i "$nic" -s /etc/slipway/udhcpc -t 5 -T 2 -A 3 >/run/udhcpc.log 2>&1
+# The boot script carried the time; TLS needs it right, and the machine's own clock may be years off.
+[ -z "$time" ] || date -u -s "@$((time + $(cut -d. -f1 /proc/uptime)))" >/dev/null
+
+set -- --server "$server" --mac "$mac" --ca /etc/slipway/ca.pem --console /dev/tty0
+[ -z "$bulk" ] || set -- "$@" --bulk "$bulk"
+[ -z "$token" ] || set -- "$@" --token "$token"
+while :; do
+    status "starting the agent for $server, $(cut -d' ' -f1 /proc/uptime) s after the kernel"
+    /usr/bin/slipway-agent-da "$@"
+    status "the agent ended with code $?, starting it again"
+    sleep 2
+done

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// slipway-ramdisk: makes the kernel and ramdisk that devices boot.
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+
+#include "agent-ramdisk/builder/builder.hpp"
+#include "gatherhw/reader.hpp"
+#include "lib/base/exit_code.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
+#include "slipway_version.hpp"
+
+using namespace slipway;
+
+namespace {
+
+Result<builder::BuildReport> build(builder::BuildRequest request, const std::string& inventory) {
+    if (!inventory.empty())
+        request.inventory = TRY_WITH(gatherhw::read_inventory(TRY(read_text_file(inventory))), inventory).inventory;
+    return builder::build_ramdisk(request);
+}
+
+void print_json(const builder::BuildReport& r) {
+    auto list = [](const std::vector<std::string>& texts) { return boost::json::array(texts.begin(), texts.end()); };
+    boost::json::object out{{"kernel", r.kernel.string()},
+                            {"ramdisk", r.ramdisk.string()},
+                            {"kernel_version", r.kernel_version},
+                            {"kernel_bytes", r.kernel_bytes},
+                            {"ramdisk_bytes", r.ramdisk_bytes},
+                            {"unpacked_bytes", r.unpacked_bytes},
+                            {"agent_bytes", r.agent_bytes},
+                            {"module_bytes", r.module_bytes},
+                            {"modules", list(r.modules)},
+                            {"libraries", list(r.libraries)},
+                            {"notes", list(r.notes)}};
+    std::printf("%s\n", boost::json::serialize(out).c_str());
+}
+
+void print_text(const builder::BuildReport& r) {
+    std::printf("%s: %s (Linux %s)\n", r.kernel.c_str(), human_bytes(r.kernel_bytes).c_str(), r.kernel_version.c_str());
+    std::printf("%s: %s, unpacked %s (agent and its %zu libraries %s, %zu modules %s)\n", r.ramdisk.c_str(),
+                human_bytes(r.ramdisk_bytes).c_str(), human_bytes(r.unpacked_bytes).c_str(), r.libraries.size(),
+                human_bytes(r.agent_bytes).c_str(), r.modules.size(), human_bytes(r.module_bytes).c_str());
+    for (const auto& note : r.notes) std::printf("note: %s\n", note.c_str());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Makes the kernel and ramdisk that a device boots into the Deployment Agent.");
+    app.footer(
+        "Examples:\n  slipway-ramdisk build --agent slipway-agent-da --ca ca.pem --output boot\n"
+        "  slipway-ramdisk build --agent slipway-agent-da --ca ca.pem --output boot --inventory poseidon.xml --json\n");
+    app.set_version_flag("--version", std::string("slipway-ramdisk ") + kVersion);
+    app.require_subcommand(1);
+    auto* command = app.add_subcommand("build", "Write DIR/kernel and DIR/ramdisk");
+    builder::BuildRequest request;
+    std::string inventory;
+    bool json = false;
+    command->add_option("--agent", request.agent, "the agent's program")->required();
+    command->add_option("--ca", request.ca, "the controller's CA certificate (PEM)")->required();
+    command->add_option("--output", request.output, "directory for kernel and ramdisk")->required();
+    command->add_option("--inventory", inventory,
+                        "inventory XML of the device: only its drivers; otherwise those of common machines");
+    command->add_option("--kernel", request.kernel, "version of an installed kernel; otherwise the newest");
+    command->add_option("--level", request.level, "compression level of zstd")
+        ->check(CLI::Range(1, 19))
+        ->capture_default_str();
+    command->add_flag("--json", json, "print JSON");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    auto report = build(std::move(request), inventory);
+    if (!report.ok()) {
+        std::fprintf(stderr, "error: %s\n", report.error().explain().c_str());
+        return kExitFailed;
+    }
+    json ? print_json(*report) : print_text(*report);
+    return kExitDone;
+}
