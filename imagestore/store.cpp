@@ -196,6 +196,12 @@ Result<UniqueFd> Store::State::lock(bool exclusive) const {
 
 Result<bool> Store::contains(const ChunkId& id) { return !TRY(state_->find(id)).empty(); }
 
+Result<std::optional<std::uint32_t>> Store::stored_length(const ChunkId& id) {
+    auto found = TRY(state_->find(id));
+    if (found.empty()) return std::optional<std::uint32_t>();
+    return std::optional(static_cast<std::uint32_t>(found.front().length));
+}
+
 Result<Bytes> Store::get(const ChunkId& id) {
     bool damaged = false;
     for (int attempt = 0; attempt < 2; ++attempt) {

@@ -105,6 +105,8 @@ public:
     // ---- chunks
     Result<Bytes> get(const ChunkId& id) override;  // looks for packs of other writers before it gives up
     Result<bool> contains(const ChunkId& id);
+    // Bytes of the encoded chunk; nothing when it is not there.
+    Result<std::optional<std::uint32_t>> stored_length(const ChunkId& id);
     // A connection for one capture. Salvages packs of dead writers first.
     Result<std::unique_ptr<StoreWriter>> writer(WriterOptions options = {});
 
