@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <map>
+#include <mutex>
 #include <thread>
+#include <unordered_set>
 
 #include "deploy-server/api/api.hpp"
 #include "imagestore/errors.hpp"
@@ -10,12 +12,38 @@ namespace slipway::server {
 using http::Request;
 using http::Response;
 
-static json::object version_json(const imagestore::ImageVersion& version, const imagestore::ManifestSummary& s) {
-    std::uint64_t disk_bytes = 0, used_bytes = 0, stored = 0;
+// What the encoded chunks of a version take, each counted once. A version never changes, so it is summed up once.
+class StoredBytes {
+public:
+    explicit StoredBytes(imagestore::Store& store) : store_(store) {}
+    Result<std::uint64_t> of(const imagestore::ImageVersion& version, const imagestore::ManifestBytes& manifest) {
+        {
+            std::lock_guard lock(mutex_);
+            if (auto found = known_.find(version.text()); found != known_.end()) return found->second;
+        }
+        std::unordered_set<Digest> ids;
+        imagestore::ManifestReader reader(manifest);
+        for (auto event = TRY(reader.next()); event; event = TRY(reader.next()))
+            if (const auto* run = std::get_if<imagestore::ChunkRun>(&*event))
+                ids.insert(run->ids.begin(), run->ids.end());
+        std::uint64_t bytes = 0;
+        for (const auto& id : ids) bytes += TRY(store_.stored_length(id)).value_or(0);
+        std::lock_guard lock(mutex_);
+        return known_[version.text()] = bytes;
+    }
+
+private:
+    imagestore::Store& store_;
+    std::mutex mutex_;
+    std::map<std::string, std::uint64_t> known_;
+};
+
+static json::object version_json(const imagestore::ImageVersion& version, const imagestore::ManifestSummary& s,
+                                 std::uint64_t stored_bytes) {
+    std::uint64_t disk_bytes = 0, used_bytes = 0;
     json::array disks;
     for (const auto& d : s.disks) {
         disk_bytes += d.disk.size;
-        stored += d.data_chunks * imagestore::kChunkBytes;
         json::array volumes;
         for (const auto& v : d.volumes) {
             used_bytes += v.used;
@@ -37,18 +65,18 @@ static json::object version_json(const imagestore::ImageVersion& version, const 
                          {"size", d.disk.size},
                          {"volumes", std::move(volumes)}});
     }
-    // data_bytes: what the image's chunks hold before compression; chunks are shared between images.
-    return {{"version", version.version}, {"created", time_json(static_cast<std::int64_t>(s.image.created_ms))},
-            {"disk_bytes", disk_bytes},   {"used_bytes", used_bytes},
-            {"data_bytes", stored},       {"disks", std::move(disks)}};
+    return {{"version", version.version},   {"created", time_json(static_cast<std::int64_t>(s.image.created_ms))},
+            {"disk_bytes", disk_bytes},     {"used_bytes", used_bytes},
+            {"stored_bytes", stored_bytes}, {"disks", std::move(disks)}};
 }
 
-static Result<json::object> image_json(const ApiPlace& p, const std::string& name,
+static Result<json::object> image_json(const ApiPlace& p, StoredBytes& stored, const std::string& name,
                                        const std::vector<imagestore::ImageVersion>& versions) {
     json::array list;
     for (const auto& version : versions) {
         auto manifest = TRY(p.store->manifest({name, version.version}));
-        list.push_back(version_json(version, TRY_WITH(imagestore::summarize(*manifest), version.text())));
+        auto summary = TRY_WITH(imagestore::summarize(*manifest), version.text());
+        list.push_back(version_json(version, summary, TRY(stored.of(version, *manifest))));
     }
     return json::object{{"name", name}, {"versions", std::move(list)}};
 }
@@ -76,10 +104,11 @@ static Answer verify(const ApiPlace& p, const std::string& name) {
 
 void add_image_routes(http::Router& router, const ApiPlace& p) {
     if (!p.store) return;
-    router.add("GET", "/api/v1/images", handler([p](const Request&) -> Answer {
+    auto stored = std::make_shared<StoredBytes>(*p.store);  // both handlers'
+    router.add("GET", "/api/v1/images", handler([p, stored](const Request&) -> Answer {
                    json::array items;
                    for (const auto& [name, versions] : TRY(by_name(p))) {
-                       auto image = image_json(p, name, versions);
+                       auto image = image_json(p, *stored, name, versions);
                        // One damaged manifest must not hide the other images.
                        if (image) items.push_back(std::move(*image));
                        else
@@ -88,14 +117,14 @@ void add_image_routes(http::Router& router, const ApiPlace& p) {
                    }
                    return json_response(200, json::object{{"items", std::move(items)}});
                }));
-    router.add("GET", "/api/v1/images/{name}", handler([p](const Request& r) -> Answer {
+    router.add("GET", "/api/v1/images/{name}", handler([p, stored](const Request& r) -> Answer {
                    auto ref = TRY(imagestore::ImageRef::parse(r.parameter("name")));
                    auto all = TRY(by_name(p));
                    auto found = all.find(ref.name);
                    if (found == all.end()) return make_error(imagestore::errors::kNoImage, "no image '{}'", ref.name);
                    auto versions = found->second;
                    if (ref.version) versions = {TRY(p.store->resolve(ref))};
-                   return json_response(200, TRY(image_json(p, ref.name, versions)));
+                   return json_response(200, TRY(image_json(p, *stored, ref.name, versions)));
                }));
     router.add("DELETE", "/api/v1/images/{name}", handler([p](const Request& r) -> Answer {
                    (void)TRY(p.store->remove(TRY(imagestore::ImageRef::parse(r.parameter("name")))));

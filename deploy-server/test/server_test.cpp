@@ -223,6 +223,8 @@ TEST_F(ServerTest, an_image_is_captured_and_deployed_chunk_by_chunk) {
     }
     auto shown = api("GET", "/images/web").object();
     EXPECT_EQ(shown.at("versions").at(0).at("disk_bytes"), 3 << 20);
+    auto stored = shown.at("versions").at(0).at("stored_bytes").to_number<std::uint64_t>();
+    EXPECT_EQ(stored, image.encoded[0].size() + image.encoded[1].size());
     EXPECT_TRUE(api("POST", "/images/web/verify").object().at("ok").as_bool());
     {
         Working w(*this, kDeploy);
@@ -356,6 +358,32 @@ TEST_F(ServerTest, the_rest_api_wants_the_administrators_token_on_every_path) {
             EXPECT_EQ(reply.error(), "server.unauthorized");
         }
     }
+}
+
+// "  /path:" and below it "    method:" of openapi.yaml; its layout is ours.
+std::set<std::string> described_routes() {
+    std::set<std::string> out;
+    std::string path;
+    auto text = read_text_file(std::string(SLIPWAY_SOURCE_DIR) + "/deploy-server/openapi.yaml").value();
+    for (const auto& line : split(text, '\n')) {
+        if (line.starts_with("components:")) break;
+        if (line.starts_with("  /")) path = line.substr(2, line.size() - 3);
+        for (auto method : {"get", "post", "patch", "delete", "put"})
+            if (line == fmt::format("    {}:", method)) {
+                std::string upper(method);
+                for (auto& c : upper) c = static_cast<char>(c - 'a' + 'A');
+                out.insert(upper + " /api/v1" + path);
+            }
+    }
+    return out;
+}
+
+TEST_F(ServerTest, openapi_describes_exactly_the_routes_there_are) {
+    std::set<std::string> served;
+    for (const auto& route : server->routes().routes())
+        if (route.pattern.starts_with("/api/")) served.insert(route.method + " " + route.pattern);
+    EXPECT_GT(served.size(), 20u);
+    EXPECT_EQ(described_routes(), served);
 }
 
 TEST_F(ServerTest, an_agents_certificate_opens_no_rest_call) {
