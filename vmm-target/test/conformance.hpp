@@ -8,8 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "vmm-target/errors.hpp"
 #include "vmm-target/target.hpp"
+#include "vmm-target/test/checks.hpp"
 
 namespace slipway::vmm::test {
 
@@ -30,18 +30,6 @@ public:
 template <typename Fixture>
 class TargetConformance : public Fixture {};
 TYPED_TEST_SUITE_P(TargetConformance);
-
-#define EXPECT_ERROR(expression, id)                                                           \
-    do {                                                                                       \
-        auto&& failed = (expression);                                                          \
-        ASSERT_FALSE(failed.ok());                                                             \
-        EXPECT_TRUE(failed.error().is(slipway::vmm::errors::id)) << failed.error().describe(); \
-    } while (0)
-#define ASSERT_OK(expression)                                                \
-    do {                                                                     \
-        auto&& done = (expression);                                          \
-        ASSERT_TRUE(done.ok()) << (done.ok() ? "" : done.error().explain()); \
-    } while (0)
 
 TYPED_TEST_P(TargetConformance, machine_lives_from_create_to_remove) {
     auto& target = *this->target;
