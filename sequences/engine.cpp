@@ -134,9 +134,18 @@ private:
         s = fresh;
     }
 
-    // A step that needs the agent is of no use before the machine is booted into it again.
+    // A step that needs the agent is of no use before the machine is booted into it again; a proof is of no use
+    // before the machine was turned off and booted anew, so all from the last stop-vm on is repeated.
     void reset_way_back(std::size_t first) {
-        if (first >= run_.steps.size() || sequence_.tasks[first].target != Target::Device) return;
+        if (first >= run_.steps.size()) return;
+        if (sequence_.tasks[first].type == "boot-proof") {
+            auto from = first;
+            while (from > 0 && sequence_.tasks[from].type != "stop-vm") --from;
+            if (sequence_.tasks[from].type == "stop-vm")
+                for (auto i = from; i < first; ++i) reset(run_.steps[i]);
+            return;
+        }
+        if (sequence_.tasks[first].target != Target::Device) return;
         for (std::size_t i = first; i-- > 0;) {
             if (sequence_.tasks[i].type == "boot-to-da") return reset(run_.steps[i]);
             if (sequence_.tasks[i].reboot_point) return;

@@ -92,7 +92,10 @@ Answer report(const AgentPlace& p, const Request& request) {
     for (auto& line : message.log) r.log.emplace_back("info", std::move(line));
     if (!message.result.empty()) r.result = json::serialize(message.result);
     if (message.error) r.error = sequences::step_error(*message.error);
-    return Response::json(200, channel::render(channel::ReportAnswer{TRY(p.hub.report(device, r))}));
+    auto cancel = p.hub.report(device, r);
+    // What cannot be stored now comes again: an agent repeats a report that is answered with 503.
+    if (!cancel) return Response::json(503, error_json(cancel.error()));
+    return Response::json(200, channel::render(channel::ReportAnswer{*cancel}));
 }
 
 Answer manifest(const AgentPlace& p, const FindTask& find, const Request& request) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <cstdlib>
 
 #include "deploy-server/api/api.hpp"
 #include "deploy-server/errors.hpp"
@@ -46,6 +47,12 @@ json::object step_json(const sequences::Task& task, const sequences::StepRecord&
     return out;
 }
 
+// The results of vmhost tasks are texts throughout.
+json::value number_json(const json::value& value) {
+    if (!value.is_string()) return value;
+    return std::strtod(value.get_string().c_str(), nullptr);
+}
+
 void add_steps(const ApiPlace& p, const JobRow& job, json::object& out, const json::array& artifacts) {
     json::array steps;
     auto record = p.hub.record(job.id).value_or(std::nullopt).value_or(RunRecord{});
@@ -58,8 +65,8 @@ void add_steps(const ApiPlace& p, const JobRow& job, json::object& out, const js
         if (task.type != "boot-proof" || step.state != StepState::Done || !made.contains("result")) continue;
         const auto& result = made.at("result").get_object();
         json::object proof;
-        for (const char* name : {"line", "seconds"})
-            if (const auto* value = result.if_contains(name)) proof[name] = *value;
+        if (const auto* line = result.if_contains("line")) proof["line"] = *line;
+        if (const auto* seconds = result.if_contains("seconds")) proof["seconds"] = number_json(*seconds);
         bool screen =
             std::any_of(artifacts.begin(), artifacts.end(), [](const auto& a) { return a == "screenshot.png"; });
         proof["screenshot"] = screen ? json::value("screenshot.png") : json::value(nullptr);
@@ -182,6 +189,8 @@ Answer migrate(const ApiPlace& p, const Request& r) {
     m.source_power_driver = TRY(optional_text(body, "source_power_driver")).value_or("prompt");
     m.source_power_command = TRY(optional_texts(body, "source_power_command")).value_or(std::vector<std::string>());
     m.image = TRY(optional_text(body, "image")).value_or("");
+    m.disks = TRY(optional_text(body, "disks")).value_or("");
+    m.exclude = TRY(optional_text(body, "exclude")).value_or("");
     m.vmhost = TRY(optional_text(body, "vmhost")).value_or("");
     m.network = TRY(optional_text(body, "network")).value_or("VM0");
     m.target_controller = TRY(optional_text(body, "target_controller")).value_or("ide");

@@ -98,11 +98,11 @@ void Hub::begin_boot(Live& live, const DeviceRow& device) {
                                              : PowerVerb::Cycle);
     }
     if (type == "boot-to-da" && ready && found->second.kind == "da") return errand_done(live);
-    // A running agent reboots the machine more gently than any switch.
-    if (ready && (found->second.kind == "administration" || type == "boot-to-disk")) {
+    // The Deployment Agent reboots its machine more gently than any switch.
+    if (ready && found->second.kind == "da" && type == "boot-to-disk") {
         Assignment a{live.job.id, live.errand->key,
                      "reboot",    task_key(live.job.id, live.run.id, live.errand->key) + ".reboot",
-                     "reboot",    {{"to", type == "boot-to-da" ? "da" : "disk"}}};
+                     "reboot",    {{"to", "disk"}}};
         return assign(device.id, std::move(a));
     }
     if (device.power_driver == "command") return start_command(live, device, PowerVerb::Status);

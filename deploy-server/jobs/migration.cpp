@@ -29,7 +29,10 @@ JobRequest capture(const Migration& m) {
     s.add("take-control");
     s.add("boot-to-da");
     s.add("inventory").on_error = OnError::Continue;
-    s.add("capture-image", {{"image", "${image}"}, {"nonetencrypt", "${nonetencrypt}"}}).retry = 3;
+    auto& task = s.add("capture-image", {{"image", "${image}"}, {"nonetencrypt", "${nonetencrypt}"}});
+    task.retry = 3;
+    task.parameters["disks"] = "${disks}";
+    task.parameters["exclude"] = "${exclude}";
     s.add("shutdown");
     s.add("wait-off");
     s.add("release-control");
@@ -75,8 +78,10 @@ JobRequest first_boot(const Migration& m) {
         more.insert(vm.begin(), vm.end());
         return more;
     };
+    s.add("stop-vm", vm);  // a resume after a bad first boot begins here
+    s.add("discard-undo", vm);
     s.add("start-vm", with({{"boot", "disk"}, {"undo", "true"}}));
-    s.add("boot-proof", with({{"nonce", "${nonce}"}}));
+    s.add("boot-proof", with({{"nonce", "${nonce}"}, {"timeout", "1200"}}));
     s.add("stop-vm", vm);
     s.add("commit-undo", vm);
     if (m.postdeployaction != 1) s.add("start-vm", with({{"boot", "disk"}, {"undo", "false"}}));
@@ -97,6 +102,8 @@ JobRequest plan_migration(const Migration& m) {
     }
     parent.variables = {{"image", m.image.empty() ? m.name : m.image},
                         {"nonetencrypt", m.nonetencrypt ? "true" : "false"},
+                        {"disks", m.disks},
+                        {"exclude", m.exclude},
                         {"definition", m.vm_definition},
                         {"vmhost", m.vmhost},
                         {"network", m.network},

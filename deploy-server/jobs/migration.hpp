@@ -12,9 +12,10 @@ struct Migration {
     std::string source_device;  // empty: name
     std::string source_power_driver = "prompt";
     std::vector<std::string> source_power_command;
-    std::string image;          // empty: name
-    std::string vm_definition;  // XML
-    std::string vmhost;         // empty: the only one
+    std::string image;           // empty: name
+    std::string disks, exclude;  // of capture-image; empty: all, none
+    std::string vm_definition;   // XML
+    std::string vmhost;          // empty: the only one
     std::string network = "VM0";
     std::string target_controller = "ide";
     int postdeployaction = 0;  // 1: the VM stays off; 0, 2: it is started from its disk

@@ -514,18 +514,22 @@ TEST_F(ServerTest, a_migration_goes_from_capture_to_boot_proof) {
     EXPECT_EQ(view(repair.at("parameters").at("nics").as_string()), fmt::format("eth0={}={}", kMac, kMac));
     vm.report(repair, "done");
     vm.report(next(vm, "shutdown"), "done");
+    host.report(next(host, "stop-vm"), "done");  // wait-off
     host.report(next(host, "stop-vm"), "done");
+    host.report(next(host, "discard-undo"), "done");
     auto start = next(host, "start-vm");
     EXPECT_EQ(start.at("parameters").at("undo"), "true");
     host.report(start, "done");
     auto proof = next(host, "boot-proof");
     EXPECT_EQ(proof.at("parameters").at("nonce"), repair.at("parameters").at("proof-nonce"));
-    host.report(proof, "done", {{"result", {{"line", "SLIPWAY-UP n"}, {"seconds", 9}, {"screenshot", "iVBORw=="}}}});
+    host.report(proof, "done",
+                {{"result", {{"line", "SLIPWAY-UP n"}, {"seconds", "9.5"}, {"screenshot", "iVBORw=="}}}});
     host.report(next(host, "stop-vm"), "done");
     host.report(next(host, "commit-undo"), "done");
     auto ended = job(id);
     EXPECT_EQ(ended.at("state"), "done") << json::serialize(ended);
     EXPECT_EQ(ended.at("proof").at("line"), "SLIPWAY-UP n");
+    EXPECT_EQ(ended.at("proof").at("seconds"), 9.5);
     EXPECT_EQ(api("GET", fmt::format("/jobs/{}/artifacts/screenshot.png", id)).body, "\x89PNG");
     EXPECT_EQ(api("GET", "/devices/poseidon").object().at("state"), "released");
 }

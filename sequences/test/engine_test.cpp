@@ -260,6 +260,23 @@ TEST(Engine, resume_boots_into_the_agent_again_and_keeps_what_was_done) {
     EXPECT_EQ(b.run.steps[1].attempt, 1u);
 }
 
+TEST(Engine, resume_of_a_failed_proof_turns_the_machine_off_and_boots_it_anew) {
+    Bench b;
+    b.sequence.tasks.clear();
+    Values vm{{"vm", "web"}};
+    b.sequence.add("create-network", {{"network", "VM0"}});
+    for (auto type : {"stop-vm", "discard-undo", "start-vm"}) b.sequence.add(type, vm);
+    b.sequence.add("boot-proof", {{"vm", "web"}, {"nonce", "n"}});
+    b.run = new_run(b.sequence);
+    b.apply(Start{});
+    for (std::size_t i = 0; i < 4; ++i) b.apply(TaskDone{{i, 1}, ""});
+    EXPECT_EQ(b.apply(TaskFailed{{4, 1}, kBroken}), "outcome finish:failed");
+    EXPECT_THAT(b.apply(Resume{}), testing::HasSubstr("dispatch:1/2"));
+    EXPECT_EQ(b.step(0), StepState::Done);
+    for (std::size_t i = 1; i < 4; ++i) b.apply(TaskDone{{i, 2}, ""});
+    EXPECT_EQ(b.apply(TaskDone{{4, 2}, ""}), "outcome finish:done");
+}
+
 TEST(RunRecord, damaged_text_is_a_named_error) {
     Bench b;
     b.into(StepState::Failed);
