@@ -148,18 +148,6 @@ Status parse_list(const tinyxml2::XMLElement& list, std::string_view child, Chil
     return {};
 }
 
-// Stable, so that the same definition read twice is the same machine.
-Uuid derived_uuid(const VmDefinition& definition) {
-    std::string text = "slipway-vm:" + definition.name;
-    for (const auto& adapter : definition.adapters) text += ":" + adapter.mac.compact();
-    const auto digest = sha256(as_bytes(text));
-    Uuid uuid;
-    std::copy_n(digest.octets.begin(), 16, uuid.octets.begin());
-    uuid.octets[6] = (uuid.octets[6] & std::byte{0x0f}) | std::byte{0x80};  // version 8: custom
-    uuid.octets[8] = (uuid.octets[8] & std::byte{0x3f}) | std::byte{0x80};
-    return uuid;
-}
-
 Status parse_root(const tinyxml2::XMLElement& root, ParsedDefinition& out) {
     Attributes a(root);
     auto& definition = out.definition;
@@ -235,6 +223,17 @@ bool valid_name(std::string_view name) {
     return !name.empty() && name.size() <= 63 && word(static_cast<unsigned char>(name[0])) &&
            std::all_of(name.begin(), name.end(),
                        [&](unsigned char c) { return word(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+Uuid derived_uuid(const VmDefinition& definition) {
+    std::string text = "slipway-vm:" + definition.name;
+    for (const auto& adapter : definition.adapters) text += ":" + adapter.mac.compact();
+    const auto digest = sha256(as_bytes(text));
+    Uuid uuid;
+    std::copy_n(digest.octets.begin(), 16, uuid.octets.begin());
+    uuid.octets[6] = (uuid.octets[6] & std::byte{0x0f}) | std::byte{0x80};  // version 8: custom
+    uuid.octets[8] = (uuid.octets[8] & std::byte{0x3f}) | std::byte{0x80};
+    return uuid;
 }
 
 Status check(const VmDefinition& definition) {

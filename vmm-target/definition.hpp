@@ -59,6 +59,8 @@ struct VmDefinition {
 
 // Letters, digits, '.', '_', '-'; begins with a letter or digit; up to 63. Also for networks.
 bool valid_name(std::string_view name);
+// Follows from name and addresses: the same definition read twice is the same machine.
+Uuid derived_uuid(const VmDefinition& definition);
 // Every rule that the types do not hold. Errors: vmm.definition.
 Status check(const VmDefinition& definition);
 

@@ -243,7 +243,7 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan.os_name = inventory.os.name;
     plan.windows = inventory.os.family == "windows";
     plan.memory_mib = switches.memory_mib.value_or(inventory.system.memory_bytes >> 20);
-    plan.processors = std::max(1u, inventory.system.processors.threads);
+    plan.processors = std::clamp(inventory.system.processors.threads, 1u, kMaxProcessors);
     plan.dynamic_disks = switches.dynamic_disks;
     plan.post_deploy = switches.post_deploy;
     plan.patch_directory = switches.patch_directory;

@@ -16,6 +16,7 @@ namespace slipway::vmscript {
 // The smallest VM memory in which the agent captures and deploys (docs/measurements.md).
 inline constexpr std::uint64_t kAgentMemoryFloorMib = 128;
 inline constexpr std::uint64_t kMaxMemoryMib = 1u << 20;
+inline constexpr std::uint32_t kMaxProcessors = 64;
 inline constexpr std::uint64_t kGb = 1ull << 30;
 inline constexpr std::uint64_t kMaxIdeDisk = 127 * kGb;  // what a 28-bit IDE controller reaches
 inline constexpr std::uint64_t kMaxDisk = 2040 * kGb;    // what a dynamic VHD can hold

@@ -1,27 +1,38 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "lib/base/xml_writer.hpp"
+#include <algorithm>
+
+#include "vmm-target/definition.hpp"
 #include "vmscript/render.hpp"
 
 namespace slipway::vmscript {
 
+namespace {
+
+vmm::Controller controller_of(Controller controller) {
+    switch (controller) {
+        case Controller::Ide: return vmm::Controller::Ide;
+        case Controller::Scsi: return vmm::Controller::ScsiLsi;
+        case Controller::Virtio: return vmm::Controller::VirtioBlk;
+    }
+    return vmm::Controller::Ide;
+}
+
+}  // namespace
+
 std::string render_definition(const Plan& plan) {
-    XmlWriter xml;
-    xml.open("vm").attribute("xmlns", "urn:slipway:vm:1").attribute("name", plan.name);
-    xml.attribute("memory-mib", std::to_string(plan.memory_mib));
-    xml.attribute("processors", std::to_string(plan.processors));
-    xml.attribute("firmware", "bios").attribute("directory", plan.config_path);
-    xml.open("disks").attribute("controller", name_of(plan.controller));
+    vmm::VmDefinition vm;
+    vm.name = plan.name;
+    vm.memory_mib = static_cast<std::uint32_t>(plan.memory_mib);
+    vm.processors = plan.processors;
     for (const auto& d : plan.disks)
-        xml.open("disk")
-            .attribute("path", d.vhd)
-            .attribute("size", std::to_string(d.size))
-            .attribute("type", plan.dynamic_disks ? "dynamic" : "fixed")
-            .close();
-    xml.close().open("adapters");
+        vm.disks.push_back({.path = d.vhd,
+                            .kind = plan.dynamic_disks ? vmm::DiskKind::Dynamic : vmm::DiskKind::Fixed,
+                            .size_bytes = d.size,
+                            .controller = controller_of(plan.controller)});
     for (const auto& n : plan.nics)
-        xml.open("adapter").attribute("mac", n.new_mac).attribute("network", plan.network).close();
-    xml.close().close();
-    return std::move(xml).take();
+        vm.adapters.push_back({.mac = MacAddress::parse(n.new_mac).value_or(MacAddress{}), .network = plan.network});
+    vm.uuid = vmm::derived_uuid(vm);
+    return vmm::render_definition(vm);
 }
 
 }  // namespace slipway::vmscript

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "sequences/model.hpp"
+#include "vmm-target/definition.hpp"
 #include "vmscript/errors.hpp"
 #include "vmscript/plan.hpp"
 #include "vmscript/render.hpp"
@@ -125,6 +126,30 @@ TEST(Plan, dynamic_macs_differ_from_the_source_and_from_each_other) {
     EXPECT_NE(plan.nics[0].new_mac, plan.nics[1].new_mac);
     EXPECT_EQ(plan.nics, plan_of(inventory, switches).nics) << "generating again must not look like an edit";
     EXPECT_EQ(nics_parameter(plan).find("ens18=52:54:00:51:00:01=" + plan.nics[0].new_mac), 0u);
+}
+
+TEST(Definition, is_one_the_vm_host_accepts) {
+    for (auto choice : {ControllerChoice::Ide, ControllerChoice::Scsi, ControllerChoice::Virtio}) {
+        auto switches = good_switches();
+        switches.controller = choice;
+        switches.dynamic_disks = true;
+        auto inventory = good_source();
+        inventory.system.processors.threads = 200;
+        auto plan = plan_of(inventory, switches);
+        auto parsed = vmm::parse_definition(render_definition(plan));
+        ASSERT_TRUE(parsed.ok()) << parsed.error().explain();
+        const auto& vm = parsed->definition;
+        EXPECT_EQ(vm.name, "triton");
+        EXPECT_EQ(vm.memory_mib, 2048u);
+        EXPECT_EQ(vm.processors, 64u);
+        ASSERT_EQ(vm.disks.size(), 2u);
+        EXPECT_EQ(vm.disks[1].path, "/srv/disks/triton_disk1.vhd");
+        EXPECT_EQ(vm.disks[1].size_bytes, 8ull << 30);
+        EXPECT_EQ(vm.disks[1].kind, vmm::DiskKind::Dynamic);
+        EXPECT_LE(most_disks(plan.controller), vmm::disk_limit(vm.disks[0].controller));
+        EXPECT_EQ(vm.adapters.at(0).mac.text(), "52:54:00:51:00:01");
+        EXPECT_EQ(vm.adapters.at(0).network, "VM0");
+    }
 }
 
 TEST(Sequences, all_three_are_accepted_by_the_engine_s_own_reader) {
