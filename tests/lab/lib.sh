@@ -43,18 +43,20 @@ start() {
     started=$!
     lab_pids+=("$started")
 }
+# tail ends by SIGPIPE once grep has what it wants, which is no failure: hence the substitution.
 wait_for_line() {  # LOG TEXT PID [SECONDS]
-    timeout "${4:-60}" tail -n +1 --pid="$3" -F "$1" 2>/dev/null | grep -qm1 -F -- "$2" && return 0
-    die "'$2' did not come in $(basename "$1")"
+    grep -qm1 -F -- "$2" < <(timeout "${4:-60}" tail -n +1 --pid="$3" -F "$1" 2>/dev/null) ||
+        die "'$2' did not come in $(basename "$1")"
 }
 
+# shellcheck disable=SC2120  # arguments are for callers who have some
 start_server() {  # [ARGUMENTS…]
     start "$work/server.log" "$bin/deploy-server" --state-dir "$work/state" --netboot br0=10.99.0.1 "$@"
     server_pid=$started
     # The log keeps earlier lives of the server: count the lines.
     server_starts=$((${server_starts:-0} + 1))
-    timeout 60 tail -n +1 --pid="$server_pid" -F "$work/server.log" 2>/dev/null | grep -c -m "$server_starts" -x ready |
-        grep -qx "$server_starts" || die "the deploy server did not start"
+    [ "$(grep -c -m "$server_starts" -x ready < <(timeout 60 tail -n +1 --pid="$server_pid" -F "$work/server.log" 2>/dev/null))" = "$server_starts" ] ||
+        die "the deploy server did not start"
     export SLIPWAY_URL=https://10.99.0.1:8443 SLIPWAY_CA=$work/state/pki/ca.pem SLIPWAY_TOKEN_FILE=$work/state/admin.token
 }
 
@@ -70,5 +72,8 @@ start_vmhost() {  # the VM host `hercules`, with network VM0 on the lab's bridge
 }
 
 build_ramdisk() {
-    "$bin/slipway-ramdisk" build --agent "$bin/slipway-agent-da" --ca "$work/state/pki/ca.pem" --output "$work/state/boot"
+    "$bin/slipway-ramdisk" build --agent "$bin/slipway-agent-da" --ca "$work/state/pki/ca.pem" --output "$work/ramdisk"
+    mkdir -p "$work/state/boot/ramdisk"
+    install -m 644 "$work/ramdisk/kernel" "$work/state/boot/kernel"
+    install -m 644 "$work/ramdisk/ramdisk" "$work/state/boot/ramdisk/default"
 }
