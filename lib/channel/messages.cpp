@@ -119,12 +119,19 @@ std::string render_error(const Error& error) { return json::serialize(json::obje
 
 Result<Enroll> parse_enroll(std::string_view text) {
     auto object = TRY(parse_object(text));
-    return Enroll{TRY(text_of(object, "token")), TRY(text_of(object, "csr_pem")), TRY(text_of(object, "mac", false)),
-                  value_of(object, "hardware")};
+    Enroll m;
+    m.token = TRY(text_of(object, "token"));
+    m.csr_pem = TRY(text_of(object, "csr_pem"));
+    m.mac = TRY(text_of(object, "mac", false));
+    m.hardware = value_of(object, "hardware");
+    return m;
 }
 Result<Enrolled> parse_enrolled(std::string_view text) {
     auto object = TRY(parse_object(text));
-    return Enrolled{TRY(text_of(object, "certificate_pem")), TRY(text_of(object, "device"))};
+    Enrolled m;
+    m.certificate_pem = TRY(text_of(object, "certificate_pem"));
+    m.device = TRY(text_of(object, "device"));
+    return m;
 }
 Result<Hello> parse_hello(std::string_view text) {
     auto object = TRY(parse_object(text));
