@@ -38,7 +38,9 @@ Result<Packet> take_request(ByteReader& in, ByteView all, bool write) {
     auto file = take_text(in, all);
     auto mode = file ? take_text(in, all) : std::nullopt;
     if (!mode || file->empty()) return make_error(errors::kPacket, "a request without file name or mode");
-    return Packet(Request{write, std::move(*file), to_lower(*mode), TRY(take_options(in, all))});
+    auto options =
+        TRY(take_options(in, all));  // not within the braces: g++ 12 leaks the members before it when it returns
+    return Packet(Request{write, std::move(*file), to_lower(*mode), std::move(options)});
 }
 
 void put_text(ByteWriter& out, std::string_view text) { out.text(text).u8(0); }

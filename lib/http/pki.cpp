@@ -63,7 +63,8 @@ Result<Key> make_key() {
 
 Result<std::string> key_text(EVP_PKEY* key) {
     Bio bio(BIO_new(BIO_s_mem()));
-    if (!PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr)) return crypto_error("writing a key");
+    if (!PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr))
+        return crypto_error("writing a key");
     return text_of(bio.get());
 }
 
@@ -82,7 +83,8 @@ bool add_extension(X509* cert, X509* issuer, int nid, const std::string& value) 
     X509V3_CTX context;
     X509V3_set_ctx_nodb(&context);
     X509V3_set_ctx(&context, issuer, cert, nullptr, nullptr, 0);
-    std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>> extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
+    std::unique_ptr<X509_EXTENSION, Freer<X509_EXTENSION_free>> extension(
+        X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
     return extension && X509_add_ext(cert, extension.get(), -1) == 1;
 }
 
@@ -120,7 +122,9 @@ Result<Identity> make_ca(const std::string& common_name, std::chrono::hours vali
                           {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
                            {NID_key_usage, "critical,keyCertSign,cRLSign"},
                            {NID_subject_key_identifier, "hash"}}));
-    return Identity{TRY(certificate_text(cert.get())), TRY(key_text(key.get()))};
+    auto certificate = TRY(certificate_text(cert.get()));
+    auto private_key = TRY(key_text(key.get()));
+    return Identity{std::move(certificate), std::move(private_key)};
 }
 
 Result<Identity> issue_server(const Identity& ca, const std::string& dns_name, std::chrono::hours validity) {
@@ -132,7 +136,9 @@ Result<Identity> issue_server(const Identity& ca, const std::string& dns_name, s
                            {NID_key_usage, "critical,digitalSignature"},
                            {NID_ext_key_usage, "serverAuth"},
                            {NID_subject_alt_name, "DNS:" + dns_name}}));
-    return Identity{TRY(certificate_text(cert.get())), TRY(key_text(key.get()))};
+    auto certificate = TRY(certificate_text(cert.get()));
+    auto private_key = TRY(key_text(key.get()));
+    return Identity{std::move(certificate), std::move(private_key)};
 }
 
 Result<SigningRequest> make_signing_request(const std::string& common_name) {
@@ -143,7 +149,8 @@ Result<SigningRequest> make_signing_request(const std::string& common_name) {
     if (!X509_REQ_sign(request.get(), key.get(), EVP_sha256())) return crypto_error("signing");
     Bio bio(BIO_new(BIO_s_mem()));
     if (!PEM_write_bio_X509_REQ(bio.get(), request.get())) return crypto_error("writing a request");
-    return SigningRequest{text_of(bio.get()), TRY(key_text(key.get()))};
+    auto private_key = TRY(key_text(key.get()));
+    return SigningRequest{text_of(bio.get()), std::move(private_key)};
 }
 
 Result<std::string> sign_request(const Identity& ca, const std::string& request_pem, const std::string& common_name,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The real server on loopback, asked by atftp and tftp-hpa and by datagrams of our own.
-#include <future>
+#include <condition_variable>
 #include <mutex>
 #include <thread>
 
@@ -27,6 +27,7 @@ protected:
     std::unique_ptr<Server> server;
     std::thread thread;
     std::mutex mutex;
+    std::condition_variable reported;
     std::vector<TransferReport> reports;
     std::string content;
 
@@ -50,6 +51,7 @@ protected:
         options.on_transfer = [this](const TransferReport& r) {
             std::lock_guard lock(mutex);
             reports.push_back(r);
+            reported.notify_all();
         };
         server = std::make_unique<Server>(Server::create(io, std::move(options)).value());
         thread = std::thread([this] { io.run(); });
@@ -97,8 +99,8 @@ TEST_F(TftpServer, atftp_fetches_with_all_options) {
         ASSERT_TRUE(done.ok()) << done.error().describe();
         EXPECT_EQ(read_text_file(out).value(), content);
     }
-    std::lock_guard lock(mutex);
-    ASSERT_EQ(reports.size(), 4u);
+    std::unique_lock lock(mutex);  // the client may be gone before its last ACK is read
+    ASSERT_TRUE(reported.wait_for(lock, std::chrono::seconds(5), [&] { return reports.size() == 4; }));
     for (const auto& r : reports) EXPECT_TRUE(r.failure.empty() && r.bytes == content.size()) << r.failure;
 }
 
