@@ -12,9 +12,9 @@ namespace {
 std::string post_deploy_text(PostDeploy action) {
     switch (action) {
         case PostDeploy::StayInAgent:
-            return "0: the VM stays in the Deployment Agent; the script then boots it from its disk";
-        case PostDeploy::ShutDown: return "1: the VM is shut down; boot it later with DeployVM.sh first-boot";
-        case PostDeploy::Restart: return "2: the deploy job itself restarts the VM from its disk";
+            return "0: the VM stays in the Deployment Agent; DeployVM.sh then restarts it, wants proof, and starts it";
+        case PostDeploy::ShutDown: return "1: the VM is shut down; after the first boot's proof it stays off";
+        case PostDeploy::Restart: return "2: the deploy job itself restarts the VM, wants proof, and starts it";
     }
     return "?";
 }

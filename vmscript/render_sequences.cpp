@@ -75,7 +75,7 @@ Sequence capture(const Plan& plan) {
     return s;
 }
 
-// Post-deploy action 2: out of the agent, and into the first boot on an undo disk.
+// Post-deploy action 2: out of the agent, into the first boot on an undo disk, and after the proof into a lasting one.
 void add_first_boot(const Plan& plan, Sequence& s) {
     s.variables.push_back(variable("vm", plan.name, "The virtual machine"));
     s.variables.push_back(variable("vmhost", plan.vm_host, "Device that is the VM host"));
@@ -84,9 +84,12 @@ void add_first_boot(const Plan& plan, Sequence& s) {
         more.insert(vm.begin(), vm.end());
         return more;
     };
+    s.add("discard-undo", vm).id = "fresh";
     s.add("start-vm", with({{"boot", "disk"}, {"undo", "true"}})).id = "first-boot";
-    s.add("boot-proof", with({{"nonce", "${nonce}"}})).id = "proof";
+    s.add("boot-proof", with({{"nonce", "${nonce}"}, {"timeout", "1200"}})).id = "proof";
+    s.add("stop-vm", vm).id = "stop";
     s.add("commit-undo", vm).id = "keep";
+    s.add("start-vm", with({{"boot", "disk"}, {"undo", "false"}})).id = "restart";
 }
 
 Sequence deploy(const Plan& plan) {

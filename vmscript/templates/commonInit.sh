@@ -28,7 +28,8 @@ VM_MACS=(@MACS@)
 # The repair.
 TARGET_CONTROLLER=@CONTROLLER@
 REPAIR_NICS=@NICS@
-# 0: stay in the Deployment Agent, then boot from disk; 1: shut down; 2: restart. The task sequence agrees with it.
+# After the deployment 0: stay in the agent until this script restarts it; 1: shut down, and stay off after the proof;
+# 2: the deploy job itself restarts it. @NAME@_DeployVM.xml must agree.
 POST_DEPLOY_ACTION=@ACTION@
 
 # ---- nothing to edit below

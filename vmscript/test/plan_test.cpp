@@ -178,7 +178,7 @@ TEST(Sequences, the_post_deploy_action_is_the_end_of_the_deploy_sequence) {
     };
     EXPECT_EQ(last(PostDeploy::StayInAgent), "repair");
     EXPECT_EQ(last(PostDeploy::ShutDown), "wait-off");
-    EXPECT_EQ(last(PostDeploy::Restart), "commit-undo");
+    EXPECT_EQ(last(PostDeploy::Restart), "start-vm");
 }
 
 TEST(Sequences, switches_for_later_travel_along) {

@@ -8,11 +8,15 @@ set -euo pipefail
 
 NEXT_STEP="triton_CleanupVM.sh removes what was made; then run this script again."
 
-if [ -e "$VM_MARKER" ] && [ "$(cat "$VM_MARKER")" = made ]; then
-    say "The virtual machine $VM_NAME was made already. triton_CleanupVM.sh removes it."
-    exit 0
-fi
-[ ! -e "$VM_MARKER" ] || die "an earlier try left something: run triton_CleanupVM.sh first"
+made=$(cat "$VM_MARKER" 2>/dev/null || true)
+case $made in
+    "") ;;
+    made | proved)
+        say "The virtual machine $VM_NAME was made already. triton_CleanupVM.sh removes it."
+        exit 0
+        ;;
+    *) die "an earlier try left something: run triton_CleanupVM.sh first" ;;
+esac
 step "looking for the image $IMAGE_NAME" "$SLIPWAY" image show "$IMAGE_NAME"
 step "making the network $VM_NETWORK on $VM_HOST" \
     "$SLIPWAY" network create "$VM_NETWORK" --host "$VM_HOST" --if-absent \

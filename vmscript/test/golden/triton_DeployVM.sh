@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=/dev/null
 . "$(dirname "${BASH_SOURCE[0]}")/triton_commonInit.sh"
 
-# triton_DeployVM.sh [deploy|first-boot]: only that half; without: both, as the post-deploy action says.
+# triton_DeployVM.sh [deploy|first-boot]: only that half; without: both.
 NEXT_STEP="The image is untouched. Run this script again, or triton_CleanupVM.sh to begin anew."
 
 what=${1:-all}
@@ -17,9 +17,18 @@ case $what in
         exit 2
         ;;
 esac
-if [ ! -e "$VM_MARKER" ] || [ "$(cat "$VM_MARKER")" != made ]; then
-    die "there is no virtual machine yet: run triton_CreateVM.sh first"
-fi
+made=$(cat "$VM_MARKER" 2>/dev/null || true)
+case $made in
+    made) ;;
+    proved)
+        # It may be at work by now: only by name is it overwritten.
+        if [ "$what" = all ]; then
+            say "$VM_NAME was deployed and has proved itself. To lay it down again: triton_DeployVM.sh deploy"
+            exit 0
+        fi
+        ;;
+    *) die "there is no virtual machine yet: run triton_CreateVM.sh first" ;;
+esac
 
 # A bad first boot wrote only to the undo disk, which is thrown away: nothing need be laid down again.
 discard() {
@@ -56,6 +65,7 @@ deploy() {
     # New for every run: an old proof proves nothing.
     nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     rm -f "$DEPLOYED_MARKER"
+    echo made >"$VM_MARKER"
     [ "$POST_DEPLOY_ACTION" != 2 ] || ON_FAILURE=discard
     step "taking control of $VM_NAME" "$SLIPWAY" device take-control "$VM_NAME"
     step "laying the image $IMAGE_NAME down and repairing the system" \
@@ -70,7 +80,6 @@ first_boot() {
     [ -e "$DEPLOYED_MARKER" ] || die "no first boot is due: run triton_DeployVM.sh deploy"
     local nonce
     nonce=$(cat "$DEPLOYED_MARKER")
-    step "leaving the Deployment Agent" "$SLIPWAY" vm stop "$VM_NAME" --host "$VM_HOST"
     ON_FAILURE=discard
     step "first boot from the disk, on an undo disk, until the system proves that it came up" \
         "$SLIPWAY" job run --sequence first-boot --device "$VM_NAME" --name "$VM_NAME-first-boot" \
@@ -81,15 +90,21 @@ first_boot() {
 }
 
 if [ "$what" != first-boot ]; then deploy; fi
-if [ "$what" = first-boot ] || { [ "$what" = all ] && [ "$POST_DEPLOY_ACTION" = 0 ]; }; then first_boot; fi
-if [ "$what" = deploy ] && [ "$POST_DEPLOY_ACTION" = 0 ]; then
-    say "$VM_NAME stays in the Deployment Agent. Next: triton_DeployVM.sh first-boot"
+# With action 2 the deploy job itself held the first boot.
+if [ "$what" = first-boot ] || { [ "$what" = all ] && [ "$POST_DEPLOY_ACTION" != 2 ]; }; then first_boot; fi
+if [ -e "$DEPLOYED_MARKER" ]; then
+    say "$VM_NAME is deployed. Next: triton_DeployVM.sh first-boot"
     exit "$OUTCOME"
 fi
 step "releasing control" "$SLIPWAY" device release-control "$VM_NAME"
-if [ -e "$DEPLOYED_MARKER" ]; then
-    say "$VM_NAME is deployed and off. Next: triton_DeployVM.sh first-boot"
-else
-    say "$VM_NAME is up and has proved it (slipway job list, slipway job show N). Next, inside it: triton_PostDeploy.sh"
+if [ "$POST_DEPLOY_ACTION" = 0 ]; then
+    step "starting $VM_NAME from its disk" "$SLIPWAY" vm start "$VM_NAME" --host "$VM_HOST" --boot disk
 fi
+echo proved >"$VM_MARKER"
+if [ "$POST_DEPLOY_ACTION" = 1 ]; then
+    say "$VM_NAME has proved that it comes up, and is off: slipway vm start $VM_NAME --host $VM_HOST"
+else
+    say "$VM_NAME has proved that it comes up, and runs. The proof: slipway job list, slipway job show N"
+fi
+say "Next, inside it: triton_PostDeploy.sh"
 exit "$OUTCOME"

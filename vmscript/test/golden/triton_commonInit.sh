@@ -28,7 +28,8 @@ VM_MACS=(52:54:00:51:00:01)
 # The repair.
 TARGET_CONTROLLER=ide
 REPAIR_NICS=ens18=52:54:00:51:00:01=52:54:00:51:00:01
-# 0: stay in the Deployment Agent, then boot from disk; 1: shut down; 2: restart. The task sequence agrees with it.
+# After the deployment 0: stay in the agent until this script restarts it; 1: shut down, and stay off after the proof;
+# 2: the deploy job itself restarts it. triton_DeployVM.xml must agree.
 POST_DEPLOY_ACTION=0
 
 # ---- nothing to edit below
