@@ -73,6 +73,7 @@ struct DeployServer::Impl {
     std::unique_ptr<imagestore::Store> store;
     std::unique_ptr<ChunkDesk> desk;
     std::unique_ptr<Hub> hub;
+    LongCalls long_calls;
     std::shared_ptr<std::pair<std::uint16_t, std::uint16_t>> ports =
         std::make_shared<std::pair<std::uint16_t, std::uint16_t>>();
     std::shared_ptr<http::Router> tls_routes = std::make_shared<http::Router>();
@@ -125,8 +126,9 @@ struct DeployServer::Impl {
     void add_routes() {
         AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock};
         add_agent_routes(*tls_routes, agents);
-        ApiPlace api{*db,           *hub, store.get(), clock, ca.certificate_pem, options.state / "sequences",
-                     options.roles, {},   ports};
+        ApiPlace api{
+            *db,           *hub, store.get(), clock, long_calls, ca.certificate_pem, options.state / "sequences",
+            options.roles, {},   ports};
         if (options.address != "0.0.0.0") api.addresses.push_back(options.address);
         for (const auto& interface : options.netboot) api.addresses.push_back(interface.address.text());
         add_server_routes(*tls_routes, api);
@@ -175,6 +177,7 @@ struct DeployServer::Impl {
 
     void stop() {
         if (netboot) netboot->stop();
+        long_calls.stop();
         if (hub) hub->stop();
         if (http) http->stop();
     }

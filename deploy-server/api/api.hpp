@@ -3,8 +3,12 @@
 // by the one guard of server.cpp.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "deploy-server/api/answer.hpp"
 #include "deploy-server/db/json.hpp"
@@ -13,11 +17,25 @@
 
 namespace slipway::server {
 
+// Threads of calls that take long; ended with the server.
+class LongCalls {
+public:
+    ~LongCalls() { stop(); }
+    void run(std::function<void(const std::atomic<bool>& cancel)> call);  // dropped when stopped already
+    void stop();
+
+private:
+    std::mutex mutex_;
+    std::atomic<bool> cancel_{false};
+    std::vector<std::thread> threads_;
+};
+
 struct ApiPlace {
     Database& db;
     Hub& hub;
     imagestore::Store* store;  // null: no role ids
     const Clock& clock;
+    LongCalls& long_calls;
     std::string ca_pem;
     std::filesystem::path sequences;  // stored sequences, NAME.xml; beside the shipped ones
     std::set<std::string> roles;

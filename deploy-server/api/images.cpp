@@ -87,10 +87,10 @@ static Result<std::map<std::string, std::vector<imagestore::ImageVersion>>> by_n
     return out;
 }
 
-static Answer verify(const ApiPlace& p, const std::string& name) {
+static Answer verify(const ApiPlace& p, const std::string& name, const std::atomic<bool>& cancel) {
     auto ref = TRY(imagestore::ImageRef::parse(name));
     (void)TRY(p.store->resolve(ref));
-    auto report = TRY(p.store->verify());
+    auto report = TRY(p.store->verify({}, &cancel));
     json::array hurt;
     for (const auto& h : report.hurt) {
         auto of = imagestore::ImageRef::parse(h.image);
@@ -130,13 +130,29 @@ void add_image_routes(http::Router& router, const ApiPlace& p) {
                    (void)TRY(p.store->remove(TRY(imagestore::ImageRef::parse(r.parameter("name")))));
                    return Response::empty();
                }));
-    // Reads the whole store: on a thread of its own, which ends with the process.
+    // Reads the whole store.
     router.add("POST", "/api/v1/images/{name}/verify", [p](Request r, http::Responder out) {
-        std::thread([p, name = r.parameter("name"), out] {
-            auto answer = verify(p, name);
+        p.long_calls.run([p, name = r.parameter("name"), out](const std::atomic<bool>& cancel) {
+            auto answer = verify(p, name, cancel);
             out.send(answer ? std::move(*answer) : error_response(answer.error()));
-        }).detach();
+        });
     });
+}
+
+void LongCalls::run(std::function<void(const std::atomic<bool>&)> call) {
+    std::lock_guard lock(mutex_);
+    if (cancel_) return;
+    threads_.emplace_back([this, call = std::move(call)] { call(cancel_); });
+}
+
+void LongCalls::stop() {
+    cancel_ = true;
+    std::vector<std::thread> threads;
+    {
+        std::lock_guard lock(mutex_);
+        threads.swap(threads_);
+    }
+    for (auto& thread : threads) thread.join();
 }
 
 }  // namespace slipway::server

@@ -141,6 +141,10 @@ void Hub::act(Live& live, const Dispatch& d) {
     if (!device_id)
         return post(live.job.id,
                     TaskFailed{d.key, step_error(make_error(errors::kNeedsDevice, "the job has no device"))});
+    if (auto device = db_.device_by_id(device_id); device && *device && !(*device)->controlled)
+        return post(live.job.id,
+                    TaskFailed{d.key, step_error(make_error(errors::kNotControlled, "device '{}' is not under control",
+                                                            (*device)->name))});
     if (d.type == "reboot") {
         auto to = d.parameters.find("to");
         (void)db_.set_boot_action(device_id, to != d.parameters.end() && to->second == "da" ? "da" : "disk");
@@ -540,7 +544,8 @@ Instant Hub::next_wake() {
         if (live.wake_ms)
             next = std::min(next,
                             clock_.now() + std::chrono::milliseconds(std::max<std::int64_t>(0, live.wake_ms - wall)));
-        if (live.errand && live.errand->phase == Errand::Phase::WaitOff && !live.errand->asking)
+        if (live.errand && !live.errand->asking &&
+            (live.errand->phase == Errand::Phase::WaitOff || live.errand->phase == Errand::Phase::AskedForLife))
             next = std::min(next, live.errand->next);
     }
     for (const auto& [id, session] : sessions_) {
@@ -576,9 +581,9 @@ void Hub::tick() {
             live.wake_ms = 0;
             post(id, Timer{});
         }
-        if (live.errand && live.errand->phase == Errand::Phase::WaitOff && !live.errand->asking &&
-            live.errand->next <= now)
-            look_if_off(live);
+        if (!live.errand || live.errand->asking || live.errand->next > now) continue;
+        if (live.errand->phase == Errand::Phase::WaitOff) look_if_off(live);
+        else if (live.errand->phase == Errand::Phase::AskedForLife) on_no_life(live);
     }
     if (!postponed_.empty() && retry_save_ <= now) {
         for (auto& item : postponed_) queue_.push_back(std::move(item));

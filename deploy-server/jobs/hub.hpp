@@ -71,6 +71,7 @@ struct HubOptions {
     std::chrono::milliseconds save_retry{5'000};     // after the database refused a record
     std::chrono::milliseconds give_again{5'000};     // a task that its agent does not report on is given again
     std::chrono::milliseconds show_progress{1'000};  // waiters for events hear of progress so often
+    std::chrono::milliseconds life_sign{5'000};      // an agent that is there answers within it
 };
 
 class Hub {
@@ -146,8 +147,8 @@ private:
         Step key;
         std::string type;
         sequences::Values parameters;
-        enum class Phase { Working, WaitAgent, WaitOff } phase = Phase::Working;
-        Instant next{};       // WaitOff: when to look again
+        enum class Phase { Working, AskedForLife, WaitAgent, WaitOff } phase = Phase::Working;
+        Instant next{};       // WaitOff: when to look again; AskedForLife: when it counts as dead
         bool asking = false;  // a status command is running
         int failures = 0;
     };
@@ -215,6 +216,9 @@ private:
     void start_errand(Live& live, const sequences::Dispatch& dispatch);
     bool resume_errand(Live& live, const Step& key);
     void begin_boot(Live& live, const DeviceRow& device);
+    void cycle_power(Live& live, const DeviceRow& device);
+    void ask_for_life(Live& live, Session& session);
+    void on_no_life(Live& live);
     void switch_power(Live& live, const DeviceRow& device, PowerVerb verb);
     void power_by_vm(Live& live, const DeviceRow& device, PowerVerb verb);
     void start_command(Live& live, const DeviceRow& device, PowerVerb verb);

@@ -40,8 +40,7 @@ void Hub::heard_of(std::int64_t device_id, Session& s, bool new_boot, bool back)
         s.stored_seen_ms = s.last_seen_ms;
         (void)db_.set_seen(device_id, s.last_seen_ms);
     }
-    if (!back) return;
-    agent_event(device_id, AgentBack{new_boot});
+    if (back) agent_event(device_id, AgentBack{new_boot});
     errands_of(device_id);
 }
 

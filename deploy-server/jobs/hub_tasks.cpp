@@ -97,16 +97,36 @@ void Hub::begin_boot(Live& live, const DeviceRow& device) {
                             : state == "off" ? PowerVerb::Off
                                              : PowerVerb::Cycle);
     }
-    if (type == "boot-to-da" && ready && found->second.kind == "da") return errand_done(live);
-    // The Deployment Agent reboots its machine more gently than any switch.
-    if (ready && found->second.kind == "da" && type == "boot-to-disk") {
+    if (type == "boot-to-da" && ready && found->second.kind == "da") return ask_for_life(live, found->second);
+    if (type == "boot-to-disk" && ready && found->second.kind == "da") {
+        // The Deployment Agent reboots its machine more gently than any switch.
         Assignment a{live.job.id, live.errand->key,
                      "reboot",    task_key(live.job.id, live.run.id, live.errand->key) + ".reboot",
                      "reboot",    {{"to", "disk"}}};
         return assign(device.id, std::move(a));
     }
+    cycle_power(live, device);
+}
+
+void Hub::cycle_power(Live& live, const DeviceRow& device) {
+    live.errand->phase = Errand::Phase::Working;
     if (device.power_driver == "command") return start_command(live, device, PowerVerb::Status);
     switch_power(live, device, PowerVerb::Cycle);
+}
+
+// An agent that lives asks again as soon as its poll is answered; one whose machine lost its power does not.
+void Hub::ask_for_life(Live& live, Session& session) {
+    live.errand->phase = Errand::Phase::AskedForLife;
+    live.errand->next = clock_.now() + options_.life_sign;
+    if (session.poll) calls_.push_back([done = std::move(session.poll->done)] { done(std::nullopt); });
+    session.poll.reset();
+}
+
+void Hub::on_no_life(Live& live) {
+    if (auto found = sessions_.find(live.device_id); found != sessions_.end()) found->second.lost = true;
+    auto device = device_of(live);
+    if (device) cycle_power(live, *device);
+    else errand_failed(live, device.error());
 }
 
 // ---- power
@@ -158,7 +178,8 @@ void Hub::power_by_vm(Live& live, const DeviceRow& device, PowerVerb verb) {
     if (!host) return errand_failed(live, host.error());
     auto vm = device.power_command.empty() ? device.name : device.power_command[0];
     auto key = task_key(live.job.id, live.run.id, live.errand->key);
-    bool network = device.boot_action == "da" || live.errand->type == "boot-to-da";
+    // The row is from before this errand set its action.
+    bool network = live.errand->type == "boot-to-da" || (live.errand->type == "power" && device.boot_action == "da");
     if (verb != PowerVerb::On)
         assign(*host, {live.job.id,
                        live.errand->key,
@@ -217,7 +238,9 @@ void Hub::errands_of(std::int64_t device_id) {
     auto found = sessions_.find(device_id);
     if (found == sessions_.end() || !found->second.ready()) return;
     for (auto& [id, live] : live_) {
-        if (live.device_id != device_id || !live.errand || live.errand->phase != Errand::Phase::WaitAgent) continue;
+        if (live.device_id != device_id || !live.errand) continue;
+        if (live.errand->phase != Errand::Phase::WaitAgent && live.errand->phase != Errand::Phase::AskedForLife)
+            continue;
         if (live.errand->type == "wait-agent" || found->second.kind == "da") errand_done(live);
     }
 }

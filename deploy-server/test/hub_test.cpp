@@ -25,7 +25,7 @@ using sequences::StepState;
 struct Bench : testing::Test {
     TempDir dir = TempDir::create("hub").value();
     SystemClock clock;
-    HubOptions options{150ms, 400ms, 50ms, 20ms, 50ms, 30ms, 10ms};
+    HubOptions options{150ms, 400ms, 50ms, 20ms, 50ms, 30ms, 10ms, 50ms};
     std::unique_ptr<Database> db = std::move(Database::open(dir / "db").value());
     std::unique_ptr<Hub> hub;
 
@@ -366,9 +366,33 @@ TEST_F(Bench, boot_to_da_switches_the_machine_and_is_done_when_its_agent_says_he
     hello("a", "b1");
     EXPECT_EQ(wait_end(job), RunState::Done);
     EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
+    std::promise<std::optional<GivenTask>> answer;
+    hub->poll(row("a"), "b1", [&](auto task) { answer.set_value(task); });
     auto again = submit("a", s);  // the agent is there already
+    EXPECT_FALSE(answer.get_future().get());
+    EXPECT_FALSE(poll("a"));
     EXPECT_EQ(wait_end(again), RunState::Done);
     EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
+}
+
+TEST_F(Bench, an_agent_that_only_seems_to_be_there_is_switched_on_again) {
+    add("a", "device", "command", switch_command(dir, "off\n"));
+    hello("a", "b1");
+    Sequence s;
+    s.add("boot-to-da");
+    auto job = submit("a", s);
+    while (hub->record(job).value()->steps[0].progress_what.empty()) std::this_thread::yield();
+    EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
+    hello("a", "b2");
+    EXPECT_EQ(wait_end(job), RunState::Done);
+}
+
+TEST_F(Bench, a_device_that_is_not_under_control_gets_no_task) {
+    auto device = add("a");
+    ASSERT_TRUE(hub->release_control(device.id));
+    auto job = submit("a", inventory_only());
+    EXPECT_EQ(wait_end(job), RunState::Failed);
+    EXPECT_EQ(hub->record(job).value()->steps[0].error->name, "server.not-controlled");
 }
 
 TEST_F(Bench, a_switch_that_does_not_work_fails_the_step_by_name) {
@@ -492,7 +516,10 @@ TEST_F(Bench, controller_tasks_change_the_device_and_scripts_run) {
 }
 
 TEST_F(Bench, a_job_makes_the_device_it_names_and_a_taken_mac_fails_it_by_name) {
-    auto r = request("new", inventory_only());
+    Sequence s;
+    s.add("take-control");
+    s.add("inventory");
+    auto r = request("new", s);
     r.make_device = DeviceSpec{.name = "new", .macs = {"52:54:00:00:00:09"}};
     auto job = hub->submit(r).value();
     EXPECT_EQ(row("new").macs, std::vector<std::string>{"52:54:00:00:00:09"});
