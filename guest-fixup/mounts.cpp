@@ -2,6 +2,7 @@
 #include "guest-fixup/mounts.hpp"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -55,6 +56,16 @@ std::optional<fs::path> kernel_partition(const fs::path& disk, const Volume& vol
         if (fs::is_block_file(node, none)) return node;
     }
     return std::nullopt;
+}
+
+// A disk that was just laid down still has the kernel's old view of it.
+void reread_partitions(const fs::path& disk, const std::vector<Volume>& volumes) {
+    struct stat info {};
+    if (::stat(disk.c_str(), &info) != 0 || !S_ISBLK(info.st_mode)) return;
+    if (std::all_of(volumes.begin(), volumes.end(), [&](auto& v) { return kernel_partition(disk, v).has_value(); }))
+        return;
+    // A kernel without partition parsers, or a disk in use, refuses; then loop devices serve.
+    if (auto fd = open_fd(disk, O_RDONLY)) (void)::ioctl(fd->get(), BLKRRPART);
 }
 
 const char* mount_options(const Volume& volume, bool read_only) {
@@ -116,8 +127,11 @@ void MountStack::unmount_all() {
 Result<GuestDisk> GuestDisk::open(const fs::path& disk, bool read_only) {
     TRY(refuse_formats(disk));
     GuestDisk out(disk, read_only);
-    auto device = TRY(disks::open_disk(disk, disks::OpenMode::ReadOnly));
-    out.volumes_ = TRY(read_volumes(*device));
+    {
+        auto device = TRY(disks::open_disk(disk, disks::OpenMode::ReadOnly));
+        out.volumes_ = TRY(read_volumes(*device));
+    }
+    reread_partitions(disk, out.volumes_);
     return out;
 }
 

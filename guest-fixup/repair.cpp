@@ -127,10 +127,15 @@ Result<bool> is_system_root(GuestDisk& disk, const Volume& volume, const fs::pat
 Result<Volume> find_root(GuestDisk& disk, const fs::path& place) {
     std::vector<Volume> roots;
     std::string seen;
+    std::optional<Error> unreadable;
     for (const auto& volume : disk.volumes()) {
         seen += fmt::format(" {}:{}", volume.index, volume.filesystem.empty() ? "unknown" : volume.filesystem);
-        if (mountable(volume) && TRY(is_system_root(disk, volume, place))) roots.push_back(volume);
+        if (!mountable(volume)) continue;
+        auto is_root = is_system_root(disk, volume, place);
+        if (!is_root) unreadable = std::move(is_root).error();  // matters only when no other is the root
+        else if (*is_root) roots.push_back(volume);
     }
+    if (roots.empty() && unreadable) return *std::move(unreadable);
     if (roots.empty()) return make_error(errors::kNoRoot, "no partition holds a Linux system; seen:{}", seen);
     if (roots.size() > 1)
         return make_error(errors::kManyRoots, "{} partitions hold a Linux system; seen:{}", roots.size(), seen);

@@ -86,8 +86,9 @@ Status VmDirectory::remove_all() const {
             if (!disk.create) continue;
             const auto file = disk_path(disk, path_);
             if (::unlink(file.c_str()) != 0 && errno != ENOENT) return errno_error(errno, file.string());
-            // Only when nothing else is in it.
-            if (file.parent_path() != path_) ::rmdir(file.parent_path().c_str());
+            // A directory of the machine's own name, when nothing else is in it.
+            if (file.parent_path() != path_ && file.parent_path().filename() == path_.filename())
+                ::rmdir(file.parent_path().c_str());
         }
     std::error_code failed;
     // The record goes last: cut off before, the removal can be done again.

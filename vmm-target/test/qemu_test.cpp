@@ -208,6 +208,25 @@ TEST_F(QemuTest, killed_machine_is_off_and_its_tap_goes_with_the_next_call) {
     ASSERT_OK(target->start("small", {}));
 }
 
+TEST_F(QemuTest, network_boot_asks_on_its_network) {
+    ASSERT_OK(target->create_network("VM0", {}));
+    auto vm = small_vm();
+    ASSERT_OK(target->create(vm));
+    auto guest_sent = [] {
+        const auto text = run_checked({"ip", "-s", "-o", "link", "show", "master", "sl-VM0"}).value();
+        // "… RX: bytes packets errors … \\    BYTES PACKETS …": what the tap received is what the guest sent.
+        const auto words = split(text.substr(text.find("RX:")), '\\');
+        return words.size() > 1 ? parse_u64(trim(words[1]).substr(0, trim(words[1]).find(' '))).value_or(0) : 0;
+    };
+    ASSERT_OK(target->start("small", {.boot = BootFrom::Network}));
+    for (int i = 0; i < 600 && guest_sent() < 300; ++i) ::usleep(50'000);
+    EXPECT_GE(guest_sent(), 300u) << "no DHCP DISCOVER came";
+    ASSERT_OK(target->stop("small", seconds(0)));
+    ASSERT_OK(target->start("small", {.boot = BootFrom::Disk}));
+    EXPECT_ERROR(target->boot_proof("small", "n", seconds(5)), kNoProof);
+    EXPECT_LT(guest_sent(), 300u) << "a machine that boots from its disk has no business on the network";
+}
+
 TEST_F(QemuTest, foreign_disks_are_neither_overwritten_nor_removed) {
     const auto outside = TempDir::create("vmm-disks").value();
     const auto file = outside / "kept.vhd";
