@@ -17,6 +17,9 @@
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/http/server.hpp"
+#include "pxe/script.hpp"
+#include "pxe/service.hpp"
+#include "tftp/errors.hpp"
 
 using namespace slipway;
 using namespace slipway::builder;
@@ -148,6 +151,89 @@ TEST_P(RamdiskLab, agent_starts_with_disk_address_and_clock) {
     qemu->signal(SIGKILL);
     qemu->wait();
 }
+
+// The whole way: PXE, script, kernel and ramdisk by HTTP or (when HTTP has only the script) by TFTP, the agent.
+class NetworkBootLab : public RamdiskLab {};
+
+TEST_P(NetworkBootLab, from_power_on_to_the_agent) {
+    bool by_http = std::string_view(GetParam().nic) == "http";
+    auto dir = TempDir::create("ramdisk").value();
+    ASSERT_TRUE(write_file_atomic(dir / "agent", as_bytes(kAgent), 0755).ok());
+    ASSERT_TRUE(write_file_atomic(dir / "ca.pem", as_bytes("CA\n")).ok());
+    ASSERT_TRUE(write_file_atomic(dir / "disk", Bytes(1 << 20)).ok());
+    auto built = build_ramdisk({.agent = dir / "agent", .ca = dir / "ca.pem", .output = dir / "boot", .level = 3});
+    ASSERT_TRUE(built.ok()) << built.error().describe();
+
+    const auto ours = *Ipv4Address::parse("10.99.0.1");
+    const auto mac = *MacAddress::parse("52:54:00:51:00:01");
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool ready = false;
+    auto begun = Instant::clock::now();
+    auto note = [&](const std::string& what) {
+        std::printf("%6.1f s  %s\n", std::chrono::duration<double>(Instant::clock::now() - begun).count(),
+                    what.c_str());
+        std::fflush(stdout);
+    };
+    auto router = std::make_shared<http::Router>();
+    router->add("GET", "/ready", [&](http::Request r, http::Responder out) {
+        out.send(http::Response::text(200, "go on\n"));
+        note("agent, " + r.query_value("free") + " kB free");
+        std::lock_guard lock(mutex);
+        ready = true;
+        changed.notify_all();
+    });
+    router->add("GET", "/boot/script", [&](http::Request, http::Responder out) {
+        note("script");
+        pxe::AgentBoot boot{.server = ours, .mac = mac, .token = "c0ffee", .ramdisk = "ramdisk"};
+        boot.now = SystemClock().wall();
+        out.send(http::Response::text(200, pxe::agent_script(boot).value()));
+    });
+    router->add("GET", "/boot/{file}", [&](http::Request r, http::Responder out) {
+        auto fd = open_fd(dir.path() / "boot" / r.parameter("file"), O_RDONLY);
+        if (!by_http || !fd.ok()) return out.send(http::Response::text(404, "not here\n"));
+        note("HTTP " + r.path);
+        http::Response answer;
+        answer.file = http::FileBody{std::make_shared<UniqueFd>(std::move(*fd)),
+                                     std::filesystem::file_size(dir.path() / "boot" / r.parameter("file"))};
+        out.send(std::move(answer));
+    });
+    http::Server http(1);
+    ASSERT_TRUE(http.listen({.address = "10.99.0.1", .port = 8480}, router).ok());
+    pxe::NetbootOptions options;
+    options.interfaces = {{"br0", ours}};
+    options.decide = [&](const MacAddress& m, const pxe::ClientFacts&) {
+        return m == mac ? pxe::Action::Agent : pxe::Action::Ignore;
+    };
+    options.boot_file = [&](const std::string& name, const UdpEndpoint&) {
+        note("TFTP " + name);
+        return tftp::open_below(dir / "boot", name);
+    };
+    auto service = pxe::NetbootService::create(std::move(options));
+    ASSERT_TRUE(service.ok()) << service.error().describe();
+    (*service)->start();
+
+    ASSERT_TRUE(run_checked({kLab + "net", "tap", id, "tap0"}).ok());
+    auto metal = [&](std::vector<std::string> words) {
+        words.insert(words.begin(), kLab + "metal");
+        words.insert(words.begin() + 2, {"--state-dir", (dir / "machine").string()});
+        auto done = run_checked(words);
+        EXPECT_TRUE(done.ok()) << done.error().describe();
+    };
+    metal({"define", "--disk", (dir / "disk").string(), "--boot", "network", "--netns", "slab-" + id, "--tap", "tap0",
+           "--memory", "128"});
+    begun = Instant::clock::now();
+    metal({"power", "on"});
+    {
+        std::unique_lock lock(mutex);
+        EXPECT_TRUE(changed.wait_for(lock, 150s, [&] { return ready; }))
+            << run_checked({kLab + "metal", "text", "--state-dir", (dir / "machine").string()}).value_or("");
+    }
+    metal({"down"});
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, NetworkBootLab, testing::Values(Case{"http", "", ""}, Case{"tftp", "", ""}),
+                         [](const auto& info) { return std::string(info.param.nic); });
 
 INSTANTIATE_TEST_SUITE_P(Machines, RamdiskLab,
                          testing::Values(Case{"e1000", "megasas,id=c0", "scsi-hd,drive=d0,bus=c0.0"},
