@@ -264,6 +264,26 @@ TEST(Manifest, every_truncation_and_every_flipped_byte_is_refused) {
     }
 }
 
+// A store of version 1 as it was first written: it opens for ever.
+TEST(Store, opens_the_golden_store) {
+    auto dir = TempDir::create("golden").value();
+    std::filesystem::copy(SLIPWAY_SOURCE_DIR "/imagestore/test/golden", dir / "s",
+                          std::filesystem::copy_options::recursive);
+    auto store = Store::open(dir / "s").value();
+    ASSERT_EQ(store->images()->size(), 1u);
+    EXPECT_EQ(store->images()->front().text(), "golden@1");
+    EXPECT_TRUE(store->verify()->ok());
+    auto summary = summarize(*store->manifest(ImageRef::parse("golden").value()).value()).value();
+    EXPECT_EQ(summary.disks.at(0).disk.serial, "S1");
+    EXPECT_EQ(summary.disks.at(0).volumes.at(0).filesystem, "ext4");
+    for (unsigned seed : {1u, 2u}) {
+        auto chunk = sample_chunk(seed);
+        Bytes plain;
+        ASSERT_TRUE(ChunkDecoder().decode(sha256(chunk), store->get(sha256(chunk)).value(), plain).ok());
+        EXPECT_EQ(plain, chunk);
+    }
+}
+
 // Not a check: writes the fuzz targets' seeds when asked to.
 TEST(Seeds, are_written_on_request) {
     const char* where = std::getenv("SLIPWAY_WRITE_SEEDS");
@@ -274,4 +294,9 @@ TEST(Seeds, are_written_on_request) {
     put("seeds-manifest/no-data", sample_manifest({}));
     put("seeds-chunk/zstd", encoded(sample_chunk(1, 12000)));
     put("seeds-chunk/raw", encoded(sample_chunk(1, 100)));
+    StoreOptions options;
+    options.create = true;
+    if (const char* golden = std::getenv("SLIPWAY_WRITE_GOLDEN")) {
+        ASSERT_TRUE(store_sample(*Store::open(golden, options).value(), 1, 2, "golden").ok());
+    }
 }
