@@ -161,6 +161,7 @@ Status parse_root(const tinyxml2::XMLElement& root, ParsedDefinition& out) {
     definition.memory_mib = clamp32(a.number("memory-mib"));
     definition.processors = clamp32(a.number("processors", 1));
     definition.firmware = a.choice("firmware", kFirmwares, Firmware::Bios);
+    definition.directory = a.take("directory").value_or("");
     TRY(a.finish());
     std::set<std::string> seen;
     for (const auto* e = root.FirstChildElement(); e; e = e->NextSiblingElement()) {
@@ -173,6 +174,15 @@ Status parse_root(const tinyxml2::XMLElement& root, ParsedDefinition& out) {
         TRY(name == "disks" ? parse_list(*e, "disk", parse_disk, out) : parse_list(*e, "adapter", parse_adapter, out));
     }
     if (!uuid) definition.uuid = derived_uuid(definition);
+    return {};
+}
+
+Status check_directory(const std::string& directory) {
+    if (directory.empty()) return {};
+    const auto parts = split(directory, '/');
+    if (directory[0] != '/' || directory.size() > 1024 || printable(directory) != directory ||
+        std::find(parts.begin(), parts.end(), "..") != parts.end())
+        return make_error(errors::kDefinition, "the directory '{}' is not an absolute one", printable(directory));
     return {};
 }
 
@@ -245,6 +255,7 @@ Status check(const VmDefinition& definition) {
         return make_error(errors::kDefinition, "{} MiB of memory is not between 16 and 1048576", definition.memory_mib);
     if (definition.processors < 1 || definition.processors > 64)
         return make_error(errors::kDefinition, "{} processors is not between 1 and 64", definition.processors);
+    TRY(check_directory(definition.directory));
     TRY(check_disks(definition.disks));
     if (definition.adapters.size() > kMaxAdapters)
         return make_error(errors::kDefinition, "more than {} adapters", kMaxAdapters);
@@ -281,6 +292,7 @@ std::string render_definition(const VmDefinition& definition) {
     xml.attribute("uuid", definition.uuid.text()).attribute("memory-mib", std::to_string(definition.memory_mib));
     xml.attribute("processors", std::to_string(definition.processors))
         .attribute("firmware", name_of(definition.firmware));
+    if (!definition.directory.empty()) xml.attribute("directory", definition.directory);
     xml.open("disks");
     for (const auto& disk : definition.disks)
         xml.open("disk")

@@ -52,6 +52,7 @@ struct VmDefinition {
     std::uint32_t memory_mib = 512;
     std::uint32_t processors = 1;
     Firmware firmware = Firmware::Bios;
+    std::string directory;  // its own files are in DIRECTORY/NAME; empty: in the host's own place
     std::vector<VmDisk> disks;
     std::vector<VmAdapter> adapters;
     bool operator==(const VmDefinition&) const = default;

@@ -64,9 +64,22 @@ Result<VmDefinition> VmDirectory::definition() const {
     return TRY(parse_definition(text)).definition;
 }
 
+// With a directory of the operator's choice, ours is a link to it.
 Status VmDirectory::begin_create(const VmDefinition& definition) const {
     std::error_code failed;
-    fs::create_directories(path_, failed);
+    if (fs::is_symlink(path_, failed)) ::unlink(path_.c_str());  // a removal that was cut off
+    if (definition.directory.empty()) {
+        fs::create_directories(path_, failed);
+    } else {
+        const auto chosen = fs::path(definition.directory) / definition.name;
+        // All that is in it goes with the machine.
+        if (fs::exists(chosen, failed) && !fs::is_empty(chosen, failed))
+            return make_error(errors::kDiskExists, "{} exists and is not empty", chosen.string());
+        failed.clear();
+        fs::create_directories(chosen, failed);
+        if (!failed) fs::create_directories(path_.parent_path(), failed);
+        if (!failed) fs::create_directory_symlink(chosen, path_, failed);
+    }
     if (failed) return errno_error(failed.value(), path_.string());
     return write_file_atomic(path_ / "changing.xml", as_bytes(render_definition(definition)), 0600);
 }
@@ -94,7 +107,9 @@ Status VmDirectory::remove_all() const {
     // The record goes last: cut off before, the removal can be done again.
     for (const auto& entry : fs::directory_iterator(path_, failed))
         if (entry.path().filename() != "changing.xml") fs::remove_all(entry.path(), failed);
-    fs::remove_all(path_, failed);
+    const auto chosen = fs::is_symlink(path_) ? fs::read_symlink(path_, failed) : path_;
+    fs::remove_all(chosen, failed);
+    if (!failed && chosen != path_) fs::remove(path_, failed);
     if (failed) return errno_error(failed.value(), path_.string());
     return {};
 }

@@ -4,12 +4,14 @@
 
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/base/temp_dir.hpp"
 #include "lib/base/xml.hpp"
 #include "vmm-target/command_line.hpp"
 #include "vmm-target/definition.hpp"
 #include "vmm-target/errors.hpp"
 #include "vmm-target/host_network.hpp"
 #include "vmm-target/proof_line.hpp"
+#include "vmm-target/vm_directory.hpp"
 
 using namespace slipway;
 using namespace slipway::vmm;
@@ -28,6 +30,7 @@ VmDefinition poseidon() {
                  .size_bytes = 1 << 20,
                  .controller = Controller::VirtioBlk,
                  .create = false}};
+    vm.directory = "/srv/vm & more";
     vm.adapters = {{.mac = *MacAddress::parse("52:54:00:51:00:02"), .network = "VM0"},
                    {.mac = *MacAddress::parse("52:54:00:51:00:03"), .model = AdapterModel::Virtio}};
     return vm;
@@ -96,6 +99,48 @@ TEST(Definition, hostile_texts_are_refused_by_name) {
     std::string disks = "<disks>";
     for (int i = 0; i < 5; ++i) disks += "<disk path='" + std::to_string(i) + ".vhd' size-bytes='512'/>";
     EXPECT_THAT(refusal(xml_with("", disks + "</disks>")), HasSubstr("ide"));
+}
+
+TEST(Directory, is_an_absolute_one) {
+    EXPECT_EQ(refusal(xml_with("directory=\"\"")), "accepted");
+    EXPECT_EQ(refusal(xml_with("directory=\"/srv/vm\"")), "accepted");
+    for (const char* bad : {"srv", "/srv/../etc", "/a\x7f"})
+        EXPECT_THAT(refusal(xml_with(std::string("directory=\"") + bad + "\"")), HasSubstr("directory")) << bad;
+}
+
+TEST(Directory, of_the_operator_s_choice_holds_the_machine_and_goes_with_it) {
+    const auto temp = TempDir::create("vmdir").value();
+    auto vm = poseidon();
+    vm.directory = (temp / "chosen/deep").string();
+    vm.disks = {{.path = "own.vhd", .size_bytes = 1 << 20}};
+    const VmDirectory machine(temp / "state/poseidon");
+    for (int run = 0; run < 2; ++run) {
+        ASSERT_TRUE(machine.begin_create(vm).ok());
+        EXPECT_TRUE(machine.half_made());
+        ASSERT_TRUE(make_disks(vm, machine.path()).ok());
+        ASSERT_TRUE(machine.finish_create().ok());
+        EXPECT_TRUE(std::filesystem::exists(temp / "chosen/deep/poseidon/vm.xml"));
+        EXPECT_TRUE(std::filesystem::exists(temp / "chosen/deep/poseidon/own.vhd"));
+        EXPECT_EQ(machine.definition().value(), vm);
+        ASSERT_TRUE(machine.remove_all().ok());
+        EXPECT_FALSE(machine.exists() || machine.half_made());
+        EXPECT_FALSE(std::filesystem::exists(std::filesystem::symlink_status(machine.path())));
+        EXPECT_TRUE(std::filesystem::is_empty(temp / "chosen/deep"));
+        // As after a removal that was cut off.
+        std::filesystem::create_directory_symlink(temp / "chosen/deep/poseidon", machine.path());
+    }
+}
+
+TEST(Directory, with_someone_else_s_files_is_refused) {
+    const auto temp = TempDir::create("vmdir").value();
+    auto vm = poseidon();
+    vm.directory = temp.path().string();
+    std::filesystem::create_directories(temp / "poseidon");
+    ASSERT_TRUE(write_file_atomic(temp / "poseidon/letters", as_bytes("dear")).ok());
+    const auto refused = VmDirectory(temp / "state/poseidon").begin_create(vm);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_THAT(refused.error().message(), HasSubstr("not empty"));
+    EXPECT_TRUE(std::filesystem::exists(temp / "poseidon/letters"));
 }
 
 TEST(CommandLine, booting_from_disk_leaves_no_rom_and_names_the_vhd_in_json) {
