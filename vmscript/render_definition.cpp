@@ -24,6 +24,7 @@ std::string render_definition(const Plan& plan) {
     vm.name = plan.name;
     vm.memory_mib = static_cast<std::uint32_t>(plan.memory_mib);
     vm.processors = plan.processors;
+    vm.directory = plan.config_path;
     for (const auto& d : plan.disks)
         vm.disks.push_back({.path = d.vhd,
                             .kind = plan.dynamic_disks ? vmm::DiskKind::Dynamic : vmm::DiskKind::Fixed,

@@ -140,6 +140,7 @@ TEST(Definition, is_one_the_vm_host_accepts) {
         ASSERT_TRUE(parsed.ok()) << parsed.error().explain();
         const auto& vm = parsed->definition;
         EXPECT_EQ(vm.name, "triton");
+        EXPECT_EQ(vm.directory, "/srv/vm");
         EXPECT_EQ(vm.memory_mib, 2048u);
         EXPECT_EQ(vm.processors, 64u);
         ASSERT_EQ(vm.disks.size(), 2u);
