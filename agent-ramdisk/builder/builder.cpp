@@ -137,12 +137,12 @@ Result<BuildReport> build_ramdisk(const BuildRequest& request) {
     auto archive = std::move(out).finish();
     auto packed = TRY(compress(archive, request.level));
     report.kernel = request.output / "kernel";
-    report.ramdisk = request.output / "ramdisk";
+    report.ramdisk = request.output / "ramdisk" / request.name;
     report.kernel_bytes = kernel.size();
     report.ramdisk_bytes = packed.size();
     report.unpacked_bytes = archive.size();
     std::error_code failed;
-    fs::create_directories(request.output, failed);
+    fs::create_directories(report.ramdisk.parent_path(), failed);
     TRY(write_file_atomic(report.kernel, kernel));
     TRY(write_file_atomic(report.ramdisk, packed));
     return report;

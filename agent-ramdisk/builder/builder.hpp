@@ -16,7 +16,8 @@ namespace slipway::builder {
 struct BuildRequest {
     std::filesystem::path agent;                     // slipway-agent-da; a script serves as well (tests)
     std::filesystem::path ca;                        // PEM, goes to /etc/slipway/ca.pem
-    std::filesystem::path output;                    // directory: gets `kernel` and `ramdisk`
+    std::filesystem::path output;                    // the server's STATE/boot: gets `kernel` and `ramdisk/NAME`
+    std::string name = "default";                    // or the device that alone boots this ramdisk
     std::optional<gatherhw::Inventory> inventory;    // modules for this machine alone; without: the default set
     std::string kernel;                              // "6.1.0-28-amd64"; empty: the newest installed
     std::filesystem::path root = "/";                // where kernel, modules, libraries and busybox are taken from

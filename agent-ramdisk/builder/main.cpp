@@ -22,6 +22,13 @@ Result<builder::BuildReport> build(builder::BuildRequest request, const std::str
     return builder::build_ramdisk(request);
 }
 
+// It becomes a file name, and a segment of a URL.
+bool valid(const std::string& name) {
+    return !name.empty() && name.size() <= 64 && name[0] != '.' &&
+           name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+               std::string::npos;
+}
+
 void print_json(const builder::BuildReport& r) {
     auto list = [](const std::vector<std::string>& texts) { return boost::json::array(texts.begin(), texts.end()); };
     boost::json::object out{{"kernel", r.kernel.string()},
@@ -51,8 +58,9 @@ void print_text(const builder::BuildReport& r) {
 int main(int argc, char** argv) {
     CLI::App app("Makes the kernel and ramdisk that a device boots into the Deployment Agent.");
     app.footer(
-        "Examples:\n  slipway-ramdisk build --agent slipway-agent-da --ca ca.pem --output boot\n"
-        "  slipway-ramdisk build --agent slipway-agent-da --ca ca.pem --output boot --inventory poseidon.xml --json\n");
+        "Examples:\n  slipway-ramdisk build --agent slipway-agent-da --ca ca.pem --output /var/lib/slipway/boot\n"
+        "  slipway-ramdisk build --agent slipway-agent-da --ca ca.pem --output /var/lib/slipway/boot --name poseidon "
+        "--inventory poseidon.xml\n");
     app.set_version_flag("--version", std::string("slipway-ramdisk ") + kVersion);
     app.require_subcommand(1);
     auto* command = app.add_subcommand("build", "Write DIR/kernel and DIR/ramdisk");
@@ -61,7 +69,12 @@ int main(int argc, char** argv) {
     bool json = false;
     command->add_option("--agent", request.agent, "the agent's program")->required();
     command->add_option("--ca", request.ca, "the controller's CA certificate (PEM)")->required();
-    command->add_option("--output", request.output, "directory for kernel and ramdisk")->required();
+    command->add_option("--output", request.output, "gets kernel and ramdisk/NAME: the server's STATE/boot")
+        ->required();
+    command->add_option("--name", request.name, "default, or the device that alone boots it")
+        ->check(CLI::Validator([](std::string& n) { return valid(n) ? "" : "letters, digits, '.', '_' and '-' only"; },
+                               "NAME"))
+        ->capture_default_str();
     command->add_option("--inventory", inventory,
                         "inventory XML of the device: only its drivers; otherwise those of common machines");
     command->add_option("--kernel", request.kernel, "version of an installed kernel; otherwise the newest");

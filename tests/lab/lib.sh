@@ -72,8 +72,5 @@ start_vmhost() {  # the VM host `hercules`, with network VM0 on the lab's bridge
 }
 
 build_ramdisk() {
-    "$bin/slipway-ramdisk" build --agent "$bin/slipway-agent-da" --ca "$work/state/pki/ca.pem" --output "$work/ramdisk"
-    mkdir -p "$work/state/boot/ramdisk"
-    install -m 644 "$work/ramdisk/kernel" "$work/state/boot/kernel"
-    install -m 644 "$work/ramdisk/ramdisk" "$work/state/boot/ramdisk/default"
+    "$bin/slipway-ramdisk" build --agent "$bin/slipway-agent-da" --ca "$work/state/pki/ca.pem" --output "$work/state/boot"
 }

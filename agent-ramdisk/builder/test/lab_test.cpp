@@ -185,11 +185,11 @@ TEST_P(NetworkBootLab, from_power_on_to_the_agent) {
     });
     router->add("GET", "/boot/script", [&](http::Request, http::Responder out) {
         note("script");
-        pxe::AgentBoot boot{.server = ours, .mac = mac, .token = "c0ffee", .ramdisk = "ramdisk"};
+        pxe::AgentBoot boot{.server = ours, .mac = mac, .token = "c0ffee", .ramdisk = "ramdisk/default"};
         boot.now = SystemClock().wall();
         out.send(http::Response::text(200, pxe::agent_script(boot).value()));
     });
-    router->add("GET", "/boot/{file}", [&](http::Request r, http::Responder out) {
+    router->add("GET", "/boot/{file...}", [&](http::Request r, http::Responder out) {
         auto fd = open_fd(dir.path() / "boot" / r.parameter("file"), O_RDONLY);
         if (!by_http || !fd.ok()) return out.send(http::Response::text(404, "not here\n"));
         note("HTTP " + r.path);
