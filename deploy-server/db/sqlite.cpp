@@ -83,6 +83,13 @@ Status Sqlite::script(const std::string& sql) {
     return {};
 }
 
+void Sqlite::guard_commits(std::function<bool()> allow) {
+    std::lock_guard lock(mutex_);
+    allow_ = std::move(allow);
+    auto hook = [](void* self) { return static_cast<Sqlite*>(self)->allow_() ? 0 : 1; };
+    sqlite3_commit_hook(handle_, allow_ ? +hook : nullptr, this);
+}
+
 std::int64_t Sqlite::last_id() const { return sqlite3_last_insert_rowid(handle_); }
 int Sqlite::changes() const { return sqlite3_changes(handle_); }
 

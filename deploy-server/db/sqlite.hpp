@@ -50,6 +50,8 @@ public:
     Status script(const std::string& sql);  // several statements without values
     std::int64_t last_id() const;
     int changes() const;
+    // For fault tests: asked before each commit that changes something; false makes it fail and roll back.
+    void guard_commits(std::function<bool()> allow);
     // Commits when body succeeds, else rolls back. Inside another transaction it is part of that.
     Status transaction(const std::function<Status()>& body);
 
@@ -62,6 +64,7 @@ private:
     sqlite3* handle_;
     std::map<std::string, sqlite3_stmt*, std::less<>> statements_;
     int depth_ = 0;
+    std::function<bool()> allow_;
 };
 
 }  // namespace slipway::server

@@ -172,15 +172,22 @@ Result<bool> Hub::report(const DeviceRow& device, const AgentReport& r) {
         post(a->job, progress);
         show_progress(a->job);
     }
-    if (r.state != "running") {
-        auto report = r;
-        report.result = TRY(keep_artifacts(*a, device, r.result));
-        auto finished = *a;
-        std::erase_if(session->queue, [&](const auto& item) { return item.key == r.key; });
-        on_reported(device.id, std::move(finished), report);
+    if (r.state == "running") {
+        drain();
+        unlock_and_call(lock);
+        return false;
     }
+    auto ended = r;
+    ended.result = TRY(keep_artifacts(*a, device, r.result));
+    auto finished = *a;
+    if (!finished.sub.empty()) std::erase_if(session->queue, [&](const auto& item) { return item.key == r.key; });
+    on_reported(device.id, finished, ended);
     drain();
+    // Heard means stored: an agent that powers its machine off after this will not say it again.
+    bool stored = !finished.sub.empty() ||
+                  std::erase_if(postponed_, [&](const auto& item) { return item.first == finished.job; }) == 0;
     unlock_and_call(lock);
+    if (!stored) return make_error(errors::kDatabase, "the outcome of {} cannot be stored now", r.key);
     return false;
 }
 
