@@ -12,6 +12,8 @@ inline constexpr ErrorId kNewerDatabase{"server.newer-database",
                                         "Use the Slipway version that wrote this state directory, or a later one."};
 inline constexpr ErrorId kStateInUse{"server.state-in-use",
                                      "Another deploy-server uses this state directory; stop it first."};
+inline constexpr ErrorId kAccount{"server.account",
+                                  "Make the user (adduser --system --group slipway), and start the server as root."};
 inline constexpr ErrorId kBadRequest{"server.bad-request",
                                      "Correct the request; docs/protocols/rest.md has the shapes."};
 inline constexpr ErrorId kUnauthorized{"server.unauthorized",

@@ -30,6 +30,7 @@ struct CommandLine {
         app.add_option("--admin-token-file", token_file, "made at the first start (default STATE/admin.token)");
         app.add_option("--netboot", netboot, "answer PXE clients on IFACE=ADDRESS; repeat for several");
         app.add_option("--loaders", loaders, "directory of iPXE's boot loaders")->capture_default_str();
+        app.add_option("--user", options.user, "user to become once the ports are bound; power commands run as it too");
         app.set_config("--config", "/etc/slipway/slipway.toml", "settings under the options' names");
         app.add_flag("--json", json, "the listeners as one JSON line instead of words");
         app.footer(

@@ -8,6 +8,7 @@
 #include "deploy-server/api/api.hpp"
 #include "deploy-server/errors.hpp"
 #include "deploy-server/netboot/boot.hpp"
+#include "deploy-server/privileges.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/uuid.hpp"
@@ -175,6 +176,13 @@ struct DeployServer::Impl {
         return {};
     }
 
+    Status drop_privileges() {
+        if (options.user.empty()) return {};
+        auto account = TRY(find_account(options.user));
+        TRY(hand_over(options.state, account));
+        return become(account);
+    }
+
     void stop() {
         if (netboot) netboot->stop();
         long_calls.stop();
@@ -195,6 +203,7 @@ Result<std::unique_ptr<DeployServer>> DeployServer::start(ServerOptions options,
     // Jobs are taken up before the first request can be heard.
     TRY(server->impl_->hub->start());
     TRY(server->impl_->listen());
+    TRY(server->impl_->drop_privileges());
     return server;
 }
 

@@ -25,6 +25,7 @@ struct ServerOptions {
     std::vector<pxe::Interface> netboot;              // proxyDHCP and TFTP on these; empty: boot HTTP alone
     pxe::Ports netboot_ports;
     std::filesystem::path loaders = "/usr/lib/ipxe";
+    std::string user;  // what the server becomes once its ports are bound (as root); empty: stays what it is
     HubOptions hub;
 };
 

@@ -57,14 +57,15 @@ struct ProcessTest : testing::Test {
         agent.reset();
         server.reset();
     }
-    void start_server() {
+    void start_server(std::vector<std::string> more = {}) {
         auto out = dir / "server.out";
         auto fd = open_fd(out, O_RDWR | O_CREAT | O_TRUNC).value();
         auto err = open_fd(dir / "server.err", O_RDWR | O_CREAT | O_APPEND).value();
-        server = Child::spawn({program("deploy-server"), "--state-dir", state.string(), "--address", "127.0.0.1",
-                               "--tls-port", std::to_string(tls_port), "--http-port", std::to_string(http_port)},
-                              {.out = fd.get(), .err = err.get()})
-                     .value();
+        std::vector<std::string> argv{
+            program("deploy-server"), "--state-dir", state.string(),           "--address", "127.0.0.1", "--tls-port",
+            std::to_string(tls_port), "--http-port", std::to_string(http_port)};
+        argv.insert(argv.end(), more.begin(), more.end());
+        server = Child::spawn(argv, {.out = fd.get(), .err = err.get()}).value();
         std::string text;
         ASSERT_TRUE(eventually(20s, [&] {
             text = read_text_file(out).value();
@@ -163,6 +164,25 @@ TEST_F(ProcessTest, sigterm_ends_the_server_cleanly) {
     start_server();
     server->signal(SIGTERM);
     EXPECT_EQ(server->wait(), 0);
+}
+
+TEST_F(ProcessTest, started_as_root_it_serves_as_an_ordinary_user_and_its_state_is_that_users) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root to give it up";
+    fs::permissions(dir.path(), fs::perms::all);  // a temporary directory is closed to other users
+    start_server();
+    server->signal(SIGTERM);
+    server->wait();
+    start_server({"--user", "nobody"});
+    auto status = read_text_file(fmt::format("/proc/{}/status", server->pid())).value();
+    EXPECT_THAT(status, testing::HasSubstr("Uid:\t65534\t65534\t65534\t65534"));
+    EXPECT_THAT(status, testing::HasSubstr("CapEff:\t0000000000000000"));
+    api("POST", "/devices", {{"name", "poseidon"}, {"macs", {kMac}}});
+    EXPECT_EQ(api("GET", "/devices/poseidon").at("name"), "poseidon");
+    EXPECT_EQ(fs::status(state / "admin.token").permissions(), fs::perms::owner_read | fs::perms::owner_write);
+    server->signal(SIGTERM);
+    EXPECT_EQ(server->wait(), 0);
+    EXPECT_FALSE(
+        run_command({program("deploy-server"), "--state-dir", state.string(), "--user", "nobody-of-that-name"})->ok());
 }
 
 TEST_F(ProcessTest, the_server_is_killed_in_mid_capture_and_the_job_goes_on_without_storing_twice) {
