@@ -20,7 +20,8 @@ Status edit_file(Repair& repair, const std::string& path, Transformer transforme
 std::vector<std::string> command_line_files(const Guest& guest) {
     std::vector<std::string> files{"/etc/initramfs-tools/conf.d/resume", "/etc/kernel/cmdline", "/boot/grub/grub.cfg",
                                    "/boot/grub2/grub.cfg", "/boot/grub/menu.lst"};
-    for (const auto& name : guest.list("/boot/loader/entries")) files.push_back("/boot/loader/entries/" + name);
+    for (const auto& name : guest.list("/boot/loader/entries"))
+        if (name.ends_with(".conf")) files.push_back("/boot/loader/entries/" + name);
     return files;
 }
 
@@ -45,7 +46,7 @@ Status repair_device_names(Repair& repair) {
     TRY(edit_file(repair, "/etc/crypttab", edit_crypttab));
     TRY(edit_file(repair, "/etc/default/grub", edit_grub_defaults));
     for (const auto& name : repair.guest.list("/etc/default/grub.d"))
-        TRY(edit_file(repair, "/etc/default/grub.d/" + name, edit_grub_defaults));
+        if (name.ends_with(".cfg")) TRY(edit_file(repair, "/etc/default/grub.d/" + name, edit_grub_defaults));
     for (const auto& path : command_line_files(repair.guest)) TRY(edit_file(repair, path, edit_command_lines));
     // It maps BIOS drives to device names of the old machine; GRUB does without.
     for (const char* path : {"/boot/grub/device.map", "/boot/grub2/device.map"})

@@ -11,13 +11,15 @@ namespace slipway::fixup {
 
 namespace {
 
-// Calls change(line) for each line without its newline; the joined result keeps the line ends.
+// Calls change(line) for each line without its newline, but for endless ones; the result keeps the line ends.
 template <typename Change>
 std::string map_lines(std::string_view text, Change&& change) {
     std::string out;
     while (!text.empty()) {
         const auto end = text.find('\n');
-        out += change(text.substr(0, end));
+        const auto line = text.substr(0, end);
+        if (line.size() > kLongestLine) out += line;
+        else out += change(line);
         if (end == std::string_view::npos) break;
         out += '\n';
         text.remove_prefix(end + 1);

@@ -11,6 +11,9 @@
 
 namespace slipway::fixup {
 
+// Longer lines of a guest's files pass through unread: none is meant so, and std::regex recurses for each character.
+inline constexpr std::size_t kLongestLine = 4096;
+
 struct Edited {
     std::string text;
     std::vector<std::string> warnings;

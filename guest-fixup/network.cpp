@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "guest-fixup/edits.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
@@ -16,6 +17,13 @@ namespace {
 const std::regex& mac_pattern() {
     static const std::regex pattern("(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}");
     return pattern;
+}
+
+// Without endless lines, see kLongestLine.
+std::vector<std::string> lines_of(std::string_view text) {
+    auto lines = split(text, '\n');
+    std::erase_if(lines, [](const std::string& line) { return line.size() > kLongestLine; });
+    return lines;
 }
 
 std::optional<MacAddress> mac_in(const std::string& line) {
@@ -110,6 +118,7 @@ std::string edit_persistent_rules(std::string_view text, std::string_view name, 
     auto lines = split(text, '\n');
     std::erase_if(lines, [&](std::string& line) {
         if (trim(line).starts_with('#')) return false;
+        if (line.size() > kLongestLine) return false;
         auto has = captured(line, named);
         auto mac = mac_in(line);
         if (!has || !mac) return false;
@@ -133,7 +142,7 @@ std::vector<NamedMac> named_macs(std::string_view text) {
         name.reset();
         mac.reset();
     };
-    for (const auto& line : split(text, '\n')) {
+    for (const auto& line : lines_of(text)) {
         if (trim(line).starts_with('#')) continue;
         if (auto by_rule = captured(line, rule)) {
             if (auto rule_mac = mac_in(line)) found.push_back({*by_rule, *rule_mac});
@@ -152,7 +161,7 @@ std::vector<std::string> interfaces_in(std::string_view path, std::string_view t
     std::vector<std::string> names;
     if (path.ends_with(".yaml")) netplan_interfaces(text, names);
     else
-        for (const auto& line : split(text, '\n'))
+        for (const auto& line : lines_of(text))
             for (const auto* pattern : {&ifupdown, &setting})
                 if (auto name = captured(line, *pattern)) add_interface(names, *name);
     return names;

@@ -61,6 +61,7 @@ std::optional<NamedPartition> parse_name(std::string_view spec) {
     static const std::regex plain("/dev/((?:sd|hd|vd|xvd)[a-z]+)([0-9]+)");
     static const std::regex with_p("/dev/(nvme[0-9]+n[0-9]+|mmcblk[0-9]+|cciss/c[0-9]+d[0-9]+)p([0-9]+)");
     static const std::regex linked("/dev/disk/(by-(?:id|path)/.+)-part([0-9]+)");
+    if (spec.size() > 512) return std::nullopt;
     const std::string text(spec);
     std::smatch match;
     if (!std::regex_match(text, match, plain) && !std::regex_match(text, match, with_p) &&

@@ -109,6 +109,21 @@ TEST(CommandLines, the_root_that_grub_gives_is_found) {
     EXPECT_EQ(root_argument("set root='hd0,1'\n"), "");
 }
 
+TEST(Hostile, endless_lines_pass_through) {
+    const DeviceNames names(two_volumes(), "UUID=aaaa-1");
+    const std::string endless(4u << 20, 'a');
+    for (const auto& text : {"root=/dev/" + endless, "/dev/disk/by-id/" + endless + "-part1 / ext4 x 0 1\n",
+                             "NAME=\"" + endless + "\"", "iface " + endless + " inet", "Name=" + endless}) {
+        EXPECT_EQ(edit_command_lines(text, names).text, text);
+        EXPECT_EQ(edit_fstab(text, names).text, text);
+        EXPECT_EQ(edit_grub_defaults(text, names).text, text);
+        EXPECT_EQ(edit_persistent_rules(text, "eth0", kNew), text);
+        EXPECT_THAT(root_argument(text), IsEmpty());
+        EXPECT_THAT(named_macs(text), IsEmpty());
+        EXPECT_THAT(interfaces_in("/etc/network/interfaces", text), IsEmpty());
+    }
+}
+
 TEST(VolumesTest, file_systems_are_known_by_their_magic) {
     Bytes ext(4096);
     ext[1024 + 0x38] = std::byte{0x53};
