@@ -99,8 +99,11 @@ TEST_F(LabTest, a_killed_repair_leaves_nothing_behind_and_can_be_done_again) {
     int ends[2];
     ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
     UniqueFd read_end(ends[0]), write_end(ends[1]);
-    auto child =
-        Child::spawn({program.string(), "--disk", disk.string(), "--target", "ide"}, {-1, -1, write_end.get()});
+    // A kill leaves an empty directory; not in /tmp.
+    CommandOptions options;
+    options.environment = {"TMPDIR=" + lab->path().string()};
+    auto child = Child::spawn({program.string(), "--disk", disk.string(), "--target", "ide"}, {-1, -1, write_end.get()},
+                              options);
     ASSERT_TRUE(child.ok());
     write_end.reset();
     std::string notes;
