@@ -21,6 +21,8 @@ RunRecord new_run(const Sequence& sequence) {
     return run;
 }
 
+static constexpr std::int64_t kAfterRestart = 120'000;  // ms
+
 std::int64_t retry_delay_ms(unsigned tries) { return std::min(60'000, 5'000 * static_cast<int>(std::min(tries, 12u))); }
 
 namespace {
@@ -100,6 +102,10 @@ public:
     void operator()(const Restarted&) {
         if (run_.state != RunState::Running || at_end()) return;
         if (!in_flight()) return go_on();
+        // What was finished while nobody listened must have time to be said.
+        auto grace = std::min<std::int64_t>(kAfterRestart, std::chrono::milliseconds(task().timeout).count());
+        step().deadline_ms = std::max(step().deadline_ms, now_ + grace);
+        emit(StoreIntent{run_.current});
         emit(Probe{key()});
         emit(WaitUntil{step().deadline_ms});
     }

@@ -109,7 +109,7 @@ std::vector<Row> table() {
         {S::Dispatched, "Timer", Timer{}, S::Dispatched, "wait:60000"},
         {S::Dispatched, "Cancel", Cancel{}, S::Failed, stop},
         {S::Dispatched, "Resume", Resume{}, S::Dispatched, ""},
-        {S::Dispatched, "Restarted", Restarted{}, S::Dispatched, "probe:0/1 wait:60000"},
+        {S::Dispatched, "Restarted", Restarted{}, S::Dispatched, "intent probe:0/1 wait:60000"},
         {S::Dispatched, "ProbeAnswer", ProbeAnswer{key, K::NotKnown}, S::Dispatched, again},
 
         {S::Running, "Start", Start{}, S::Running, ""},
@@ -122,7 +122,7 @@ std::vector<Row> table() {
         {S::Running, "Timer", Timer{}, S::Running, "wait:60000"},
         {S::Running, "Cancel", Cancel{}, S::Failed, stop},
         {S::Running, "Resume", Resume{}, S::Running, ""},
-        {S::Running, "Restarted", Restarted{}, S::Running, "probe:0/1 wait:60000"},
+        {S::Running, "Restarted", Restarted{}, S::Running, "intent probe:0/1 wait:60000"},
         {S::Running, "ProbeAnswer", ProbeAnswer{key, K::NotKnown}, S::Dispatched, again},
         {S::Running, "ProbeAnswer", ProbeAnswer{key, K::Running}, S::Running, ""},
         {S::Running, "ProbeAnswer", ProbeAnswer{key, K::Done}, S::Done, next},
@@ -210,6 +210,14 @@ TEST(Engine, a_step_past_its_deadline_is_cancelled_and_counts_as_a_failed_attemp
     b.apply(Timer{}, kNow + 65'000);
     EXPECT_EQ(b.apply(Timer{}, kNow + 125'000), "cancel:0/2 outcome finish:failed");
     EXPECT_EQ(b.run.steps[0].error->name, "sequences.timeout");
+}
+
+TEST(Engine, a_step_whose_time_ran_out_while_the_server_was_down_may_still_be_reported) {
+    Bench b;
+    b.apply(Start{});
+    b.apply(TaskAccepted{{0, 1}});
+    EXPECT_EQ(b.apply(Restarted{}, kNow + 3'600'000), "intent probe:0/1 wait:3660000");
+    EXPECT_THAT(b.apply(TaskDone{{0, 1}, ""}, kNow + 3'600'500), testing::HasSubstr("dispatch:1/1"));
 }
 
 TEST(Engine, on_error_continue_goes_to_the_next_step_and_the_run_is_done) {
