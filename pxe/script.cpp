@@ -49,7 +49,8 @@ Result<std::string> agent_script(const AgentBoot& boot) {
         if (!is_word(word))
             return make_error(slipway::errors::kBadValue, "'{}' cannot stand in a boot script", printable(word));
     auto address = boot.server.text();
-    auto arguments = fmt::format("slipway.server=https://{}:{}", address, boot.tls_port);
+    // As ramfs the ramdisk may take more than half of a small machine's memory, which tmpfs refuses.
+    auto arguments = fmt::format("rootfstype=ramfs slipway.server=https://{}:{}", address, boot.tls_port);
     if (boot.http_port != 0) arguments += fmt::format(" slipway.bulk=http://{}:{}", address, boot.http_port);
     arguments += fmt::format(" slipway.token={} slipway.time={} slipway.mac={}", boot.token,
                              unix_milliseconds(boot.now) / 1000, boot.mac.text());
