@@ -125,22 +125,39 @@ Answer created(const ApiPlace& p, const JobRequest& request) {
     return json_response(201, job_json(p, *TRY(p.db.job(id)), true, true));
 }
 
-Answer add(const ApiPlace& p, const Request& r) {
-    auto body = TRY(parse_object(r.body));
+constexpr int kMaxDepth = 8;  // of children below children
+
+Result<JobRequest> request_of(const ApiPlace& p, const json::object& body, int depth);
+
+// Children in order: each begins when the one before it is done.
+Result<JobRequest> chain_of(const ApiPlace& p, const json::array& children, JobRequest parent, int depth) {
+    if (depth >= kMaxDepth) return make_error(errors::kBadRequest, "more than {} levels of children", kMaxDepth);
+    parent.mode = JobMode::Serial;
+    if (parent.name.empty()) parent.name = "jobs in order";
+    for (const auto& child : children) {
+        if (!child.is_object()) return make_error(errors::kBadRequest, "'children' holds something that is no object");
+        parent.children.push_back(TRY(request_of(p, child.get_object(), depth + 1)));
+    }
+    return parent;
+}
+
+Result<JobRequest> request_of(const ApiPlace& p, const json::object& body, int depth) {
+    JobRequest one;
+    one.name = TRY(optional_text(body, "name")).value_or("");
+    one.variables = TRY(variables_of(body));
+    if (const auto* children = body.if_contains("children");
+        children && children->is_array() && !children->get_array().empty())
+        return chain_of(p, children->get_array(), std::move(one), depth);
     auto name = TRY(optional_text(body, "sequence"));
     auto xml = TRY(optional_text(body, "sequence_xml"));
-    if (!xml && !name) return make_error(errors::kBadRequest, "'sequence' or 'sequence_xml' is needed");
-    JobRequest one;
+    if (!xml && !name) return make_error(errors::kBadRequest, "'sequence', 'sequence_xml' or 'children' is needed");
     one.sequence_xml = xml ? *xml : TRY(sequence_text(p, *name));
-    auto parsed = TRY(sequences::parse_sequence(one.sequence_xml));
-    one.sequence_name = parsed.sequence.name;
-    one.variables = TRY(variables_of(body));
-    auto title = TRY(optional_text(body, "name"));
-    one.name = title && !title->empty() ? *title : one.sequence_name;
+    one.sequence_name = TRY(sequences::parse_sequence(one.sequence_xml)).sequence.name;
+    if (one.name.empty()) one.name = one.sequence_name;
     auto devices = TRY(devices_of(p, body));
     if (devices.size() <= 1) {
         if (!devices.empty()) one.device = devices[0];
-        return created(p, one);
+        return one;
     }
     JobRequest parent;
     parent.name = one.name;
@@ -153,8 +170,10 @@ Answer add(const ApiPlace& p, const Request& r) {
         child.device = device;
         parent.children.push_back(std::move(child));
     }
-    return created(p, parent);
+    return parent;
 }
+
+Answer add(const ApiPlace& p, const Request& r) { return created(p, TRY(request_of(p, TRY(parse_object(r.body)), 0))); }
 
 Result<std::vector<Migration::Nic>> nics_of(const json::object& body) {
     std::vector<Migration::Nic> out;

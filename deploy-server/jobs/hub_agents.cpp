@@ -184,10 +184,14 @@ Result<bool> Hub::report(const DeviceRow& device, const AgentReport& r) {
     on_reported(device.id, finished, ended);
     drain();
     // Heard means stored: an agent that powers its machine off after this will not say it again.
-    bool stored = !finished.sub.empty() ||
-                  std::erase_if(postponed_, [&](const auto& item) { return item.first == finished.job; }) == 0;
+    auto unheard = std::erase_if(postponed_, [&](const auto& item) {
+        const auto& [job, event] = item;
+        return job == finished.job &&
+               (std::holds_alternative<TaskDone>(event) || std::holds_alternative<TaskFailed>(event));
+    });
     unlock_and_call(lock);
-    if (!stored) return make_error(errors::kDatabase, "the outcome of {} cannot be stored now", r.key);
+    if (unheard && finished.sub.empty())
+        return make_error(errors::kDatabase, "the outcome of {} cannot be stored now", r.key);
     return false;
 }
 

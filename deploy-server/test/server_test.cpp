@@ -455,6 +455,23 @@ TEST_F(ServerTest, a_job_on_a_group_has_a_child_for_each_device) {
     EXPECT_EQ(api("POST", fmt::format("/jobs/{}/cancel", id)).error(), "server.job-state");
 }
 
+TEST_F(ServerTest, children_of_a_job_run_in_order_with_its_variables) {
+    add_device();
+    auto id = start_job({{"name", "both"},
+                         {"variables", {{"image", "web"}}},
+                         {"children",
+                          {{{"sequence", "da-capture-image"}, {"devices", {"poseidon"}}},
+                           {{"sequence", "da-shutdown"}, {"devices", {"poseidon"}}}}}});
+    auto shown = job(id);
+    ASSERT_EQ(shown.at("children").as_array().size(), 2u);
+    EXPECT_EQ(shown.at("children").at(0).at("state"), "running");
+    EXPECT_EQ(shown.at("children").at(0).at("variables").at("image"), "web");
+    EXPECT_EQ(shown.at("children").at(1).at("state"), "queued");
+    json::value deep = json::object{{"sequence", "da-shutdown"}, {"devices", {"poseidon"}}};
+    for (int i = 0; i < 12; ++i) deep = json::object{{"children", json::array{deep}}};
+    EXPECT_EQ(api("POST", "/jobs", deep).error(), "server.bad-request");
+}
+
 TEST_F(ServerTest, an_event_wait_is_answered_by_the_event) {
     add_device();
     auto id = start_job({{"sequence", "da-shutdown"}, {"devices", {"poseidon"}}});
