@@ -164,8 +164,14 @@ Result<bool> Hub::report(const DeviceRow& device, const AgentReport& r) {
     a->heard = true;
     a->given = true;
     a->boot_id = r.boot_id;
-    for (std::size_t i = 0; i < std::min(r.log.size(), kLogLines); ++i)
-        note(a->job, r.log[i].first, printable(std::string_view(r.log[i].second).substr(0, kLogText)));
+    // One commit for all lines.
+    (void)db_.sqlite()
+        .transaction([&]() -> Status {
+            for (std::size_t i = 0; i < std::min(r.log.size(), kLogLines); ++i)
+                note(a->job, r.log[i].first, printable(std::string_view(r.log[i].second).substr(0, kLogText)));
+            return {};
+        })
+        .ok();
     if (r.progress && a->sub.empty()) {
         auto progress = *r.progress;
         progress.key = a->step;
