@@ -39,6 +39,7 @@ Result<ExitCode> one_task(const std::string& type, const std::string& host, cons
 
 struct VmArguments {
     std::string name, host, definition, interface, boot = "disk";
+    unsigned grace = 60;
     bool undo = false, lenient = false;
 };
 
@@ -73,7 +74,10 @@ void add_vm_commands(CLI::App& root, Context& context) {
     // Deleting and stopping what is not there is done already, so the flag only says what always holds.
     named("delete", "delete-vm", "Stop a VM and remove it with its disks")
         ->add_flag("--if-exists", a->lenient, "no error when it is not there");
-    named("stop", "stop-vm", "Turn a VM off");
+    named("stop", "stop-vm", "Turn a VM off: asks the guest, then takes the power",
+          [a] { return Parameters{{"grace", std::to_string(a->grace)}}; })
+        ->add_option("--grace", a->grace, "seconds the guest gets to shut down")
+        ->capture_default_str();
     auto* start = named("start", "start-vm", "Turn a VM on", [a] {
         return Parameters{{"boot", a->boot}, {"undo", a->undo ? "true" : "false"}};
     });

@@ -39,6 +39,7 @@ constexpr P kReboot[] = {{"to", false, "da|disk"}};
 constexpr P kNetwork[] = {{"network", true}, {"interface"}, {"vmhost"}};
 constexpr P kCreateVm[] = {{"definition", true}, {"vmhost"}};
 constexpr P kVm[] = {{"vm", true}, {"vmhost"}};
+constexpr P kStopVm[] = {{"vm", true}, {"grace"}, {"vmhost"}};
 constexpr P kStartVm[] = {
     {"vm", true},
     {"boot", false, "network|disk"},
@@ -71,7 +72,7 @@ constexpr TaskType kTypes[] = {
     {"create-vm",       kVmHost,     kCreateVm,  minutes(30),  false, true},
     {"delete-vm",       kVmHost,     kVm,        minutes(10),  false, true},
     {"start-vm",        kVmHost,     kStartVm,   minutes(5),   false, true},
-    {"stop-vm",         kVmHost,     kVm,        minutes(5),   false, true},
+    {"stop-vm",         kVmHost,     kStopVm,    minutes(5),   false, true},
     {"screenshot",      kVmHost,     kVm,        minutes(5),   false, true},
     {"boot-proof",      kVmHost,     kProof,     hours(1),     false, true},
     {"commit-undo",     kVmHost,     kVm,        hours(2),     false, true},

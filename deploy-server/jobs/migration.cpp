@@ -78,7 +78,7 @@ JobRequest first_boot(const Migration& m) {
         more.insert(vm.begin(), vm.end());
         return more;
     };
-    s.add("stop-vm", vm);  // a resume after a bad first boot begins here
+    s.add("stop-vm", with({{"grace", "0"}}));  // a resume after a bad first boot begins here
     s.add("discard-undo", vm);
     s.add("start-vm", with({{"boot", "disk"}, {"undo", "true"}}));
     s.add("boot-proof", with({{"nonce", "${nonce}"}, {"timeout", "1200"}}));

@@ -44,6 +44,7 @@ discard() {
   <tasks>
     <task id="stop" type="stop-vm">
       <parameter name="vm">${vm}</parameter>
+      <parameter name="grace">0</parameter>
       <parameter name="vmhost">${vmhost}</parameter>
     </task>
     <task id="discard" type="discard-undo">
