@@ -36,10 +36,11 @@ constexpr P kRepair[] = {
 constexpr P kScript[] = {{"script", true}};
 constexpr P kCopy[] = {{"source", true}, {"destination", true}};
 constexpr P kReboot[] = {{"to", false, "da|disk"}};
-constexpr P kNetwork[] = {{"network", true}, {"interface"}, {"vmhost"}};
-constexpr P kCreateVm[] = {{"definition", true}, {"vmhost"}};
+constexpr P kNetwork[] = {{"network", true}, {"interface"}, {"if_exists", false, "same|fail"}, {"vmhost"}};
+constexpr P kCreateVm[] = {{"definition", true}, {"if_exists", false, "same|fail|replace"}, {"vmhost"}};
 constexpr P kVm[] = {{"vm", true}, {"vmhost"}};
-constexpr P kStopVm[] = {{"vm", true}, {"grace"}, {"vmhost"}};
+constexpr P kGoneVm[] = {{"vm", true}, {"if_absent", false, "done|fail"}, {"vmhost"}};
+constexpr P kStopVm[] = {{"vm", true}, {"grace"}, {"if_absent", false, "done|fail"}, {"vmhost"}};
 constexpr P kStartVm[] = {
     {"vm", true},
     {"boot", false, "network|disk"},
@@ -70,13 +71,13 @@ constexpr TaskType kTypes[] = {
     {"reboot",          kDevice,     kReboot,    minutes(10),  true,  true},
     {"create-network",  kVmHost,     kNetwork,   minutes(5),   false, true},
     {"create-vm",       kVmHost,     kCreateVm,  minutes(30),  false, true},
-    {"delete-vm",       kVmHost,     kVm,        minutes(10),  false, true},
+    {"delete-vm",       kVmHost,     kGoneVm,    minutes(10),  false, true},
     {"start-vm",        kVmHost,     kStartVm,   minutes(5),   false, true},
     {"stop-vm",         kVmHost,     kStopVm,    minutes(5),   false, true},
     {"screenshot",      kVmHost,     kVm,        minutes(5),   false, true},
     {"boot-proof",      kVmHost,     kProof,     hours(1),     false, true},
     {"commit-undo",     kVmHost,     kVm,        hours(2),     false, true},
-    {"discard-undo",    kVmHost,     kVm,        minutes(10),  false, true},
+    {"discard-undo",    kVmHost,     kGoneVm,    minutes(10),  false, true},
 };
 // clang-format on
 

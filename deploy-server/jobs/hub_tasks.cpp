@@ -180,13 +180,12 @@ void Hub::power_by_vm(Live& live, const DeviceRow& device, PowerVerb verb) {
     auto key = task_key(live.job.id, live.run.id, live.errand->key);
     // The row is from before this errand set its action.
     bool network = live.errand->type == "boot-to-da" || (live.errand->type == "power" && device.boot_action == "da");
-    if (verb != PowerVerb::On)
-        assign(*host, {live.job.id,
-                       live.errand->key,
-                       verb == PowerVerb::Off ? "off" : "off-first",
-                       key + ".off",
-                       "stop-vm",
-                       {{"vm", vm}}});
+    if (verb != PowerVerb::On) {
+        Values stop{{"vm", vm}};
+        if (verb == PowerVerb::Cycle) stop["grace"] = "5";  // what runs in it is given up anyway
+        auto sub = verb == PowerVerb::Off ? "off" : "off-first";
+        assign(*host, {live.job.id, live.errand->key, sub, key + ".off", "stop-vm", std::move(stop)});
+    }
     if (verb != PowerVerb::Off)
         assign(*host, {live.job.id,
                        live.errand->key,
