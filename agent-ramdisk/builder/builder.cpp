@@ -12,6 +12,7 @@
 #include "agent-ramdisk/builder/modules.hpp"
 #include "agent-ramdisk/builder/scripts.hpp"
 #include "lib/base/fd.hpp"
+#include "lib/base/process.hpp"
 
 namespace slipway::builder {
 
@@ -40,6 +41,13 @@ Result<ModuleTexts> read_module_texts(const fs::path& directory) {
     return texts;
 }
 
+// busybox reads no check but CRC32, and allocates the whole dictionary for a driver however small.
+Result<Bytes> pack_module(const Bytes& module) {
+    auto packed = TRY(run_checked({"xz", "--stdout", "--check=crc32", "--lzma2=preset=6,dict=1MiB"},
+                                  {.input = std::string(as_text(module)), .output_limit = module.size() + 4096}));
+    return Bytes(as_bytes(packed).begin(), as_bytes(packed).end());
+}
+
 Status add_modules(CpioWriter& out, const BuildRequest& request, BuildReport& report) {
     auto inside = "lib/modules/" + report.kernel_version;
     auto directory = below(request.root, inside);
@@ -52,7 +60,8 @@ Status add_modules(CpioWriter& out, const BuildRequest& request, BuildReport& re
         auto path = index.path_of(name);
         auto content = read_file(directory / path);
         if (!content.ok()) return make_error(errors::kModule, "{}", content.error().describe());
-        out.file(inside + "/" + path, *content, 0644);
+        if (packed_path(path) != path) content = TRY_WITH(pack_module(*content), path);
+        out.file(inside + "/" + packed_path(path), *content, 0644);
         report.module_bytes += content->size();
         report.modules.push_back(name);
     }

@@ -10,7 +10,8 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=0755 tmpfs /run
 exec </dev/console >/dev/console 2>&1
 /bin/busybox --install -s
-dmesg -n 4
+# The kernel's errors stay off the console while drivers are loaded: of each it says that xz is no ELF, then modprobe unpacks it.
+dmesg -n 3
 
 # One clear line for whoever stands before the machine, and on the kernel's console when that is another.
 status() {
@@ -58,7 +59,9 @@ while [ -z "$nic" ]; do
     usleep 200000
 done
 
-# Unpacked files take memory. What is here has its driver now; only sticks are still plugged in later.
+dmesg -n 4
+
+# Files take memory. What is here has its driver now; only sticks are still plugged in later.
 for directory in net ata scsi message nvme hv; do rm -rf /lib/modules/*/kernel/drivers/$directory; done
 
 ip link set lo up

@@ -67,6 +67,8 @@ std::string module_name_of(std::string_view path) {
     return underscored(std::string(name.substr(0, name.find(".ko"))));
 }
 
+std::string packed_path(const std::string& path) { return path.ends_with(".ko") ? path + ".xz" : path; }
+
 ModuleIndex::ModuleIndex(const ModuleTexts& texts) {
     for_each_line(texts.dep, [&](const std::string& line) {
         auto colon = line.find(':');
@@ -127,8 +129,8 @@ ModuleTexts ModuleIndex::subset(const std::set<std::string>& names) const {
     ModuleTexts out;
     for (const auto& name : names) {
         const auto& module = modules_.at(name);
-        out.dep += module.path + ":";
-        for (const auto& path : module.needs) out.dep += " " + path;
+        out.dep += packed_path(module.path) + ":";
+        for (const auto& path : module.needs) out.dep += " " + packed_path(path);
         out.dep += "\n";
         if (auto it = soft_lines_.find(name); it != soft_lines_.end()) out.softdep += it->second;
     }

@@ -29,7 +29,8 @@ public:
     // With everything they depend on, also softly (softdep pre and post).
     std::set<std::string> closure(const std::set<std::string>& names) const;
 
-    // The same three files for those modules alone, so that modprobe works in the ramdisk.
+    // The same three files for those modules alone, so that modprobe works in the ramdisk, where each lies at
+    // packed_path.
     ModuleTexts subset(const std::set<std::string>& names) const;
 
 private:
@@ -47,6 +48,10 @@ private:
     std::map<std::string, std::string> soft_lines_;
     std::set<std::string> builtin_;
 };
+
+// In the ramdisk a module is compressed by xz: unpacked they would be half of what the ramdisk takes of memory, for a
+// machine that loads a few. Busybox's modprobe unpacks it. "kernel/fs/xfs/xfs.ko" -> "kernel/fs/xfs/xfs.ko.xz"
+std::string packed_path(const std::string& path);
 
 std::string module_name_of(std::string_view path);  // "kernel/drivers/scsi/mpt3sas/mpt3sas.ko" -> "mpt3sas"
 
