@@ -140,7 +140,8 @@ TEST(PxeScript, agent_by_http_and_by_tftp) {
     boot.now = WallTime(std::chrono::seconds(1795447528));
     auto script = agent_script(boot).value();
     EXPECT_TRUE(script.starts_with("#!ipxe\n"));
-    EXPECT_NE(script.find("kernel ${base}kernel initrd=ramdisk rootfstype=ramfs slipway.server=https://10.99.0.1:8443 "
+    EXPECT_NE(script.find("kernel ${base}kernel initrd=ramdisk rootfstype=ramfs "
+                          "initcall_blacklist=tracer_init_tracefs slipway.server=https://10.99.0.1:8443 "
                           "slipway.bulk=http://10.99.0.1:8480 "
                           "slipway.token=c0ffee slipway.time=1795447528 slipway.mac=52:54:00:51:00:01 ||"),
               std::string::npos)
