@@ -42,7 +42,7 @@ struct CaptureRequest {
     std::uint64_t memory_limit = 256u << 20;  // of the pipeline; at least kMinCaptureMemory
     std::uint64_t rate_limit = 0;             // bytes read a second; 0: none
 };
-inline constexpr std::uint64_t kMinCaptureMemory = 24u << 20;
+inline constexpr std::uint64_t kMinCaptureMemory = 12u << 20;
 
 struct CaptureVolumeNote {
     std::uint32_t disk = 0;
