@@ -36,7 +36,7 @@ Status ChunkReader::read(std::uint64_t chunk, Bytes& out) {
 
 Status ChunkReader::read_range(std::uint64_t offset, std::span<std::byte> out) {
     if (device_.read(offset, out)) return {};
-    return read_pieces(offset, out, 64 * 1024);
+    return read_pieces(offset, out, 64u << 10);
 }
 
 Status ChunkReader::read_pieces(std::uint64_t offset, std::span<std::byte> out, std::size_t piece) {

@@ -45,8 +45,7 @@ struct Candidate {
 
 class Sweep {
 public:
-    Sweep(Store& store, Files& files, const GcOptions& options, WallTime now)
-        : store_(store), files_(files), options_(options), now_(now) {}
+    Sweep(Store& store, const GcOptions& options, WallTime now) : store_(store), options_(options), now_(now) {}
 
     // A manifest that cannot be read stops gc: nobody knows what it keeps.
     Status mark() {
@@ -75,7 +74,6 @@ public:
 
 private:
     Store& store_;
-    Files& files_;
     const GcOptions& options_;
     WallTime now_;
     LiveSet live_;
@@ -98,7 +96,7 @@ Result<GcReport> Store::gc(const GcOptions& options, const Clock& clock) {
     TRY(state_->refresh());
     GcReport report;
     auto& files = *state_->files;
-    Sweep sweep(*this, files, options, clock.wall());
+    Sweep sweep(*this, options, clock.wall());
     TRY_WITH(sweep.mark(), "gc");
 
     std::vector<Candidate> candidates;

@@ -153,7 +153,7 @@ Result<std::vector<ChunkId>> StoreWriter::State::missing(const ManifestBytes& ma
 }
 
 Status StoreWriter::State::copy(int fd, const ManifestBytes& manifest) {
-    Bytes piece(256 * 1024);
+    Bytes piece(256u << 10);
     for (std::uint64_t at = 0; at < manifest.size(); at += piece.size()) {
         piece.resize(std::min<std::uint64_t>(piece.size(), manifest.size() - at));
         TRY(manifest.read(at, piece));

@@ -329,7 +329,8 @@ void add_job_routes(http::Router& router, const ApiPlace& p) {
     router.add("GET", "/api/v1/jobs/{id}", handler([p](const Request& r) -> Answer {
                    return json_response(200, job_json(p, TRY(find(p, r)), true, true));
                }));
-    router.add("GET", "/api/v1/jobs/{id}/events", [p](Request r, http::Responder out) { events(p, r, out); });
+    router.add("GET", "/api/v1/jobs/{id}/events",
+               [p](const Request& r, const http::Responder& out) { events(p, r, out); });
     router.add("POST", "/api/v1/jobs/{id}/cancel", handler([p](const Request& r) -> Answer {
                    auto id = TRY(find(p, r)).id;
                    TRY(p.hub.cancel(id));

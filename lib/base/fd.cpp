@@ -89,7 +89,7 @@ Status fsync_directory(const std::filesystem::path& directory) {
 Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit) {
     auto fd = TRY(open_fd(path, O_RDONLY));
     Bytes out;
-    Bytes block(64 * 1024);
+    Bytes block(64u << 10);
     for (;;) {
         auto n = ::read(fd.get(), block.data(), block.size());
         if (n < 0 && errno == EINTR) continue;

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string attribute(const fs::path& path) {
-    auto text = read_text_file(path, 64 * 1024);
+    auto text = read_text_file(path, 64u << 10);
     return text ? printable(trim(*text)) : std::string();
 }
 

@@ -238,7 +238,7 @@ public:
           header_(std::move(header)),
           table_(std::move(table)),
           end_(end),
-          bitmap_bytes_((header_.block_bytes / 512 / 8 + 511) / 512 * 512) {}
+          bitmap_bytes_((std::uint64_t{header_.block_bytes} / 512 / 8 + 511) / 512 * 512) {}
 
     std::uint64_t size() const override { return footer_.size; }
     bool writable() const override { return writable_; }
@@ -376,7 +376,7 @@ Result<bool> DynamicVhd::discard(std::uint64_t offset, std::uint64_t length) {
 
 Status DynamicVhd::flush() { return fsync_fd(fd_, "the VHD"); }
 
-Result<std::unique_ptr<BlockDevice>> create_fixed(const std::filesystem::path& path, Footer footer) {
+Result<std::unique_ptr<BlockDevice>> create_fixed(const std::filesystem::path& path, const Footer& footer) {
     auto file = TRY(FileDisk::create(path, footer.size + kFooterBytes));
     TRY(file->write(footer.size, encode_footer(footer)));
     TRY(file->flush());

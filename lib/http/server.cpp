@@ -413,7 +413,7 @@ struct Server::Impl {
         if (stopping) return;
         sessions[session.get()] = session;
         ++site->connections;
-        asio::co_spawn(session->executor(), session->run(), [this, site, session](std::exception_ptr failure) {
+        asio::co_spawn(session->executor(), session->run(), [this, site, session](const std::exception_ptr& failure) {
             if (failure) report(failure);
             --site->connections;
             std::lock_guard lock(mutex);
@@ -472,7 +472,7 @@ Result<std::uint16_t> Server::listen(ListenerOptions options, std::shared_ptr<co
     std::lock_guard lock(impl_->mutex);
     if (impl_->stopping) return make_error(errors::kListen, "the server is stopped");
     impl_->listeners.push_back(listener);
-    asio::co_spawn(acceptor.get_executor(), impl_->accept(listener), [listener](std::exception_ptr failure) {
+    asio::co_spawn(acceptor.get_executor(), impl_->accept(listener), [listener](const std::exception_ptr& failure) {
         if (failure) Impl::report(failure);
     });
     return local.port();
