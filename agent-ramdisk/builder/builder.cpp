@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include <zstd.h>
 
@@ -114,7 +115,11 @@ Status add_userland(CpioWriter& out, const BuildRequest& request) {
 
 Result<Bytes> compress(ByteView data, int level) {
     Bytes out(ZSTD_compressBound(data.size()));
-    auto size = ZSTD_compress(out.data(), out.size(), data.data(), data.size(), level);
+    std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
+    // The kernel keeps one window beside archive and files.
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, 20);
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
+    auto size = ZSTD_compress2(context.get(), out.data(), out.size(), data.data(), data.size());
     if (ZSTD_isError(size)) return make_error(errors::kNeeded, "zstd: {}", ZSTD_getErrorName(size));
     out.resize(size);
     return out;
