@@ -24,17 +24,18 @@ Status BlockDevice::check_range(std::uint64_t offset, std::uint64_t length) cons
 }
 
 Result<std::unique_ptr<FileDisk>> FileDisk::open(const std::filesystem::path& path, OpenMode mode) {
+    struct stat st {};
+    // Looked at before it is opened: opening a FIFO waits for its other end, for ever.
+    if (::stat(path.c_str(), &st) == 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+        return make_error(slipway::errors::kBadValue, "{} is neither a file nor a block device", path.string());
     auto fd = TRY(open_fd(path, mode == OpenMode::ReadWrite ? O_RDWR : O_RDONLY));
     std::unique_ptr<FileDisk> disk(new FileDisk(std::move(fd), mode));
-    struct stat st {};
     if (::fstat(disk->fd(), &st) != 0) return errno_error(errno, path.string());
     if (S_ISREG(st.st_mode)) {
         disk->size_ = static_cast<std::uint64_t>(st.st_size);
         disk->fresh_ = st.st_blocks == 0;
         return disk;
     }
-    if (!S_ISBLK(st.st_mode))
-        return make_error(slipway::errors::kBadValue, "{} is neither a file nor a block device", path.string());
     int sector = 0;
     if (::ioctl(disk->fd(), BLKGETSIZE64, &disk->size_) != 0 || ::ioctl(disk->fd(), BLKSSZGET, &sector) != 0)
         return errno_error(errno, path.string());

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
+#include "lib/base/errors.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/disks/errors.hpp"
@@ -130,6 +132,14 @@ TEST(ExtMap, a_bitmap_that_disagrees_makes_every_sector_count) {
     auto map = map_used(*before).value();
     EXPECT_NE(map.why_all.find("bitmap"), std::string::npos);
     EXPECT_EQ(map.used.total(), 64u << 20);
+}
+
+TEST(FileDisk, a_fifo_is_refused_and_not_waited_for) {
+    auto dir = TempDir::create("disks").value();
+    ASSERT_EQ(::mkfifo((dir / "fifo").c_str(), 0600), 0);
+    auto opened = FileDisk::open(dir / "fifo", OpenMode::ReadOnly);
+    ASSERT_FALSE(opened.ok());
+    EXPECT_TRUE(opened.error().is(slipway::errors::kBadValue));
 }
 
 TEST(SwapMap, keeps_the_header_and_not_the_content_unless_hibernated) {
