@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <sys/resource.h>
+
 #include <csignal>
 #include <iostream>
 
@@ -62,6 +64,14 @@ struct CommandLine {
     }
 };
 
+// A listener may have 2000 connections: idle ones on the clear port must not use up what agents need on the other.
+void raise_open_files() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -85,6 +95,7 @@ int main(int argc, char** argv) {
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
 
+    raise_open_files();
     SystemClock clock;
     auto server = server::DeployServer::start(command_line.options, clock);
     if (!server) {

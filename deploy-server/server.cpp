@@ -12,6 +12,7 @@
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/uuid.hpp"
+#include "lib/channel/messages.hpp"
 #include "lib/http/client.hpp"
 
 namespace slipway::server {
@@ -91,7 +92,8 @@ struct DeployServer::Impl {
         std::error_code ec;
         for (const char* part : {"db", "store", "pki", "boot/ramdisk", "sequences"})
             fs::create_directories(options.state / part, ec);
-        fs::permissions(options.state / "db", fs::perms::owner_all, ec);
+        // Images hold what the machines hold, their secrets too.
+        for (const char* part : {"db", "store"}) fs::permissions(options.state / part, fs::perms::owner_all, ec);
         lock = TRY(open_fd(options.state / "lock", O_RDWR | O_CREAT, 0600));
         if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
             return make_error(errors::kStateInUse, "{} is locked", options.state.string());
@@ -137,8 +139,13 @@ struct DeployServer::Impl {
         add_job_routes(*tls_routes, api);
         add_image_routes(*tls_routes, api);
         tls_routes->set_guard([this](const Request& r, const http::Router::Route&) { return authorize(r); });
-        // The clear listener has no guard: boot files are for anyone, bulk calls carry their key.
+        // On the clear listener boot files are for anyone; bulk calls carry their key, looked at before their body.
         add_bulk_routes(*clear_routes, agents);
+        clear_routes->set_guard([this](const Request& r, const http::Router::Route&) -> std::optional<Response> {
+            auto key = r.headers.get(channel::kBulkHeader);
+            if (!r.path.starts_with("/bulk/") || hub->held_by_bulk_key(key)) return std::nullopt;
+            return refuse(r, make_error(errors::kNotYourTask, "no running task has this bulk key"));
+        });
         if (has("nbs")) add_boot_routes(*clear_routes, boot_place());
     }
 

@@ -258,6 +258,8 @@ TEST_F(ServerTest, without_encryption_chunks_go_over_the_clear_listener_under_th
     Working w(*this, kClearCapture);
     std::string key(view(w.task.at("parameters").at("bulk_key").as_string()));
     EXPECT_EQ(clear("POST", "/bulk/v1/chunks", image.frames(), "0123").error(), "server.not-your-task");
+    // Refused by its head: whoever has no key cannot make the server hold bodies.
+    EXPECT_EQ(clear("POST", "/bulk/v1/chunks", std::string(6u << 20, 'x'), "0123").error(), "server.not-your-task");
     EXPECT_EQ(clear("POST", "/bulk/v1/chunks", image.frames(), key).status, 204u);
     EXPECT_EQ(clear("POST", "/bulk/v1/chunks/have", channel::render_ids(image.ids), key).body, "\x01\x01");
     EXPECT_EQ(clear("POST", "/bulk/v1/chunks/get", channel::render_ids(image.ids), key).error(),
