@@ -51,7 +51,8 @@ public:
     // Everything accepted so far is durable when this returns.
     virtual Status flush() = 0;
     // Adds the image as the next version of `name` if every chunk it names is stored (after an
-    // implied flush). The manifest is checked whole first. Errors: imagestore.bad-name, .bad-manifest.
+    // implied flush); the same manifest again is the version it is already. The manifest is checked whole first.
+    // Errors: imagestore.bad-name, .bad-manifest.
     virtual Result<CommitResult> commit(std::string_view name, const ManifestBytes& manifest) = 0;
 };
 

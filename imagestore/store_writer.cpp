@@ -4,6 +4,7 @@
 
 #include "imagestore/codec.hpp"
 #include "imagestore/errors.hpp"
+#include "imagestore/manifest_wire.hpp"
 #include "imagestore/store_state.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/log.hpp"
@@ -41,6 +42,7 @@ struct StoreWriter::State {
     Result<std::vector<ChunkId>> missing(const ManifestBytes& manifest);
     Result<std::uint32_t> publish(const std::string& name, const ManifestBytes& manifest);
     Status copy(int fd, const ManifestBytes& manifest);
+    Result<bool> is_published(const std::filesystem::path& path, const ManifestBytes& manifest);
 };
 
 StoreWriter::StoreWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -162,19 +164,31 @@ Status StoreWriter::State::copy(int fd, const ManifestBytes& manifest) {
     return store.files->sync(fd);
 }
 
+// The newest version, when it is this very manifest: then the answer to an earlier commit was lost.
+Result<bool> StoreWriter::State::is_published(const std::filesystem::path& path, const ManifestBytes& manifest) {
+    auto fd = store.files->open(path);
+    if (!fd) return fd.error().is(slipway::errors::kNotFound) ? Result<bool>(false) : std::move(fd).error();
+    if (TRY(file_size(fd->get())) != manifest.size()) return false;
+    Bytes there(wire::kManifestTrailerBytes), given(wire::kManifestTrailerBytes);
+    TRY(store.files->read(fd->get(), there, manifest.size() - there.size()));
+    TRY(manifest.read(manifest.size() - given.size(), given));
+    return there == given;
+}
+
 Result<std::uint32_t> StoreWriter::State::publish(const std::string& name, const ManifestBytes& manifest) {
     auto directory = store.images() / name;
     TRY(store.files->make_directory(directory));
     TRY(store.files->sync_directory(store.images()));
+    std::uint32_t last = 0;
+    for (const auto& file : TRY(list_directory(directory))) {
+        auto number = std::string_view(file).substr(0, file.find('.'));
+        last = std::max(last, parse_version(number).value_or(0));
+    }
+    if (last != 0 && TRY(is_published(directory / std::to_string(last), manifest))) return last;
     auto temp = directory / (".new-" + random_token(8));
     auto fd = TRY(store.files->create(temp));
     auto published = [&]() -> Result<std::uint32_t> {
         TRY(copy(fd.get(), manifest));
-        std::uint32_t last = 0;
-        for (const auto& file : TRY(list_directory(directory))) {
-            auto number = std::string_view(file).substr(0, file.find('.'));
-            last = std::max(last, parse_version(number).value_or(0));
-        }
         for (;;) {
             auto done = store.files->publish(temp, directory / std::to_string(++last));
             if (done) break;

@@ -31,6 +31,7 @@ std::string run(const std::vector<std::string>& argv, const std::string& input =
 struct Bench {
     TempDir dir = TempDir::create("pipeline").value();
     std::unique_ptr<Store> store;
+    std::uint64_t captures = 0;
     std::filesystem::path disk = dir / "source.img";
 
     Bench() {
@@ -57,6 +58,7 @@ struct Bench {
         CaptureRequest r;
         r.name = "web";
         r.source = "test";
+        r.created_ms = ++captures;  // what tells two captures of the same bytes apart
         r.disks = {{&device, {"sda", "S1", "", 0, 0, 0}}};
         return r;
     }

@@ -118,6 +118,18 @@ TEST(Store, keeps_chunks_over_a_reopen_and_gives_versions_numbers) {
     EXPECT_EQ(verified.chunks, 4u);  // 1..4: two of the three were known
 }
 
+TEST(Store, a_commit_whose_answer_was_lost_makes_no_second_version) {
+    Place place;
+    auto store = place.open();
+    auto chunk = sample_chunk(1);
+    auto manifest = sample_manifest({sha256(chunk)});
+    auto writer = store->writer().value();
+    ASSERT_TRUE(writer->put(sha256(chunk), encoded(chunk)).ok());
+    EXPECT_EQ(writer->commit("web", ManifestView(manifest))->version, 1u);
+    EXPECT_EQ(store->writer().value()->commit("web", ManifestView(manifest))->version, 1u);
+    EXPECT_EQ(store->images()->size(), 1u);
+}
+
 TEST(Store, refuses_a_chunk_that_is_not_what_its_name_says) {
     Place place;
     auto store = place.open();
