@@ -104,7 +104,7 @@ int enter_cell(const Cell& cell) {
 
 }  // namespace
 
-GuestRunner guest_runner(std::filesystem::path root, std::vector<std::filesystem::path> volumes) {
+GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<std::filesystem::path>& volumes) {
     Cell cell{root.string(), nodes_for(volumes)};
     return [cell = std::move(cell)](const std::vector<std::string>& argv, std::chrono::seconds limit) {
         std::vector<std::string> words{"/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",

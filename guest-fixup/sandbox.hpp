@@ -18,6 +18,6 @@ using GuestRunner =
     std::function<Result<CommandResult>(const std::vector<std::string>& argv, std::chrono::seconds limit)>;
 
 // volumes: block devices of this host that the guest's tools may look at.
-GuestRunner guest_runner(std::filesystem::path root, std::vector<std::filesystem::path> volumes);
+GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<std::filesystem::path>& volumes);
 
 }  // namespace slipway::fixup

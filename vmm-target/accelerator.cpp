@@ -27,7 +27,7 @@ std::string release() {
 // The running kernel's own image, else any.
 fs::path some_kernel() {
     std::error_code none;
-    const fs::path own = "/boot/vmlinuz-" + release();
+    fs::path own = "/boot/vmlinuz-" + release();
     if (fs::exists(own, none)) return own;
     fs::path found;
     for (const auto& entry : fs::directory_iterator("/boot", none))

@@ -19,9 +19,9 @@ struct Call {
     TaskLog log;
     const std::atomic<bool>* cancel = nullptr;
 
-    std::string text(const std::string& name, std::string otherwise = {}) const {
+    std::string text(const std::string& name, const std::string& otherwise = {}) const {
         auto found = parameters.find(name);
-        return found == parameters.end() || found->second.empty() ? std::move(otherwise) : found->second;
+        return found == parameters.end() || found->second.empty() ? otherwise : found->second;
     }
     Result<std::string> needed(const std::string& name) const {
         auto value = text(name);

@@ -45,7 +45,8 @@ public:
     }
 
 private:
-    void add(std::string id, std::string what, Verdict verdict, std::string meaning, std::string to_do = {}) {
+    void add(std::string id, const std::string& what, Verdict verdict, const std::string& meaning,
+             std::string to_do = {}) {
         out_.push_back({std::move(id), printable(what), verdict, printable(meaning), std::move(to_do)});
     }
 

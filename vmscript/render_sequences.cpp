@@ -22,7 +22,7 @@ std::string plain(std::string_view text) {
     return out;
 }
 
-Variable variable(std::string name, std::string value, std::string description) {
+Variable variable(std::string name, const std::string& value, std::string description) {
     return {std::move(name), plain(value), std::move(description)};
 }
 
