@@ -5,7 +5,9 @@
 #include <iostream>
 
 #include <fcntl.h>
+#include <sys/file.h>
 
+#include "agent-ramdisk/agent/errors.hpp"
 #include "lib/base/exit_code.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/log.hpp"
@@ -55,6 +57,17 @@ std::function<void(const std::string&)> CommandLine::status() const {
     };
 }
 
+// Two agents of one identity would both do each task. A directory that cannot be written does without.
+Result<UniqueFd> lock_state(const std::string& directory) {
+    std::error_code failed;
+    std::filesystem::create_directories(directory, failed);
+    auto lock = open_fd(directory + "/lock", O_RDWR | O_CREAT, 0600);
+    if (!lock) return UniqueFd();
+    if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return make_error(errors::kStateInUse, "{} is locked", directory);
+    return lock;
+}
+
 int run_until_signal(const CommandLine& command_line, const std::string& kind, std::size_t max_tasks,
                      const TaskTable& tasks) {
     struct sigaction action {};
@@ -67,6 +80,11 @@ int run_until_signal(const CommandLine& command_line, const std::string& kind, s
     auto link = command_line.link();
     if (!link) {
         std::cerr << "error: " << link.error().explain() << "\n";
+        return kExitFailed;
+    }
+    auto lock = lock_state(command_line.state_directory);
+    if (!lock) {
+        std::cerr << "error: " << lock.error().explain() << "\n";
         return kExitFailed;
     }
     auto machine = command_line.machine();

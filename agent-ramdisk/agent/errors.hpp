@@ -9,6 +9,8 @@ namespace slipway::agent::errors {
 inline constexpr ErrorId kNoIdentity{
     "agent.no-identity", "Give --token (a new one: `slipway device enroll NAME`), or boot the device again by PXE.",
     false};
+inline constexpr ErrorId kStateInUse{"agent.state-in-use",
+                                     "Another agent uses this --state-dir; stop it first, or give another.", false};
 inline constexpr ErrorId kUnknownTask{"agent.unknown-task", "Use an agent of the server's version.", false};
 inline constexpr ErrorId kParameter{"agent.parameter", "Correct that parameter of the task in the sequence.", false};
 inline constexpr ErrorId kNoDisk{
