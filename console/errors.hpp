@@ -20,7 +20,10 @@ inline constexpr ErrorId kTargetInUse{"console.target-in-use",
 inline constexpr ErrorId kInterrupted{
     "console.interrupted", "Follow it again with `slipway job wait ID`, or stop it with `slipway job cancel ID`.",
     false};
-inline constexpr ErrorId kNotFit{"console.not-fit", "See `vmscript --hwvalidate --hwinfofile FILE` for what to do about each.", false};
+inline constexpr ErrorId kNotFit{"console.not-fit",
+                                 "See `vmscript --hwvalidate --hwinfofile FILE` for what to do about each.", false};
+inline constexpr ErrorId kInTheClear{
+    "console.in-the-clear", "Give the server's https URL: the token would be open to anyone on the way.", false};
 inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
 
 }  // namespace slipway::console::errors

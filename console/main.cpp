@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `slipway`: the controller's console, and local work on images and virtual disks.
+#include <iostream>
+
 #include "console/commands.hpp"
 #include "slipway_version.hpp"
 
@@ -26,6 +28,10 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         auto code = app.exit(error);
         return code == 0 ? kExitDone : kExitUsage;
+    }
+    if (!std::cout.flush()) {
+        std::cerr << "error: standard output cannot be written\n";
+        return kExitFailed;
     }
     return context.exit;
 }

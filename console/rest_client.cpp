@@ -69,6 +69,8 @@ Status save_login(const Login& login) {
 Result<RestClient> RestClient::open() { return open(TRY(find_login())); }
 
 Result<RestClient> RestClient::open(const Login& login) {
+    if (iequals(std::string_view(login.url).substr(0, 5), "http:"))
+        return make_error(errors::kInTheClear, "{} is not encrypted", login.url);
     http::ClientOptions options;
     options.url = login.url;
     options.ca_pem = login.ca_pem;
