@@ -18,6 +18,7 @@
 #include "deploy-server/db/database.hpp"
 #include "deploy-server/jobs/power.hpp"
 #include "lib/base/clock.hpp"
+#include "lib/base/fd.hpp"
 
 namespace slipway::server {
 
@@ -151,6 +152,7 @@ private:
         Instant next{};       // WaitOff: when to look again; AskedForLife: when it counts as dead
         bool asking = false;  // a status command is running
         int failures = 0;
+        std::shared_ptr<UniqueFd> alive;  // run-script: closed with the errand, which ends the script
     };
     struct Live {
         JobRow job;

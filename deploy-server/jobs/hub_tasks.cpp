@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Tasks that the controller carries out itself. None blocks: commands run on threads of their own
 // and come back through the gate. Each may be begun again after a restart.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <thread>
 
 #include "deploy-server/db/json.hpp"
 #include "deploy-server/errors.hpp"
 #include "deploy-server/jobs/gate.hpp"
+#include "lib/base/errors.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
@@ -273,9 +277,10 @@ void Hub::look_if_off(Live& live) {
 // ---- run-script, copy-file
 
 static Result<std::string> run_script(const std::string& script, const Values& environment,
-                                      std::chrono::seconds timeout) {
+                                      std::chrono::seconds timeout, int cancel_fd) {
     CommandOptions options;
     options.timeout = timeout;
+    options.cancel_fd = cancel_fd;
     options.output_limit = 1 << 20;
     for (const auto& [name, value] : environment) options.environment.push_back(name + "=" + value);
     auto result = TRY(run_command({"/bin/sh", "-c", script}, options));
@@ -294,11 +299,16 @@ static Result<std::string> copy_file(const std::string& source, const std::strin
 void Hub::run_on_controller(Live& live) {
     auto timeout = live.sequence.tasks[live.errand->key.step].timeout;
     Values environment{{"SLIPWAY_JOB", std::to_string(live.job.id)}, {"SLIPWAY_DEVICE", live.job.device}};
-    work([this, job = live.job.id, errand = *live.errand, timeout, environment]() -> std::function<void()> {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return errand_failed(live, errno_error(errno, "a pipe"));
+    auto gone = std::make_shared<UniqueFd>(ends[0]);
+    auto errand = *live.errand;
+    live.errand->alive = std::make_shared<UniqueFd>(ends[1]);
+    work([this, job = live.job.id, errand, timeout, environment, gone]() -> std::function<void()> {
         const auto& p = errand.parameters;
-        auto result = std::make_shared<Result<std::string>>(errand.type == "run-script"
-                                                                ? run_script(p.at("script"), environment, timeout)
-                                                                : copy_file(p.at("source"), p.at("destination")));
+        auto result = std::make_shared<Result<std::string>>(
+            errand.type == "run-script" ? run_script(p.at("script"), environment, timeout, gone->get())
+                                        : copy_file(p.at("source"), p.at("destination")));
         return [this, job, key = errand.key, result] {
             auto found = live_.find(job);
             if (found == live_.end() || !found->second.errand || found->second.errand->key != key) return;

@@ -2,6 +2,8 @@
 // The driver with agents that are function calls: no HTTP, real database, real time but short.
 #include "deploy-server/jobs/hub.hpp"
 
+#include <signal.h>
+
 #include <atomic>
 #include <fstream>
 #include <future>
@@ -517,6 +519,20 @@ TEST_F(Bench, controller_tasks_change_the_device_and_scripts_run) {
     EXPECT_EQ(wait_end(job), RunState::Done);
     EXPECT_THAT(hub->record(job).value()->steps[0].result, testing::HasSubstr("hello a"));
     EXPECT_FALSE(db->device("a").value());
+}
+
+TEST_F(Bench, a_cancelled_script_is_ended) {
+    auto file = (dir / "pid").string();
+    Sequence s;
+    s.add("run-script", {{"script", "echo $$ > " + file + ".new; mv " + file + ".new " + file + "; exec sleep 600"}})
+        .target = sequences::Target::Controller;
+    auto job = submit("", s);
+    while (!std::filesystem::exists(file)) std::this_thread::yield();
+    auto pid = static_cast<pid_t>(parse_u64(trim(read_text_file(file, 100).value())).value());
+    ASSERT_EQ(::kill(pid, 0), 0);
+    ASSERT_TRUE(hub->cancel(job));
+    EXPECT_EQ(wait_end(job), RunState::Cancelled);
+    while (::kill(pid, 0) == 0) std::this_thread::yield();
 }
 
 TEST_F(Bench, a_job_makes_the_device_it_names_and_a_taken_mac_fails_it_by_name) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "lib/base/process.hpp"
 
-#include <array>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 
 #include "lib/base/errors.hpp"
 
@@ -16,9 +16,7 @@ namespace slipway {
 
 namespace {
 
-int code_of(int status) {
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
+int code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 struct Pipe {
     UniqueFd read_end, write_end;
@@ -29,8 +27,8 @@ struct Pipe {
     }
 };
 
-[[noreturn]] void exec_child(const std::vector<std::string>& argv, const Child::Io& io,
-                             const CommandOptions& options, int error_fd) {
+[[noreturn]] void exec_child(const std::vector<std::string>& argv, const Child::Io& io, const CommandOptions& options,
+                             int error_fd) {
     ::setpgid(0, 0);
     std::array<std::pair<int, int>, 3> moves{{{io.in, 0}, {io.out, 1}, {io.err, 2}}};
     for (auto& [from, to] : moves)
@@ -60,8 +58,7 @@ struct Pipe {
 }
 
 // Feeds stdin and drains both outputs until the program closes them or the deadline passes.
-bool pump(Child& child, UniqueFd in, UniqueFd out, UniqueFd err, const CommandOptions& options,
-          CommandResult& result) {
+bool pump(Child& child, UniqueFd in, UniqueFd out, UniqueFd err, const CommandOptions& options, CommandResult& result) {
     using Clock = std::chrono::steady_clock;
     std::optional<Clock::time_point> deadline;
     if (options.timeout) deadline = Clock::now() + *options.timeout;
@@ -76,7 +73,8 @@ bool pump(Child& child, UniqueFd in, UniqueFd out, UniqueFd err, const CommandOp
         else if (into.size() < options.output_limit) into.append(buffer, static_cast<std::size_t>(n));
     };
     while (out.valid() || err.valid()) {
-        pollfd fds[3] = {{out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}, {in.get(), POLLOUT, 0}};
+        pollfd fds[4] = {
+            {out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}, {in.get(), POLLOUT, 0}, {options.cancel_fd, POLLIN, 0}};
         int wait_ms = -1;
         if (deadline) {
             auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - Clock::now()).count();
@@ -86,7 +84,11 @@ bool pump(Child& child, UniqueFd in, UniqueFd out, UniqueFd err, const CommandOp
             }
             wait_ms = static_cast<int>(left) + 1;
         }
-        if (::poll(fds, 3, wait_ms) <= 0) continue;
+        if (::poll(fds, 4, wait_ms) <= 0) continue;
+        if (fds[3].revents) {
+            child.signal(SIGKILL);
+            return false;
+        }
         if (out.valid() && fds[0].revents) drain(out, result.output);
         if (err.valid() && fds[1].revents) drain(err, result.error_text);
         if (in.valid() && fds[2].revents) {

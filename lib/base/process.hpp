@@ -26,6 +26,7 @@ struct CommandResult {
 struct CommandOptions {
     std::string input;                           // given on stdin
     std::optional<std::chrono::seconds> timeout; // then SIGKILL to the process group, exit 137
+    int cancel_fd = -1;                          // readable or closed at the other end: as at the timeout
     std::filesystem::path working_directory;     // empty: inherit
     std::vector<std::string> environment;        // "NAME=value", added to ours
     std::size_t output_limit = 16u << 20;        // more is read and dropped
