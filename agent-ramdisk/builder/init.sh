@@ -10,7 +10,7 @@ mount -t devpts devpts /dev/pts
 mount -t tmpfs -o mode=0755 tmpfs /run
 exec </dev/console >/dev/console 2>&1
 /bin/busybox --install -s
-# The kernel's errors stay off the console while drivers are loaded: of each it says that xz is no ELF, then modprobe unpacks it.
+# Not 4: of each module the kernel says as an error that xz is no ELF; only then modprobe unpacks it.
 dmesg -n 3
 
 # One clear line for whoever stands before the machine, and on the kernel's console when that is another.
@@ -58,8 +58,6 @@ while [ -z "$nic" ]; do
     [ $((tries % 50)) = 1 ] && status "waiting for the network card $mac (here: $(cd /sys/class/net && echo *))"
     usleep 200000
 done
-
-dmesg -n 4
 
 # Files take memory. What is here has its driver now; only sticks are still plugged in later.
 for directory in net ata scsi message nvme hv; do rm -rf /lib/modules/*/kernel/drivers/$directory; done
