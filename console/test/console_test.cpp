@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 
+#include "console/errors.hpp"
+#include "console/rest_client.hpp"
 #include "console/table.hpp"
 #include "lib/base/exit_code.hpp"
 #include "lib/base/fd.hpp"
@@ -68,6 +70,22 @@ TEST(Slipway, an_image_goes_from_file_to_vhd_by_the_command_line) {
     EXPECT_EQ(again.code, kExitFailed);
     EXPECT_NE(again.error.find("base.exists"), std::string::npos) << again.error;
     EXPECT_EQ(read_file(dir / "web.vhd")->size(), content.size() + 512);
+}
+
+TEST(RestClient, sends_no_token_in_the_clear) {
+    auto opened = RestClient::open({"http://127.0.0.1:8480", "", "secret"});
+    ASSERT_FALSE(opened);
+    EXPECT_TRUE(opened.error().is(errors::kInTheClear));
+}
+
+TEST(Slipway, a_listing_that_cannot_be_written_is_a_failure) {
+    const char* bin = std::getenv("SLIPWAY_BIN");
+    auto command = std::string(bin ? bin : "bin") + "/slipway image list --store \"$0\" > /dev/full";
+    auto dir = TempDir::create("console").value();
+    ASSERT_TRUE(write_file_atomic(dir / "disk.img", Bytes(1u << 20)).ok());
+    auto store = (dir / "store").string();
+    slipway_run({"image", "capture", "--source", (dir / "disk.img").string(), "--store", store, "--name", "web"});
+    EXPECT_EQ(run_command({"/bin/sh", "-c", command, store})->exit_code, kExitFailed);
 }
 
 TEST(Slipway, says_what_is_wrong_and_what_to_do) {
