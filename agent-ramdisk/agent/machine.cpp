@@ -28,7 +28,7 @@ std::string attribute(const fs::path& path) {
 
 // A line "MemTotal:  123 kB" of /proc/meminfo, in bytes.
 std::uint64_t memory_line(std::string_view name) {
-    std::istringstream lines(read_text_file("/proc/meminfo", 64 * 1024).value_or(""));
+    std::istringstream lines(read_text_file("/proc/meminfo", 64u << 10).value_or(""));
     for (std::string line; std::getline(lines, line);)
         if (line.starts_with(name)) {
             std::istringstream words(line.substr(name.size()));

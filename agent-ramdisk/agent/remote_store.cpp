@@ -53,7 +53,7 @@ Status RemoteSink::put(const ChunkId& id, ByteView encoded) {
 
 Status RemoteSink::send() {
     if (body_.empty()) return {};
-    auto answer = link_.call("", body_, 64 * 1024);
+    auto answer = link_.call("", body_, 64u << 10);
     body_.clear();
     waiting_.clear();
     if (!answer) return std::move(answer).error();
@@ -62,7 +62,7 @@ Status RemoteSink::send() {
 
 Status RemoteSink::flush() {
     TRY(send());
-    auto answer = link_.call("flush", "", 64 * 1024);
+    auto answer = link_.call("flush", "", 64u << 10);
     if (!answer) return std::move(answer).error();
     return {};
 }
