@@ -280,7 +280,7 @@ Result<ExitCode> show(const std::string& directory, const std::string& name, con
     return kExitDone;
 }
 
-Result<ExitCode> verify(const std::string& directory, const Context& context) {
+Result<ExitCode> verify(const std::string& directory, bool heal, const Context& context) {
     auto store = TRY(open_store(directory));
     auto r = TRY(store->verify(progress_printer(context), &cancel_flag()));
     json::array hurt, damaged(r.damaged.begin(), r.damaged.end());
@@ -291,6 +291,12 @@ Result<ExitCode> verify(const std::string& directory, const Context& context) {
         text += fmt::format("hurt: {} ({})\n", h.image,
                             h.reason.empty() ? fmt::format("{} chunks", h.missing_chunks) : h.reason);
         hurt.push_back({{"image", h.image}, {"missing_chunks", h.missing_chunks}, {"reason", h.reason}});
+    }
+    if (heal && !r.damaged_packs.empty()) {
+        auto healed = TRY(store->heal(r.damaged_packs));
+        text += fmt::format(
+            "set aside {} damaged packs: {} chunks kept, {} lost; capture the machines of the hurt images again\n",
+            healed.packs, healed.chunks_kept, healed.chunks_lost);
     }
     context.print(text, {{"ok", r.ok()},
                          {"packs", r.packs},
@@ -374,7 +380,7 @@ void add_image_commands(CLI::App& root, Context& context) {
     add_capture(*image, context);
     add_deploy(*image, context);
     auto store = std::make_shared<std::string>(), name = std::make_shared<std::string>();
-    auto dry = std::make_shared<bool>(false);
+    auto dry = std::make_shared<bool>(false), heal = std::make_shared<bool>(false);
     auto add = [&](const char* word, const char* what, bool named, std::function<Result<ExitCode>()> local,
                    std::function<Result<ExitCode>()> remote) {
         auto* app = add_command(*image, context, word, what,
@@ -395,7 +401,8 @@ void add_image_commands(CLI::App& root, Context& context) {
         [=, &context] { return server_image_show(*name, context); });
     add(
         "verify", "Read every pack, check every chunk and manifest", false,
-        [=, &context] { return verify(*store, context); }, nullptr);
+        [=, &context] { return verify(*store, *heal, context); }, nullptr)
+        ->add_flag("--heal", *heal, "set damaged packs aside, so that the next capture sends what they lost");
     add(
         "delete", "Delete a version, or all of a name", true, [=, &context] { return remove(*store, *name, context); },
         [=, &context] { return server_image_delete(*name, context); });

@@ -21,14 +21,14 @@ inline constexpr ErrorId kBadManifest{
     "imagestore.bad-manifest",
     "The manifest is damaged: run `slipway image verify`, then use another version or capture again.", false};
 inline constexpr ErrorId kBadPack{
-    "imagestore.bad-pack", "Run `slipway image verify` to see which images are hurt; capture those machines again.",
-    false};
+    "imagestore.bad-pack",
+    "Run `slipway image verify --heal`: it names the images that are hurt; then capture those machines again.", false};
 inline constexpr ErrorId kBadChunk{
     "imagestore.bad-chunk",
-    "The chunk does not hold what its name says: run `slipway image verify`; over a network, try again.", false};
+    "The chunk does not hold what its name says: run `slipway image verify --heal`; over a network, try again.", false};
 inline constexpr ErrorId kChunkMissing{
     "imagestore.chunk-missing",
-    "Run `slipway image verify` to see which images are hurt; capture those machines again.", false};
+    "Run `slipway image verify --heal`: it names the images that are hurt; then capture those machines again.", false};
 inline constexpr ErrorId kCommitIncomplete{
     "imagestore.commit-incomplete",
     "Chunks vanished while the capture ran (gc with too short a grace, or a failing disk); capture again.", true};

@@ -58,8 +58,13 @@ struct VerifyReport {
         std::string reason;                // of the manifest itself, else empty
     };
     std::vector<HurtImage> hurt;
-    std::vector<std::string> notes;  // left-over temporary files and the like
+    std::vector<std::string> notes;          // left-over temporary files and the like
+    std::vector<std::string> damaged_packs;  // file names
     bool ok() const { return damaged.empty() && hurt.empty(); }
+};
+
+struct HealReport {
+    std::uint64_t packs = 0, chunks_kept = 0, chunks_lost = 0;
 };
 
 struct GcReport {
@@ -119,6 +124,10 @@ public:
 
     // ---- care
     Result<VerifyReport> verify(const ProgressSink& progress = {}, const std::atomic<bool>* cancel = nullptr);
+    // Sets these packs (VerifyReport::damaged_packs) aside as NAME.damaged, after their whole chunks went into new
+    // packs: what is lost then counts as missing, and the next capture of those machines sends it again. A server
+    // that uses the store is restarted afterwards.
+    Result<HealReport> heal(const std::vector<std::string>& packs);
     Result<GcReport> gc(const GcOptions& options, const Clock& clock);
     Result<StoreSize> size();
     Result<std::uint64_t> salvage();  // packs made of dead writers' temporary files

@@ -126,7 +126,9 @@ Result<VerifyReport> Store::verify(const ProgressSink& progress, const std::atom
     for (const auto& name : TRY(list_directory(state_->packs()))) {
         if (cancel && cancel->load()) return make_error(errors::kCancelled, "verify was cancelled");
         if (progress) progress({report.bytes, total, "verifying"});
+        auto before = report.damaged.size();
         if (name.ends_with(".pack")) TRY(verifier.pack(state_->pack_path(name)));
+        if (report.damaged.size() != before) report.damaged_packs.push_back(name);
     }
     for (const auto& version : TRY(images())) {
         auto manifest = this->manifest({version.name, version.version});

@@ -5,6 +5,7 @@
 
 #include "imagestore/codec.hpp"
 #include "imagestore/errors.hpp"
+#include "imagestore/pack.hpp"
 #include "imagestore/store.hpp"
 #include "imagestore/test/samples.hpp"
 #include "lib/base/errors.hpp"
@@ -182,6 +183,33 @@ TEST(Store, a_flipped_byte_anywhere_in_a_pack_is_found_and_the_image_is_named) {
     }
     EXPECT_GT(named, 80);
     EXPECT_TRUE(place.open()->verify()->ok());
+}
+
+TEST(Store, what_a_damaged_pack_lost_is_taken_again_once_it_is_healed) {
+    Place place;
+    {
+        auto store = place.open();
+        ASSERT_TRUE(store_sample(*store, 1, 3).ok());
+    }
+    auto pack = only_pack(place.dir.path() / "s");
+    flip_byte(pack, kPackHeaderBytes + kRecordHeaderBytes + 20);  // in the first chunk
+    {
+        auto store = place.open();
+        auto report = store->verify().value();
+        ASSERT_EQ(report.damaged_packs.size(), 1u);
+        auto healed = store->heal(report.damaged_packs).value();
+        EXPECT_EQ(healed.chunks_kept, 2u);
+        EXPECT_EQ(healed.chunks_lost, 1u);
+        EXPECT_FALSE(store->contains(sha256(sample_chunk(1))).value());
+        EXPECT_TRUE(store->contains(sha256(sample_chunk(3))).value());
+        auto hurt = store->verify().value();
+        EXPECT_TRUE(hurt.damaged.empty());
+        ASSERT_EQ(hurt.hurt.size(), 1u);
+        EXPECT_EQ(hurt.hurt[0].missing_chunks, 1u);
+    }
+    auto store = place.open();
+    ASSERT_TRUE(store_sample(*store, 1, 3, "again").ok());
+    EXPECT_TRUE(store->verify()->ok());  // the old image is whole again, too
 }
 
 TEST(Store, a_damaged_manifest_is_refused_with_its_name) {
