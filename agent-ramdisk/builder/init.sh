@@ -72,9 +72,19 @@ udhcpc -i "$nic" -s /etc/slipway/udhcpc -t 5 -T 2 -A 3 >/run/udhcpc.log 2>&1
 set -- --server "$server" --mac "$mac" --ca /etc/slipway/ca.pem --console /dev/tty0
 [ -z "$bulk" ] || set -- "$@" --bulk "$bulk"
 [ -z "$token" ] || set -- "$@" --token "$token"
+quick=0
 while :; do
-    status "starting the agent for $server, $(cut -d' ' -f1 /proc/uptime) s after the kernel"
+    begun=$(cut -d. -f1 /proc/uptime)
+    status "starting the agent for $server, $begun s after the kernel"
     /usr/bin/slipway-agent-da "$@"
-    status "the agent ended with code $?, starting it again"
+    code=$?
+    # A refused token or a released device is not cured by trying again: the next network boot decides anew.
+    if [ $(($(cut -d. -f1 /proc/uptime) - begun)) -lt 20 ]; then quick=$((quick + 1)); else quick=0; fi
+    if [ "$quick" -ge 15 ]; then
+        status "the agent ended $quick times at once (code $code): restarting the machine"
+        sleep 5
+        reboot -f
+    fi
+    status "the agent ended with code $code, starting it again"
     sleep 2
 done
