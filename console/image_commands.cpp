@@ -13,7 +13,7 @@
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/device_info.hpp"
-#include "lib/disks/vhd.hpp"
+#include "lib/disks/vhd/vhd.hpp"
 
 namespace slipway::console {
 

@@ -2,7 +2,7 @@
 // `slipway vhd …`: virtual disks as files.
 #include "console/commands.hpp"
 #include "lib/base/strings.hpp"
-#include "lib/disks/vhd.hpp"
+#include "lib/disks/vhd/vhd.hpp"
 
 namespace slipway::console {
 

@@ -17,7 +17,7 @@
 #include "guest-fixup/errors.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
-#include "lib/disks/vhd.hpp"
+#include "lib/disks/vhd/vhd.hpp"
 
 namespace slipway::fixup {
 

@@ -13,7 +13,7 @@
 
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
-#include "lib/disks/vhd.hpp"
+#include "lib/disks/vhd/vhd.hpp"
 #include "vmm-target/errors.hpp"
 #include "vmm-target/host.hpp"
 

@@ -11,7 +11,7 @@
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/disks/errors.hpp"
-#include "lib/disks/vhd.hpp"
+#include "lib/disks/vhd/vhd.hpp"
 
 using namespace slipway;
 using namespace slipway::imagestore;

@@ -13,7 +13,7 @@
 
 #include "lib/base/errors.hpp"
 #include "lib/disks/errors.hpp"
-#include "lib/disks/vhd.hpp"
+#include "lib/disks/vhd/vhd.hpp"
 
 namespace slipway::disks {
 

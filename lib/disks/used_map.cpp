@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include <fmt/format.h>
 
-#include "lib/disks/ext_map.hpp"
-#include "lib/disks/swap_map.hpp"
+#include "lib/disks/maps/ext_map.hpp"
+#include "lib/disks/maps/swap_map.hpp"
 
 namespace slipway::disks {
 
@@ -45,13 +46,34 @@ std::string_view name_of(VolumeState state) {
 
 namespace {
 
+using namespace std::string_view_literals;
+
+bool has(ByteView head, std::size_t offset, std::string_view bytes) {
+    return head.size() >= offset + bytes.size() && as_text(head.subspan(offset, bytes.size())) == bytes;
+}
+
+// One file system: its parser says by the head whether the volume is one, and maps it.
+struct Reader {
+    std::optional<Result<UsedMap>> (*try_map)(BlockDevice& volume, ByteView head, const MapOptions& options);
+};
+
+constexpr std::array kReaders{
+    Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
+        if (auto super = parse_ext_superblock(head)) return map_ext(volume, *super);
+        return std::nullopt;
+    }},
+    Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
+        if (auto header = parse_swap_header(head)) return map_swap(volume, *header);
+        return std::nullopt;
+    }},
+};
+
 struct Magic {
     std::size_t offset;
     std::string_view bytes;
     std::string_view filesystem;
 };
 
-using namespace std::string_view_literals;
 // Recognised so that an operator reads a name; their used blocks are not read in this version.
 constexpr std::array kMagics{
     Magic{0, "XFSB"sv, "xfs"},          Magic{0x10040, "_BHRfS_M"sv, "btrfs"},
@@ -63,15 +85,14 @@ constexpr std::array kMagics{
 
 }  // namespace
 
-Result<UsedMap> map_used(BlockDevice& volume) {
-    Bytes head(std::min<std::uint64_t>(volume.size(), 0x11000));
+Result<UsedMap> map_used(BlockDevice& volume, const MapOptions& options) {
+    Bytes head(std::min<std::uint64_t>(volume.size(), kMapHeadBytes));
     TRY(volume.read(0, head));
+    for (const auto& reader : kReaders)
+        if (auto map = reader.try_map(volume, head, options)) return std::move(*map);
     UsedMap map;
-    if (auto ext = parse_ext_superblock(head)) return map_ext(volume, *ext);
-    if (auto swap = parse_swap_header(head)) return map_swap(volume, *swap);
     for (const auto& magic : kMagics) {
-        if (head.size() < magic.offset + magic.bytes.size()) continue;
-        if (as_text(ByteView(head).subspan(magic.offset, magic.bytes.size())) != magic.bytes) continue;
+        if (!has(head, magic.offset, magic.bytes)) continue;
         map.filesystem = magic.filesystem;
         map.why_all = fmt::format("{} is captured sector by sector in this version", magic.filesystem);
         break;

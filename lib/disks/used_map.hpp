@@ -44,7 +44,17 @@ struct UsedMap {
     std::string why_all;  // not empty: every sector is used, and this is why
 };
 
+struct MapOptions {
+    // NTFS: the content of pagefile.sys, swapfile.sys and hiberfil.sys is left out; it then reads as zeros.
+    bool drop_page_files = false;
+};
+
+// What map_used reads first and hands to each file system's parser (less on a smaller volume): btrfs has its
+// superblock at 64 KiB.
+inline constexpr std::size_t kMapHeadBytes = 0x11000;
+
+// A file system on one volume; LVM, md and LUKS, which lie below file systems, are looked through by volumes/.
 // Only a read error is an Error.
-Result<UsedMap> map_used(BlockDevice& volume);
+Result<UsedMap> map_used(BlockDevice& volume, const MapOptions& options = {});
 
 }  // namespace slipway::disks

@@ -12,7 +12,7 @@
 #include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
-#include "lib/disks/vhd.hpp"
+#include "lib/disks/vhd/vhd.hpp"
 #include "vmm-target/accelerator.hpp"
 #include "vmm-target/test/conformance.hpp"
 

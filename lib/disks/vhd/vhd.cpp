@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "lib/disks/vhd.hpp"
+#include "lib/disks/vhd/vhd.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "lib/disks/swap_map.hpp"
+#include "lib/disks/maps/swap_map.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "lib/disks/ext_map.hpp"
+#include "lib/disks/maps/ext_map.hpp"
 
 #include <algorithm>
 #include <bit>
