@@ -183,14 +183,14 @@ private:
                     if (slot->zero) {
                         report_.zero_bytes += slot->plain.size();
                         ++finished;
-                        free_.push(slot);
+                        free_.push_front(slot);
                     } else {
                         hashed.push_back(slot);
                     }
                 } else {
                     TRY(put(*slot));
                     ++finished;
-                    free_.push(slot);
+                    free_.push_front(slot);
                 }
             }
             TRY(in_order(seen));
@@ -224,10 +224,10 @@ private:
                 ++report_.deduplicated_chunks;
                 report_.deduplicated_bytes += hashed[i]->plain.size();
                 ++finished;
-                free_.push(hashed[i]);
+                free_.push_front(hashed[i]);
             } else {
                 hashed[i]->step = Slot::Step::Encode;
-                work_.push(hashed[i]);
+                work_.push_front(hashed[i]);
             }
         }
         return finished;

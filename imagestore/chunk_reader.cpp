@@ -23,14 +23,22 @@ bool ChunkReader::any_used(std::uint64_t chunk) {
 Status ChunkReader::read(std::uint64_t chunk, Bytes& out) {
     auto start = chunk * kChunkBytes;
     auto end = std::min<std::uint64_t>(start + kChunkBytes, device_.size());
-    out.assign(end - start, std::byte{0});
+    out.resize(end - start);
     seek(start);
     const auto& extents = used_.extents();
+    auto zeroed = start;  // gaps only: most chunks have none
+    auto zero_until = [&](std::uint64_t to) {
+        std::fill(out.begin() + static_cast<std::ptrdiff_t>(zeroed - start),
+                  out.begin() + static_cast<std::ptrdiff_t>(to - start), std::byte{0});
+    };
     for (auto i = next_; i < extents.size() && extents[i].offset < end; ++i) {
         auto from = std::max(extents[i].offset, start), to = std::min(extents[i].end(), end);
+        zero_until(from);
         TRY(read_range(from, std::span(out).subspan(from - start, to - from)));
         bytes_read_ += to - from;
+        zeroed = to;
     }
+    zero_until(end);
     return {};
 }
 

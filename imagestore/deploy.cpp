@@ -233,7 +233,7 @@ private:
                 TRY(take(*slot));
                 ++written;
                 done_bytes_ += slot->plain.size();
-                free_.push(slot);
+                free_.push_front(slot);
             }
             tell("deploying", done_bytes_, report_.data_chunks * kChunkBytes);
         }

@@ -36,6 +36,9 @@ Status Files::truncate(int fd, std::uint64_t size) {
 }
 
 Status Files::sync(int fd) { return fsync_fd(fd, "a file of the store"); }
+void Files::start_writeback(int fd, std::uint64_t offset, std::uint64_t length) {
+    slipway::start_writeback(fd, offset, length);
+}
 Status Files::sync_directory(const std::filesystem::path& path) { return fsync_directory(path); }
 
 Status Files::rename(const std::filesystem::path& from, const std::filesystem::path& to) {

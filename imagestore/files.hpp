@@ -19,6 +19,7 @@ public:
     virtual Status write(int fd, ByteView data, std::uint64_t offset);
     virtual Status truncate(int fd, std::uint64_t size);
     virtual Status sync(int fd);
+    virtual void start_writeback(int fd, std::uint64_t offset, std::uint64_t length);  // a hint
     virtual Status sync_directory(const std::filesystem::path& path);
     virtual Status rename(const std::filesystem::path& from, const std::filesystem::path& to);
     // Gives `from` the name `to` unless that exists: then base.exists.

@@ -150,6 +150,10 @@ Status PackWriter::append(const ChunkId& id, ByteView encoded) {
     entries_.push_back({id, size_, static_cast<std::uint32_t>(encoded.size())});
     ids_.insert(id);
     size_ += header.size() + encoded.size();
+    if (size_ - hinted_ >= kWritebackBytes) {
+        files_->start_writeback(fd_.get(), hinted_, size_ - hinted_);
+        hinted_ = size_;
+    }
     return {};
 }
 

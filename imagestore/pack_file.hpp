@@ -56,7 +56,7 @@ private:
     std::filesystem::path temp_, directory_;
     UniqueFd fd_;
     Uuid id_;
-    std::uint64_t size_ = 0, synced_ = 0;
+    std::uint64_t size_ = 0, synced_ = 0, hinted_ = 0;
     bool directory_synced_ = false;
     std::vector<PackEntry> entries_;
     std::unordered_set<ChunkId> ids_;

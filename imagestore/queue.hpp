@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A blocking queue between the threads of a pipeline. What bounds memory is the number of slots that
-// go round, so the queue itself has no limit.
+// go round, so the queue itself has no limit. push_front() is for what is still warm in the processor's
+// cache: a slot just freed, a chunk just hashed.
 #pragma once
 
 #include <condition_variable>
@@ -17,6 +18,13 @@ public:
         {
             std::lock_guard hold(mutex_);
             items_.push_back(std::move(item));
+        }
+        ready_.notify_one();
+    }
+    void push_front(T item) {
+        {
+            std::lock_guard hold(mutex_);
+            items_.push_front(std::move(item));
         }
         ready_.notify_one();
     }

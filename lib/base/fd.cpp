@@ -81,6 +81,11 @@ Status fsync_fd(int fd, std::string_view what) {
     return {};
 }
 
+void start_writeback(int fd, std::uint64_t offset, std::uint64_t length) {
+    // Not every file system can; fsync does the work then.
+    (void)::sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(length), SYNC_FILE_RANGE_WRITE);
+}
+
 Status fsync_directory(const std::filesystem::path& directory) {
     auto fd = TRY(open_fd(directory, O_RDONLY | O_DIRECTORY));
     return fsync_fd(fd.get(), directory.string());

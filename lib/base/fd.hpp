@@ -39,6 +39,10 @@ Result<std::size_t> pread_full(int fd, std::span<std::byte> buffer, std::uint64_
 Status pwrite_full(int fd, ByteView data, std::uint64_t offset);
 Status write_full(int fd, ByteView data);
 Status fsync_fd(int fd, std::string_view what);
+// Begins to write the range's dirty pages to the disk and does not wait, so that a later fsync is short. Promises
+// nothing: what is durable is said by fsync alone.
+void start_writeback(int fd, std::uint64_t offset, std::uint64_t length);
+inline constexpr std::uint64_t kWritebackBytes = 8u << 20;  // worth a call
 Status fsync_directory(const std::filesystem::path& directory);
 
 // Whole file; refuses more than limit bytes (hostile or mistaken input).

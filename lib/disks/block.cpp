@@ -65,7 +65,12 @@ Status FileDisk::read(std::uint64_t offset, std::span<std::byte> buffer) {
 Status FileDisk::write(std::uint64_t offset, ByteView data) {
     if (!writable()) return make_error(errors::kReadOnly, "a write to a disk opened read-only");
     TRY(check_range(offset, data.size()));
-    return pwrite_full(fd_.get(), data, offset);
+    TRY(pwrite_full(fd_.get(), data, offset));
+    if (unhinted_.fetch_add(data.size()) + data.size() >= kWritebackBytes) {
+        unhinted_ = 0;
+        start_writeback(fd_.get(), 0, 0);  // to the end of the file
+    }
+    return {};
 }
 
 Result<bool> FileDisk::discard(std::uint64_t offset, std::uint64_t length) {

@@ -66,6 +66,7 @@ private:
     unsigned sector_size_ = 512;
     bool block_device_ = false;
     bool fresh_ = false;
+    std::atomic<std::uint64_t> unhinted_{0};  // bytes written since the kernel was last told to begin writing them out
 };
 
 // Opens a raw file, a block device, or a VHD (told by its footer; see vhd.hpp).
