@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "lib/disks/maps/btrfs_map.hpp"
 #include "lib/disks/maps/ext_map.hpp"
 #include "lib/disks/maps/swap_map.hpp"
 #include "lib/disks/maps/xfs_map.hpp"
@@ -71,6 +72,10 @@ constexpr std::array kReaders{
         if (auto super = parse_xfs_superblock(head)) return map_xfs(volume, *super);
         return std::nullopt;
     }},
+    Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
+        if (auto super = parse_btrfs_superblock(head)) return map_btrfs(volume, *super);
+        return std::nullopt;
+    }},
 };
 
 struct Magic {
@@ -81,15 +86,10 @@ struct Magic {
 
 // Recognised so that an operator reads a name; their used blocks are not read in this version.
 constexpr std::array kMagics{
-    Magic{0x10040, "_BHRfS_M"sv, "btrfs"},
-    Magic{3, "NTFS    "sv, "ntfs"},
-    Magic{3, "EXFAT   "sv, "exfat"},
-    Magic{0x52, "FAT32   "sv, "fat32"},
-    Magic{0x36, "FAT16   "sv, "fat16"},
-    Magic{0x36, "FAT12   "sv, "fat12"},
-    Magic{0, "LUKS\xba\xbe"sv, "luks"},
-    Magic{0x200, "LABELONE"sv, "lvm2"},
-    Magic{0x1000, "\xfc\x4e\x2b\xa9"sv, "mdraid"},
+    Magic{3, "NTFS    "sv, "ntfs"},     Magic{3, "EXFAT   "sv, "exfat"},
+    Magic{0x52, "FAT32   "sv, "fat32"}, Magic{0x36, "FAT16   "sv, "fat16"},
+    Magic{0x36, "FAT12   "sv, "fat12"}, Magic{0, "LUKS\xba\xbe"sv, "luks"},
+    Magic{0x200, "LABELONE"sv, "lvm2"}, Magic{0x1000, "\xfc\x4e\x2b\xa9"sv, "mdraid"},
 };
 
 }  // namespace

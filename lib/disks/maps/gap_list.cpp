@@ -25,11 +25,14 @@ void GapList::forget_small() {
     }
 }
 
+std::vector<Extent>::const_iterator GapList::from(std::uint64_t offset) const {
+    return std::lower_bound(gaps_.begin(), gaps_.end(), offset,
+                            [](const Extent& gap, std::uint64_t value) { return gap.end() <= value; });
+}
+
 bool GapList::touches(Extent range) const {
-    auto after = std::upper_bound(gaps_.begin(), gaps_.end(), range.offset,
-                                  [](std::uint64_t value, const Extent& gap) { return value < gap.offset; });
-    if (after != gaps_.end() && after->offset < range.end()) return true;
-    return after != gaps_.begin() && range.offset < std::prev(after)->end();
+    auto gap = from(range.offset);
+    return gap != gaps_.end() && gap->offset < range.end();
 }
 
 }  // namespace slipway::disks

@@ -22,6 +22,7 @@ public:
     bool touches(Extent range) const;               // any byte of it lies in a gap
     std::uint64_t total() const { return total_; }  // of all gaps given, forgotten ones too
     const std::vector<Extent>& gaps() const { return gaps_; }
+    std::vector<Extent>::const_iterator from(std::uint64_t offset) const;  // the first gap that ends behind offset
 
 private:
     void forget_small();

@@ -179,7 +179,7 @@ TEST_P(XfsVersion4, nothing_outside_the_map_is_missed) {
 
 INSTANTIATE_TEST_SUITE_P(Xfs, XfsVersion4,
                          testing::Values("", "-b size=512", "-l version=1 -n ftype=1", "-l lazy-count=0 -b size=512",
-                                         "-s size=4096", "-i size=2048 -d agcount=5"));
+                                         "-s size=4096", "-i size=2048 -d agcount=3"));
 
 TEST(XfsMap, a_log_to_replay_makes_every_sector_count_until_it_is_replayed) {
     if (!have_xfsprogs()) GTEST_SKIP() << "xfsprogs is not installed";
@@ -317,6 +317,6 @@ TEST(XfsMap, real_volumes_of_others_are_read_by_blocks) {
         EXPECT_EQ(map.why_all, "") << name;
         EXPECT_EQ(map.label, label);
         scribble_outside(image, map);
-        run({"xfs_repair", "-n", image.string()});
+        run({"xfs_repair", "-n", "-o", "force_geometry", image.string()});  // one AG: no second superblock to compare
     }
 }
