@@ -14,7 +14,7 @@ namespace slipway::disks {
 // crumbs is captured with a little more than it needs, and no hostile one takes more than limit * 16 bytes.
 class GapList {
 public:
-    static constexpr std::size_t kLimit = 1u << 20;
+    static constexpr std::size_t kLimit = (1u << 20) - 1024;  // the map made of it fits 2^20 extents as well
     explicit GapList(std::size_t limit = kLimit) : limit_(limit) {}
 
     // False, and nothing added, when the gap is empty, overflows, or starts before the end of the last one given.

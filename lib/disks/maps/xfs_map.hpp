@@ -33,7 +33,7 @@ struct XfsSuper {
 // head: the first 33 KiB or more. nullopt when there is no XFS magic.
 std::optional<XfsSuper> parse_xfs_superblock(ByteView head);
 // Never misses a used block: whatever does not add up makes the whole volume used, and says why. Memory: two lists
-// of at most GapList::kLimit extents, 40 MiB, and one AG's tree block numbers, a thousandth of the AG at most.
+// of at most GapList::kLimit extents, 40 MiB while the second grows, and the numbers of one AG's tree blocks.
 Result<UsedMap> map_xfs(BlockDevice& volume, const XfsSuper& super);
 
 }  // namespace slipway::disks

@@ -3,6 +3,7 @@
 
 #include <regex>
 
+#include "lib/disks/fuzz/pieces.hpp"
 #include "lib/disks/maps/btrfs_map.hpp"
 #include "lib/disks/maps/checksums.hpp"
 #include "lib/disks/test/checks.hpp"
@@ -102,6 +103,23 @@ std::vector<std::uint64_t> leaf_of(const fs::path& image, const std::string& tre
     for (std::sregex_iterator it(places.begin(), places.end(), place), end; it != end; ++it)
         physical.push_back(std::stoull((*it)[1]));
     return physical;
+}
+
+// A small file system's used blocks, with the checksummed ones named.
+Bytes seed_of(const fs::path& image) {
+    auto disk = FileDisk::open(image, OpenMode::ReadOnly).value();
+    auto super = *parse_btrfs_superblock(peek(image, 0, kMapHeadBytes));
+    fuzz::SeedWriter seed(disk->size());
+    auto map = map_of(image);
+    for (const auto& e : map.used.extents())
+        for (auto at = e.offset; at < e.end(); at += super.node_bytes) {
+            auto block = peek(image, at, std::min<std::uint64_t>(super.node_bytes, e.end() - at));
+            seed.put(at, block);
+            bool tree = block.size() == super.node_bytes &&
+                        std::equal(block.begin() + 32, block.begin() + 48, super.metadata_id.octets.begin());
+            if (tree || at == kSuperAt) seed.seal_btrfs(at, at == kSuperAt ? 4096 : super.node_bytes);
+        }
+    return {seed.view().begin(), seed.view().end()};
 }
 
 struct Variant {
@@ -334,4 +352,23 @@ TEST(BtrfsMap, what_does_not_add_up_makes_every_sector_count) {
     EXPECT_EQ(map_of(image).why_all, "");
     poke(image, kSuperAt + 0x12b, Bytes(1));  // the label, without a new checksum
     EXPECT_NE(map_of(image).why_all.find("superblock's checksum"), std::string::npos);
+}
+
+// Writes the fuzz target's seeds when told where: SLIPWAY_WRITE_SEEDS=lib/disks/fuzz/seeds-btrfs
+TEST(BtrfsSeeds, a_seed_has_the_map_of_its_volume) {
+    if (!have_btrfs()) GTEST_SKIP() << "btrfs-progs is not installed";
+    auto dir = TempDir::create("btrfs").value();
+    const std::vector<std::pair<std::string, std::string>> kinds{
+        {"single", "-d single -m single -n 4096"}, {"dup", "-n 4096 -R ^free-space-tree"}, {"mixed", "--mixed"}};
+    for (const auto& [name, options] : kinds) {
+        auto image = dir / name;
+        make_btrfs(image, options);
+        auto seed = seed_of(image);
+        EXPECT_LT(seed.size(), 20000u);
+        auto disk = fuzz::disk_of(seed);
+        EXPECT_EQ(map_used(disk).value().why_all, "");
+        if (const char* where = std::getenv("SLIPWAY_WRITE_SEEDS");
+            where && fs::path(where).filename() == "seeds-btrfs")
+            std::ofstream(fs::path(where) / name, std::ios::binary) << as_text(seed);
+    }
 }

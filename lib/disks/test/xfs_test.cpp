@@ -5,6 +5,7 @@
 #include <regex>
 
 #include "lib/base/strings.hpp"
+#include "lib/disks/fuzz/pieces.hpp"
 #include "lib/disks/maps/checksums.hpp"
 #include "lib/disks/maps/xfs_map.hpp"
 #include "lib/disks/test/checks.hpp"
@@ -29,6 +30,19 @@ void make_xfs(const fs::path& image, const std::string& options, const fs::path&
     if (!prototype.empty()) argv.insert(argv.end(), {"-p", prototype.string()});
     argv.push_back(image.string());
     run(argv);
+}
+
+// Smaller than mkfs.xfs makes them for others than the kernel's own tests.
+void make_tiny_xfs(const fs::path& image, std::uint64_t size, const std::string& options) {
+    make_file(image, size);
+    CommandOptions tiny;
+    tiny.environment = {"TEST_DIR=x", "TEST_DEV=x", "QA_CHECK_FS=x"};
+    std::vector<std::string> argv{"mkfs.xfs", "-q"};
+    std::istringstream words(options);
+    for (std::string w; words >> w;) argv.push_back(w);
+    argv.push_back(image.string());
+    auto made = run_checked(argv, tiny);
+    ASSERT_TRUE(made.ok()) << made.error().describe();
 }
 
 std::string xfs_db(const fs::path& image, const std::vector<std::string>& commands) {
@@ -114,6 +128,27 @@ void poke_sealed(const fs::path& image, std::uint64_t sector_at, std::size_t at,
     crc.le32(crc32c(sector));
     std::copy(crc.view().begin(), crc.view().end(), sector.begin() + static_cast<std::ptrdiff_t>(crc_at));
     poke(image, sector_at, sector);
+}
+
+// A small file system's used blocks, with the checksummed ones named.
+Bytes seed_of(const fs::path& image) {
+    auto disk = FileDisk::open(image, OpenMode::ReadOnly).value();
+    fuzz::SeedWriter seed(disk->size());
+    auto map = map_of(image);
+    for (const auto& e : map.used.extents()) seed.put(e.offset, peek(image, e.offset, e.length));
+    auto super = *parse_xfs_superblock(peek(image, 0, 65536));
+    for (std::uint64_t g = 0; g < super.groups && super.version == 5; ++g) {
+        auto at = g * super.group_blocks * super.block_bytes, sector = std::uint64_t{super.sector_bytes};
+        auto agf = peek(image, at + sector, sector);
+        for (std::size_t root : {16, 20})
+            seed.seal_xfs(at + ByteReader(ByteView(agf).subspan(root)).be32() * std::uint64_t{super.block_bytes},
+                          super.block_bytes, 52);
+        seed.seal_xfs(at, sector, 224);
+        seed.seal_xfs(at + sector, sector, 216);
+        seed.seal_xfs(at + 2 * sector, sector, 312);
+        seed.seal_xfs(at + 3 * sector, sector, 32);
+    }
+    return {seed.view().begin(), seed.view().end()};
 }
 
 Bytes be32(std::uint32_t value) { return std::move(ByteWriter().be32(value)).take(); }
@@ -207,10 +242,7 @@ TEST(XfsMap, a_log_that_went_round_is_read_at_its_head) {
     auto dir = TempDir::create("xfs").value();
     auto tree = make_tree(dir);
     auto image = dir / "fs.img";
-    make_file(image, 64u << 20);
-    CommandOptions tiny;  // as the kernel's own tests ask for a log of a few MiB
-    tiny.environment = {"TEST_DIR=x", "TEST_DEV=x", "QA_CHECK_FS=x"};
-    ASSERT_TRUE(run_checked({"mkfs.xfs", "-q", "-l", "size=6m", image.string()}, tiny).ok());
+    make_tiny_xfs(image, 64u << 20, "-l size=6m");
     std::uint64_t cycle = 0;
     for (int round = 0; round < 40 && cycle < 3; ++round) {
         {
@@ -318,5 +350,22 @@ TEST(XfsMap, real_volumes_of_others_are_read_by_blocks) {
         EXPECT_EQ(map.label, label);
         scribble_outside(image, map);
         run({"xfs_repair", "-n", "-o", "force_geometry", image.string()});  // one AG: no second superblock to compare
+    }
+}
+
+// Writes the fuzz target's seeds when told where: SLIPWAY_WRITE_SEEDS=lib/disks/fuzz/seeds-xfs
+TEST(XfsSeeds, a_seed_has_the_map_of_its_volume) {
+    if (!have_xfsprogs()) GTEST_SKIP() << "xfsprogs is not installed";
+    auto dir = TempDir::create("xfs").value();
+    const std::map<std::string, std::string> kinds{{"v5", "-m rmapbt=1 -d agcount=2"}, {"v4", "-m crc=0 -b size=512"}};
+    for (const auto& [name, options] : kinds) {
+        auto image = dir / name;
+        make_tiny_xfs(image, 32u << 20, options);
+        auto seed = seed_of(image);
+        EXPECT_LT(seed.size(), 20000u);
+        auto disk = fuzz::disk_of(seed);
+        EXPECT_EQ(map_used(disk).value().used.extents(), map_of(image).used.extents());
+        if (const char* where = std::getenv("SLIPWAY_WRITE_SEEDS"); where && fs::path(where).filename() == "seeds-xfs")
+            std::ofstream(fs::path(where) / name, std::ios::binary) << as_text(seed);
     }
 }
