@@ -26,6 +26,12 @@ inline Bytes pattern(std::size_t size, unsigned seed) {
     return out;
 }
 
+// Real disks and volumes, where they are; a test that needs one skips without.
+inline std::filesystem::path shared_data() {
+    const char* given = std::getenv("SLIPWAY_SHARED_DATA");
+    return given ? std::filesystem::path(given) : std::filesystem::path(SLIPWAY_SOURCE_DIR) / "../shared/data";
+}
+
 inline void make_file(const std::filesystem::path& path, std::uint64_t size) {
     ASSERT_TRUE(FileDisk::create(path, size).ok());
 }
