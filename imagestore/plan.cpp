@@ -36,6 +36,8 @@ Status add_volume(disks::BlockDevice& disk, const PlanOptions& options, VolumeIn
     volume.label = map.label;
     volume.uuid = map.uuid;
     volume.state = state_of(map.state);
+    if (!volume.excluded && !options.all_sectors)
+        for (const auto& note : map.notes) plan.warnings.push_back(fmt::format("{}: {}", name, note));
     if (volume.excluded) {
         volume.note = "left out by request";
     } else if (options.all_sectors || !map.why_all.empty()) {

@@ -9,6 +9,7 @@
 
 #include "lib/disks/maps/btrfs_map.hpp"
 #include "lib/disks/maps/ext_map.hpp"
+#include "lib/disks/maps/fat_map.hpp"
 #include "lib/disks/maps/ntfs_map.hpp"
 #include "lib/disks/maps/swap_map.hpp"
 #include "lib/disks/maps/xfs_map.hpp"
@@ -70,6 +71,11 @@ constexpr std::array kReaders{
         return std::nullopt;
     }},
     Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
+        if (auto boot = parse_fat_boot(head)) return map_fat(volume, head, *boot);
+        return std::nullopt;
+    }},
+    // Last: the signature, at the end of a page, may be older than what was made in its place.
+    Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
         if (auto header = parse_swap_header(head)) return map_swap(volume, *header);
         return std::nullopt;
     }},
@@ -92,9 +98,6 @@ struct Magic {
 // Recognised so that an operator reads a name; their used blocks are not read in this version.
 constexpr std::array kMagics{
     Magic{3, "EXFAT   "sv, "exfat"},
-    Magic{0x52, "FAT32   "sv, "fat32"},
-    Magic{0x36, "FAT16   "sv, "fat16"},
-    Magic{0x36, "FAT12   "sv, "fat12"},
     Magic{0, "LUKS\xba\xbe"sv, "luks"},
     Magic{0x200, "LABELONE"sv, "lvm2"},
     Magic{0x1000, "\xfc\x4e\x2b\xa9"sv, "mdraid"},

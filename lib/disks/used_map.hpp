@@ -40,8 +40,9 @@ struct UsedMap {
     std::string label;
     std::string uuid;  // as blkid prints it
     VolumeState state = VolumeState::Unknown;
-    ExtentList used;      // relative to the volume, cut to its size
-    std::string why_all;  // not empty: every sector is used, and this is why
+    ExtentList used;                 // relative to the volume, cut to its size
+    std::string why_all;             // not empty: every sector is used, and this is why
+    std::vector<std::string> notes;  // what an operator should know besides: "3 clusters marked bad are not read"
 };
 
 struct MapOptions {
