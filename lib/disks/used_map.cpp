@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "lib/disks/maps/btrfs_map.hpp"
+#include "lib/disks/maps/exfat_map.hpp"
 #include "lib/disks/maps/ext_map.hpp"
 #include "lib/disks/maps/fat_map.hpp"
 #include "lib/disks/maps/ntfs_map.hpp"
@@ -71,6 +72,10 @@ constexpr std::array kReaders{
         return std::nullopt;
     }},
     Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
+        if (auto boot = parse_exfat_boot(head)) return map_exfat(volume, head, *boot);
+        return std::nullopt;
+    }},
+    Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
         if (auto boot = parse_fat_boot(head)) return map_fat(volume, head, *boot);
         return std::nullopt;
     }},
@@ -97,7 +102,7 @@ struct Magic {
 
 // Recognised so that an operator reads a name; their used blocks are not read in this version.
 constexpr std::array kMagics{
-    Magic{3, "EXFAT   "sv, "exfat"},
+
     Magic{0, "LUKS\xba\xbe"sv, "luks"},
     Magic{0x200, "LABELONE"sv, "lvm2"},
     Magic{0x1000, "\xfc\x4e\x2b\xa9"sv, "mdraid"},
