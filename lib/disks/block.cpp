@@ -87,6 +87,24 @@ Result<bool> FileDisk::discard(std::uint64_t offset, std::uint64_t length) {
 
 Status FileDisk::flush() { return fsync_fd(fd_.get(), "the disk"); }
 
+Result<DataRange> FileDisk::next_data(std::uint64_t offset) {
+    if (block_device_) return BlockDevice::next_data(offset);
+    return file_data_range(fd_.get(), offset, size_);
+}
+
+Result<DataRange> file_data_range(int fd, std::uint64_t offset, std::uint64_t size) {
+    if (offset >= size) return DataRange{};
+    auto data = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
+    if (data < 0 && errno == ENXIO) return DataRange{};
+    // A file system that knows no holes says EINVAL: then all of it may be data.
+    auto start = data < 0 ? offset : static_cast<std::uint64_t>(data);
+    if (start >= size) return DataRange{};
+    auto hole = ::lseek(fd, static_cast<off_t>(start), SEEK_HOLE);
+    auto end = hole < 0 ? size : std::min(size, static_cast<std::uint64_t>(hole));
+    // A hole punched between the two calls leaves nothing: then all the rest may be data.
+    return DataRange{start, (end > start ? end : size) - start};
+}
+
 Result<std::unique_ptr<BlockDevice>> open_disk(const std::filesystem::path& path, OpenMode mode) {
     if (looks_like_vhd(path)) return open_vhd(path, mode);
     return std::unique_ptr<BlockDevice>(TRY(FileDisk::open(path, mode)));

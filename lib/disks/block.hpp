@@ -17,6 +17,11 @@
 
 namespace slipway::disks {
 
+struct DataRange {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+};
+
 class BlockDevice {
 public:
     virtual ~BlockDevice() = default;
@@ -32,6 +37,10 @@ public:
     // The range need not keep its content. Afterwards it reads as zero exactly when this returns true.
     virtual Result<bool> discard(std::uint64_t offset, std::uint64_t length) = 0;
     virtual Status flush() = 0;  // durable after it
+    // The first range at or behind offset that may hold something but zeroes; length 0: there is none.
+    virtual Result<DataRange> next_data(std::uint64_t offset) {
+        return DataRange{offset, offset < size() ? size() - offset : 0};
+    }
 
 protected:
     Status check_range(std::uint64_t offset, std::uint64_t length) const;
@@ -54,6 +63,7 @@ public:
     Status write(std::uint64_t offset, ByteView data) override;
     Result<bool> discard(std::uint64_t offset, std::uint64_t length) override;
     Status flush() override;
+    Result<DataRange> next_data(std::uint64_t offset) override;
 
     int fd() const { return fd_.get(); }
     bool is_block_device() const { return block_device_; }
@@ -68,6 +78,9 @@ private:
     bool fresh_ = false;
     std::atomic<std::uint64_t> unhinted_{0};  // bytes written since the kernel was last told to begin writing them out
 };
+
+// next_data of the first `size` bytes of an open file, by its holes.
+Result<DataRange> file_data_range(int fd, std::uint64_t offset, std::uint64_t size);
 
 // Opens a raw file, a block device, or a VHD (told by its footer; see vhd.hpp).
 Result<std::unique_ptr<BlockDevice>> open_disk(const std::filesystem::path& path, OpenMode mode);

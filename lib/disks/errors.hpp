@@ -16,14 +16,28 @@ inline constexpr ErrorId kWrite{"disks.write", "The medium could not be written 
                                 false};
 inline constexpr ErrorId kTable{"disks.partition-table",
                                 "The partition table is damaged; the disk is captured sector by sector.", false};
-inline constexpr ErrorId kVhdFooter{"disks.vhd-footer",
-                                    "The VHD's footer is damaged or cut; restore the file from its source.", false};
+inline constexpr ErrorId kVhdFooter{
+    "disks.vhd-footer",
+    "See `slipway vhd check FILE`; --repair mends what the copies allow. Else restore the file from its source.",
+    false};
 inline constexpr ErrorId kVhdHeader{
-    "disks.vhd-header", "The VHD's dynamic header or block table is damaged; restore the file from its source.", false};
-inline constexpr ErrorId kVhdUnsupported{"disks.vhd-unsupported",
-                                         "Convert the disk to a fixed or dynamically expanding VHD first.", false};
-inline constexpr ErrorId kVhdTooLarge{"disks.vhd-too-large",
-                                      "A VHD holds at most 2040 GiB; deploy to a raw disk instead.", false};
+    "disks.vhd-header",
+    "See `slipway vhd check FILE`; --repair mends what the copies allow. Else restore the file from its source.",
+    false};
+inline constexpr ErrorId kVhdUnsupported{
+    "disks.vhd-unsupported", "See `slipway vhd --help` for what can be done with which kind of disk.", false};
+inline constexpr ErrorId kVhdTooLarge{"disks.vhd-too-large", "A VHD holds at most 2040 GiB; use a raw disk instead.",
+                                      false};
+inline constexpr ErrorId kVhdParent{
+    "disks.vhd-parent", "Bring the parent back, or name where it is: `slipway vhd reconnect FILE --parent PARENT`.",
+    false};
+inline constexpr ErrorId kVhdInUse{"disks.vhd-in-use", "Turn the virtual machine off, or wait for the other program.",
+                                   true};
+inline constexpr ErrorId kVhdHasChildren{
+    "disks.vhd-has-children", "Merge the children first (`slipway vhd merge CHILD`), or work on the youngest of them.",
+    false};
+inline constexpr ErrorId kVhdCancelled{"disks.vhd-cancelled", "Nothing was changed under its name; run it again.",
+                                       false};
 inline constexpr ErrorId kFilesystem{"disks.filesystem", "The volume is captured sector by sector.", false};
 
 }  // namespace slipway::disks::errors
