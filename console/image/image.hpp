@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The parts of `slipway image`, and what they share. image_commands.cpp adds them all.
+#pragma once
+
+#include "console/command.hpp"
+
+namespace slipway::imagestore {
+class Store;
+}
+
+namespace slipway::console {
+
+void add_image_capture(CLI::App& image, Context& context);
+void add_image_deploy(CLI::App& image, Context& context);
+void add_image_views(CLI::App& image, Context& context);  // list, show
+void add_image_care(CLI::App& image, Context& context);   // verify, delete, gc
+
+Result<std::unique_ptr<imagestore::Store>> open_store(const std::string& directory, bool create = false);
+
+struct StoreCommand {
+    const char *word, *what;
+    std::string* name;  // where NAME goes; null: the command takes none
+};
+
+// A command on --store, which `store` gets; without it `remote` runs, and where that is null --store is required.
+CLI::App* add_store_command(CLI::App& image, Context& context, const StoreCommand& command, std::string& store,
+                            std::function<Result<ExitCode>()> local, std::function<Result<ExitCode>()> remote);
+
+}  // namespace slipway::console

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// `slipway image list|show` on a store in a directory; without --store the server is asked.
+#include "console/image/image.hpp"
+#include "console/image_server.hpp"
+#include "console/table.hpp"
+#include "imagestore/store.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::console {
+
+namespace {
+
+namespace json = boost::json;
+using namespace slipway::imagestore;
+
+json::value describe(const ManifestSummary& image, const std::string& name) {
+    json::array disks;
+    for (const auto& d : image.disks) {
+        json::array volumes;
+        for (const auto& v : d.volumes)
+            volumes.push_back({{"partition", v.partition},
+                               {"filesystem", v.filesystem},
+                               {"label", v.label},
+                               {"uuid", v.uuid},
+                               {"length", v.length},
+                               {"used", v.used},
+                               {"every_sector", v.every_sector},
+                               {"excluded", v.excluded},
+                               {"note", v.note}});
+        disks.push_back({{"name", d.disk.name},
+                         {"serial", d.disk.serial},
+                         {"size", d.disk.size},
+                         {"sector_size", d.disk.sector_size},
+                         {"table", std::string(name_of(d.disk.table))},
+                         {"table_id", d.disk.table_id},
+                         {"data_chunks", d.data_chunks},
+                         {"losses", d.losses.size()},
+                         {"volumes", volumes}});
+    }
+    return {{"image", name},
+            {"created", iso8601(from_unix_milliseconds(static_cast<std::int64_t>(image.image.created_ms)))},
+            {"source", image.image.source},
+            {"writer", image.image.writer},
+            {"inconsistent", image.image.inconsistent},
+            {"disks", disks}};
+}
+
+Result<ExitCode> list(const std::string& directory, const Context& context) {
+    auto store = TRY(open_store(directory));
+    Table table({"IMAGE", "CREATED", "SOURCE", "DISKS", "SIZE", "DATA"});
+    json::array items;
+    for (const auto& version : TRY(store->images())) {
+        auto manifest = TRY(store->manifest(TRY(ImageRef::parse(version.text()))));
+        auto image = summarize(*manifest);
+        if (!image) {
+            table.row({version.text(), "", "", "", "", "damaged: " + image.error().message()});
+            items.push_back({{"image", version.text()}, {"damaged", image.error().describe()}});
+            continue;
+        }
+        std::uint64_t size = 0, data = 0;
+        for (const auto& d : image->disks) {
+            size += d.disk.size;
+            data += d.data_chunks * kChunkBytes;
+        }
+        table.row({version.text(), iso8601(from_unix_milliseconds(static_cast<std::int64_t>(image->image.created_ms))),
+                   image->image.source, std::to_string(image->disks.size()), human_bytes(size), human_bytes(data)});
+        items.push_back(describe(*image, version.text()));
+    }
+    context.print(table.text(), {{"items", items}});
+    return kExitDone;
+}
+
+Result<ExitCode> show(const std::string& directory, const std::string& name, const Context& context) {
+    auto store = TRY(open_store(directory));
+    auto manifest = TRY(store->manifest(TRY(ImageRef::parse(name))));
+    auto image = TRY(summarize(*manifest));
+    auto full = manifest->version().text();
+    std::string text = fmt::format("{}  taken {} from {} by {}\n", full,
+                                   iso8601(from_unix_milliseconds(static_cast<std::int64_t>(image.image.created_ms))),
+                                   printable(image.image.source), printable(image.image.writer));
+    for (const auto& d : image.disks) {
+        text +=
+            fmt::format("\n{}  {}  {} table {}  serial {}\n", printable(d.disk.name), human_bytes(d.disk.size),
+                        name_of(d.disk.table), d.disk.table_id, d.disk.serial.empty() ? "-" : printable(d.disk.serial));
+        Table volumes({"PARTITION", "FILE SYSTEM", "LABEL", "SIZE", "TAKEN", "NOTE"});
+        for (const auto& v : d.volumes)
+            volumes.row({std::to_string(v.partition), v.filesystem.empty() ? "-" : v.filesystem, v.label,
+                         human_bytes(v.length), human_bytes(v.used), v.note});
+        text += volumes.text();
+    }
+    context.print(text, describe(image, full));
+    return kExitDone;
+}
+
+}  // namespace
+
+void add_image_views(CLI::App& image, Context& context) {
+    auto store = std::make_shared<std::string>(), name = std::make_shared<std::string>();
+    add_store_command(
+        image, context, {"list", "The images and their versions", nullptr}, *store,
+        [=, &context] { return list(*store, context); }, [&context] { return server_image_list(context); });
+    add_store_command(
+        image, context, {"show", "One image: disks, volumes, what was taken", name.get()}, *store,
+        [=, &context] { return show(*store, *name, context); },
+        [=, &context] { return server_image_show(*name, context); });
+}
+
+}  // namespace slipway::console
