@@ -12,6 +12,12 @@ Result<std::unique_ptr<imagestore::Store>> open_store(const std::string& directo
     return imagestore::Store::open(directory, options);
 }
 
+void add_memory_option(CLI::App& app, std::uint64_t& memory) {
+    app.add_option("--memory", memory, "what the pipeline may take of memory; 48M is enough")
+        ->transform(size_text())
+        ->default_str("256M");
+}
+
 CLI::App* add_store_command(CLI::App& image, Context& context, const StoreCommand& command, std::string& store,
                             std::function<Result<ExitCode>()> local, std::function<Result<ExitCode>()> remote) {
     auto* app =

@@ -61,6 +61,12 @@ private:
     std::atomic<std::int64_t> total_{0};
 };
 
+// An encoder's own memory is about 3 MiB at low levels: many processors may not take all of a small limit.
+unsigned worker_count(const CaptureRequest& request) {
+    auto wanted = request.threads ? request.threads : std::max(1u, std::thread::hardware_concurrency());
+    return static_cast<unsigned>(std::clamp<std::uint64_t>(request.memory_limit / (8u << 20), 1, wanted));
+}
+
 struct Busies {
     Busy read, work, sink;
 };
@@ -84,8 +90,8 @@ public:
           cancel_(cancel) {}
 
     Status run(const Next& next, const Seen& seen) {
-        auto threads = request_.threads ? request_.threads : std::max(1u, std::thread::hardware_concurrency());
-        // A slot holds a chunk plain and encoded; an encoder's own memory is about 3 MiB at low levels.
+        auto threads = worker_count(request_);
+        // A slot holds a chunk plain and encoded.
         auto reserve = std::uint64_t{threads} * (4u << 20);
         auto limit = std::max(request_.memory_limit, kMinCaptureMemory);
         auto count =
@@ -479,8 +485,7 @@ Result<CaptureReport> capture_disks(const CaptureRequest& request, ChunkSink& si
     }
     report.seconds = Seconds(Clock::now() - started).count();
     report.bytes_per_second = report.seconds > 0 ? static_cast<double>(report.bytes_read) / report.seconds : 0;
-    name_bottleneck(report, busies,
-                    request.threads ? request.threads : std::max(1u, std::thread::hardware_concurrency()));
+    name_bottleneck(report, busies, worker_count(request));
     if (progress) progress({report.used_bytes, report.used_bytes, "capturing"});
     return report;
 }

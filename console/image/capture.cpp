@@ -23,7 +23,7 @@ struct CaptureArguments {
     std::vector<std::string> exclusions;
     bool all_sectors = false;
     int level = 1;
-    std::uint64_t rate = 0;
+    std::uint64_t rate = 0, memory = 256u << 20;
 };
 
 DiskIdentity identity_of(const std::string& source) {
@@ -103,6 +103,7 @@ Result<ExitCode> capture(const CaptureArguments& a, const Context& context) {
     request.all_sectors = a.all_sectors;
     request.level = a.level;
     request.rate_limit = a.rate;
+    request.memory_limit = a.memory;
     std::vector<std::unique_ptr<disks::BlockDevice>> devices;
     for (const auto& source : a.sources) {
         devices.push_back(TRY(open_source(source)));
@@ -133,6 +134,7 @@ void add_image_capture(CLI::App& image, Context& context) {
     app->add_flag("--all-sectors", a->all_sectors, "take free space too");
     app->add_option("--level", a->level, "zstd level")->check(CLI::Range(1, 19))->capture_default_str();
     app->add_option("--limit-rate", a->rate, "bytes read a second")->transform(size_text());
+    add_memory_option(*app, a->memory);
     on_command(*app, context, [a, &context] { return capture(*a, context); });
 }
 

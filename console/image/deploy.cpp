@@ -23,7 +23,7 @@ struct DeployArguments {
     std::string store, name, target, format;
     std::uint32_t disk = 0;
     bool verify = false, resume = false;
-    std::uint64_t rate = 0;
+    std::uint64_t rate = 0, memory = 256u << 20;
 };
 
 // A target that does not exist is made, with the size the image asks for.
@@ -79,6 +79,7 @@ Result<ExitCode> deploy(const DeployArguments& a, const Context& context) {
     request.verify = a.verify;
     request.target_is_blank = target.blank;
     request.rate_limit = a.rate;
+    request.memory_limit = a.memory;
     auto r = TRY(deploy_disk(request, *store, progress_printer(context), &cancel_flag()));
     auto text = fmt::format("{}: wrote {} in {:.1f} s ({}/s), {} chunks were there already{}\n", a.target,
                             human_bytes(r.written_bytes), r.seconds,
@@ -109,6 +110,7 @@ void add_image_deploy(CLI::App& image, Context& context) {
     app->add_flag("--verify", a->verify, "read all back and compare");
     app->add_flag("--resume", a->resume, "go on with an interrupted deploy: only what differs is written");
     app->add_option("--limit-rate", a->rate, "bytes written a second")->transform(size_text());
+    add_memory_option(*app, a->memory);
     on_command(*app, context, [a, &context] { return deploy(*a, context); });
 }
 

@@ -17,6 +17,9 @@ void add_image_care(CLI::App& image, Context& context);   // verify, delete, gc
 
 Result<std::unique_ptr<imagestore::Store>> open_store(const std::string& directory, bool create = false);
 
+// --memory SIZE, what a pipeline may take; 256M unless given.
+void add_memory_option(CLI::App& app, std::uint64_t& memory);
+
 struct StoreCommand {
     const char *word, *what;
     std::string* name;  // where NAME goes; null: the command takes none
