@@ -40,4 +40,9 @@ inline constexpr ErrorId kVhdCancelled{"disks.vhd-cancelled", "Nothing was chang
                                        false};
 inline constexpr ErrorId kFilesystem{"disks.filesystem", "The volume is captured sector by sector.", false};
 
+inline constexpr ErrorId kNoPartition{"disks.no-partition",
+                                      "See the disk's partition table (`slipway image show`) for the numbers.", false};
+inline constexpr ErrorId kNoRoom{
+    "disks.no-room", "Name the partition that the free space follows (the last one), or deploy without --grow.", false};
+
 }  // namespace slipway::disks::errors

@@ -170,6 +170,7 @@ Status Reader::read_logical(std::uint32_t extended_start) {
             note("the chain of logical partitions is broken at sector {}", at);
             return {};
         }
+        layout_.boot_records.push_back(at * sector_);
         if (record.entries[0].used()) add_mbr(index, record.entries[0], at);
         const auto& next = record.entries[1];
         if (!next.used() || !is_extended(next.type)) return {};

@@ -32,8 +32,9 @@ struct DiskLayout {
     TableKind table = TableKind::None;
     std::uint32_t mbr_signature = 0;  // bytes 0x1b8, little-endian
     Uuid gpt_id;
-    std::vector<Partition> partitions;  // by offset; extended containers are not listed
-    std::vector<std::string> notes;     // what was odd: "primary GPT damaged, backup used"
+    std::vector<Partition> partitions;        // by offset; extended containers are not listed
+    std::vector<std::uint64_t> boot_records;  // MBR: where the logical partitions' boot records lie, bytes
+    std::vector<std::string> notes;           // what was odd: "primary GPT damaged, backup used"
 };
 
 // Only a read error of the device is an Error: a damaged table gives TableKind::None and a note, so that the disk is
