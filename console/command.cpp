@@ -11,9 +11,10 @@ namespace slipway::console {
 namespace json = boost::json;
 
 void Context::print(const std::string& text, const json::value& document) const {
-    if (json) std::cout << json::serialize(document) << "\n";
-    else std::cout << text;
-    std::cout.flush();
+    auto& out = on_stderr ? std::cerr : std::cout;
+    if (json) out << json::serialize(document) << "\n";
+    else out << text;
+    out.flush();
 }
 
 std::atomic<bool>& cancel_flag() {
@@ -41,11 +42,11 @@ void on_command(CLI::App& app, Context& context, std::function<Result<ExitCode>(
         const auto& error = result.error();
         context.exit = kExitFailed;
         if (context.json)
-            std::cout << json::serialize(json::value{{"error",
-                                                      {{"name", error.name()},
-                                                       {"message", error.describe()},
-                                                       {"next_step", error.next_step()}}}})
-                      << "\n";
+            (context.on_stderr ? std::cerr : std::cout)
+                << json::serialize(json::value{
+                       {"error",
+                        {{"name", error.name()}, {"message", error.describe()}, {"next_step", error.next_step()}}}})
+                << "\n";
         else std::cerr << "error: " << error.explain() << "\n";
     });
 }

@@ -17,11 +17,12 @@
 namespace slipway::console {
 
 struct Context {
-    bool json = false;  // --json: one JSON document on stdout, errors too
+    bool json = false;       // --json: one JSON document on stdout, errors too
+    bool on_stderr = false;  // standard output carries the bytes of a disk: all that is said goes to stderr
     SystemClock clock;
     ExitCode exit = kExitDone;
 
-    // stdout: text for people, or the document, whichever was asked for.
+    // Text for people, or the document, whichever was asked for.
     void print(const std::string& text, const boost::json::value& document) const;
 };
 

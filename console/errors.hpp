@@ -24,6 +24,7 @@ inline constexpr ErrorId kNotFit{"console.not-fit",
                                  "See `vmscript --hwvalidate --hwinfofile FILE` for what to do about each.", false};
 inline constexpr ErrorId kInTheClear{
     "console.in-the-clear", "Give the server's https URL: the token would be open to anyone on the way.", false};
+inline constexpr ErrorId kTerminal{"console.terminal", "Send standard output into a pipe or a file.", false};
 inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
 
 }  // namespace slipway::console::errors

@@ -12,8 +12,11 @@
 #include "imagestore/codec.hpp"
 #include "imagestore/errors.hpp"
 #include "imagestore/queue.hpp"
+#include "imagestore/selection.hpp"
+#include "imagestore/window_target.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/block.hpp"
+#include "lib/disks/table/fit_table.hpp"
 
 namespace slipway::imagestore {
 
@@ -22,15 +25,15 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-// Events of one disk of the manifest.
-class DiskWalk {
+// Runs of the part that is laid down.
+class PartWalk {
 public:
-    DiskWalk(const ManifestBytes& manifest, std::uint32_t disk) : reader_(manifest), disk_(disk) {}
-    // Runs and the end of that disk only.
+    PartWalk(const ManifestBytes& manifest, const Selection& part) : reader_(manifest), part_(part) {}
     Result<std::optional<ChunkRun>> next_run() {
         while (auto event = TRY(reader_.next())) {
-            if (auto* info = std::get_if<DiskInfo>(&*event)) inside_ = info->index == disk_;
-            if (auto* run = std::get_if<ChunkRun>(&*event); run && inside_) return std::optional(std::move(*run));
+            if (auto* info = std::get_if<DiskInfo>(&*event)) inside_ = info->index == part_.disk->disk.index;
+            if (auto* run = std::get_if<ChunkRun>(&*event); run && inside_)
+                if (auto clipped = part_.clip(std::move(*run))) return clipped;
             if (std::holds_alternative<DiskEnd>(*event) && inside_) return std::optional<ChunkRun>();
         }
         return std::optional<ChunkRun>();
@@ -38,7 +41,7 @@ public:
 
 private:
     ManifestReader reader_;
-    std::uint32_t disk_;
+    const Selection& part_;
     bool inside_ = false;
 };
 
@@ -50,9 +53,16 @@ struct Slot {
 
 class Deploy {
 public:
-    Deploy(const DeployRequest& request, const DiskInfo& info, ChunkSource& source, DeployReport& report,
+    Deploy(const DeployRequest& request, const Selection& part, ChunkSource& source, DeployReport& report,
            const ProgressSink& progress, const std::atomic<bool>* cancel)
-        : request_(request), info_(info), source_(source), report_(report), progress_(progress), cancel_(cancel) {}
+        : request_(request),
+          part_(part),
+          info_(part.disk->disk),
+          target_(*request.target, info_.size, part.begin, part.end),
+          source_(source),
+          report_(report),
+          progress_(progress),
+          cancel_(cancel) {}
 
     Status run() {
         TRY(mark());
@@ -79,15 +89,15 @@ public:
             if (error_) return *error_;
         }
         if (first_ || marked_) {
-            TRY(request_.target->flush());
-            TRY(write_chunk(0, first_ ? *first_ : Bytes(info_.chunk_length(0))));
+            TRY(target_.flush());
+            TRY(write_chunk(head_, first_ ? *first_ : Bytes(info_.chunk_length(head_))));
         }
-        return request_.target->flush();
+        return target_.flush();
     }
 
     // Reads all back, in order.
     Status verify() {
-        DiskWalk walk(*request_.manifest, request_.disk);
+        PartWalk walk(*request_.manifest, part_);
         Bytes back;
         while (auto run = TRY(walk.next_run())) {
             if (run->kind == RunKind::Unused) continue;
@@ -95,11 +105,13 @@ public:
                 if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled while verifying");
                 auto chunk = run->first + i;
                 back.resize(info_.chunk_length(chunk));
-                TRY(request_.target->read(chunk * kChunkBytes, back));
-                bool right = run->kind == RunKind::Zero ? all_zero(back) : sha256(back) == run->ids[i];
+                TRY(target_.read(chunk * kChunkBytes, back));
+                bool right = run->kind == RunKind::Zero ? all_zero(back)
+                             : is_cut(chunk)            ? TRY(same_inside(chunk, run->ids[i], back))
+                                                        : sha256(back) == run->ids[i];
                 if (!right) return make_error(errors::kVerifyFailed, "the MiB at byte {} differs", chunk * kChunkBytes);
                 report_.verified_bytes += back.size();
-                tell("verifying", (chunk + 1) * kChunkBytes, info_.size);
+                tell("verifying", (chunk + 1 - head_) * kChunkBytes, part_.size());
             }
         }
         return {};
@@ -123,26 +135,42 @@ private:
         progress_({std::min(done, total), total, what});
     }
 
+    // A chunk that lies partly outside the volume.
+    bool is_cut(std::uint64_t chunk) const {
+        return chunk * kChunkBytes < part_.begin || chunk * kChunkBytes + info_.chunk_length(chunk) > part_.end;
+    }
+    Result<bool> same_inside(std::uint64_t chunk, const ChunkId& id, ByteView back) {
+        Bytes plain;
+        TRY(ChunkDecoder().decode(id, TRY(source_.get(id)), plain));
+        auto start = chunk * kChunkBytes;
+        auto from = std::max(start, part_.begin) - start, to = std::min(start + back.size(), part_.end) - start;
+        return plain.size() == back.size() && std::equal(plain.begin() + static_cast<std::ptrdiff_t>(from),
+                                                         plain.begin() + static_cast<std::ptrdiff_t>(to),
+                                                         back.begin() + static_cast<std::ptrdiff_t>(from));
+    }
+
     // "SLIPWAY DEPLOY UNFINISHED", and the digest of the manifest that is being laid down.
     Status mark() {
-        if (info_.size == 0) return {};
+        if (part_.size() == 0) return {};
         Bytes digest(32);
         TRY(request_.manifest->read(request_.manifest->size() - digest.size(), digest));
         ByteWriter text;
         text.text("SLIPWAY DEPLOY UNFINISHED ").text(to_hex(digest)).text("\n");
+        // What of the volume is in its first chunk.
+        auto room = std::min(part_.end, (head_ + 1) * kChunkBytes) - part_.begin;
         Bytes there(text.size());
-        TRY(request_.target->read(0, std::span(there).first(std::min<std::size_t>(there.size(), info_.size))));
+        TRY(target_.read(part_.begin, std::span(there).first(std::min<std::size_t>(there.size(), room))));
         marked_ = std::equal(there.begin(), there.end(), text.view().begin());
         resume_ = request_.resume || marked_;
         if (resume_) return {};
-        text.pad_to(info_.chunk_length(0));
-        TRY(request_.target->write(0, text.view().first(info_.chunk_length(0))));
+        if (text.size() < room) text.pad_to(room);
+        TRY(target_.write(part_.begin, text.view().first(room)));
         marked_ = true;
-        return request_.target->flush();
+        return target_.flush();
     }
 
     Status fetch_all() {
-        DiskWalk walk(*request_.manifest, request_.disk);
+        PartWalk walk(*request_.manifest, part_);
         std::vector<Slot*> batch;
         Bytes there;
         while (auto run = TRY(walk.next_run())) {
@@ -171,7 +199,7 @@ private:
 
     Result<bool> is_there(std::uint64_t chunk, const ChunkId& id, Bytes& there) {
         there.resize(info_.chunk_length(chunk));
-        TRY(request_.target->read(chunk * kChunkBytes, there));
+        TRY(target_.read(chunk * kChunkBytes, there));
         return sha256(there) == id;
     }
 
@@ -193,16 +221,16 @@ private:
     // Zero must read as zero; unused ranges need not, and are only given back where that is cheap.
     Status clear(const ChunkRun& run) {
         if (request_.target_is_blank && !resume_) return {};
-        auto start = std::max<std::uint64_t>(run.first, marked_ ? 1 : 0) * kChunkBytes;
+        auto start = std::max<std::uint64_t>(run.first, marked_ ? head_ + 1 : 0) * kChunkBytes;
         auto end = std::min<std::uint64_t>(info_.size, (run.first + run.count) * kChunkBytes);
         if (start >= end) return {};
         report_.cleared_bytes += end - start;
-        bool zero = TRY(request_.target->discard(start, end - start));
+        bool zero = TRY(target_.discard(start, end - start));
         if (zero || run.kind == RunKind::Unused) return {};
         Bytes zeros(std::min<std::uint64_t>(kChunkBytes, end - start));
         for (auto at = start; at < end; at += zeros.size()) {
             if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
-            TRY(request_.target->write(at, ByteView(zeros).first(std::min<std::uint64_t>(zeros.size(), end - at))));
+            TRY(target_.write(at, ByteView(zeros).first(std::min<std::uint64_t>(zeros.size(), end - at))));
         }
         return {};
     }
@@ -241,14 +269,13 @@ private:
     }
 
     Status take(Slot& slot) {
-        if (slot.chunk != 0) return write_chunk(slot.chunk, slot.plain);
+        if (slot.chunk != head_) return write_chunk(slot.chunk, slot.plain);
         first_ = slot.plain;
         return {};
     }
 
     Status write_chunk(std::uint64_t chunk, ByteView plain) {
-        TRY(request_.target->write(chunk * kChunkBytes, plain)
-                .with(fmt::format("writing at byte {}", chunk * kChunkBytes)));
+        TRY(target_.write(chunk * kChunkBytes, plain).with(fmt::format("writing at byte {}", chunk * kChunkBytes)));
         ++report_.written_chunks;
         report_.written_bytes += plain.size();
         if (request_.rate_limit) {
@@ -262,7 +289,10 @@ private:
     }
 
     const DeployRequest& request_;
+    const Selection& part_;
     const DiskInfo& info_;
+    WindowTarget target_;
+    const std::uint64_t head_ = part_.first_chunk();
     ChunkSource& source_;
     DeployReport& report_;
     const ProgressSink& progress_;
@@ -278,40 +308,84 @@ private:
     std::optional<Error> error_;
 };
 
-Status check_target(const DiskSummary& disk, const ManifestSummary& image, const disks::BlockDevice& target) {
-    if (image.image.inconsistent) return make_error(errors::kInconsistent, "the image is marked inconsistent");
-    if (target.size() < disk.disk.size)
-        return make_error(errors::kTargetTooSmall, "{} of the image has {} ({} bytes), the target {} ({} bytes)",
-                          disk.disk.name, human_bytes(disk.disk.size), disk.disk.size, human_bytes(target.size()),
-                          target.size());
-    if (target.sector_size() != disk.disk.sector_size && disk.disk.table != TableKind::None)
-        return make_error(errors::kTargetSectors, "{} has sectors of {} bytes, the target of {}", disk.disk.name,
-                          disk.disk.sector_size, target.sector_size());
+Status check_target(const Selection& part, const DeployRequest& request, DeployReport& report) {
+    const auto& target = *request.target;
+    const auto& disk = part.disk->disk;
+    if (target.size() < part.size()) {
+        auto error = fmt::format("{} of the image has {} ({} bytes), the target {} ({} bytes): {} bytes are wanting",
+                                 part.name, human_bytes(part.size()), part.size(), human_bytes(target.size()),
+                                 target.size(), part.size() - target.size());
+        if (auto least = least_target(*part.disk); !part.volume && least <= target.size())
+            error +=
+                fmt::format("; its last partition would fit ({} bytes), with a table made for the smaller disk", least);
+        return make_error(errors::kTargetTooSmall, "{}", error);
+    }
+    if (target.sector_size() != disk.sector_size) {
+        auto what = fmt::format("{} has sectors of {} bytes, the target of {}", part.name, disk.sector_size,
+                                target.sector_size());
+        if (!part.volume && disk.table != TableKind::None) return make_error(errors::kTargetSectors, "{}", what);
+        report.warnings.push_back(what + ": its file system may not be usable there");
+    }
+    if (request.grow == 0) return {};
+    bool known = std::any_of(part.disk->partitions.begin(), part.disk->partitions.end(),
+                             [&](const auto& p) { return p.number == request.grow; });
+    if (part.volume || disk.table == TableKind::None || !known)
+        return make_error(errors::kNoPartition, "{} of the image has no partition {} to grow", part.name, request.grow);
+    return {};
+}
+
+// Data chunks inside, for the progress.
+Result<std::uint64_t> count_data(const ManifestBytes& manifest, const Selection& part) {
+    if (!part.volume) return part.disk->data_chunks;
+    std::uint64_t count = 0;
+    PartWalk walk(manifest, part);
+    while (auto run = TRY(walk.next_run())) count += run->ids.size();
+    return count;
+}
+
+Status fit(const DeployRequest& request, const Selection& part, DeployReport& report) {
+    bool larger = request.target->size() > part.disk->disk.size;
+    if (request.grow == 0 && !(larger && part.disk->disk.table == TableKind::Gpt)) return {};
+    auto fitted = disks::fit_table(*request.target, request.grow);
+    if (!fitted && request.grow == 0) {  // the disk is as its source was, backup and all
+        report.warnings.push_back("the backup GPT stays where the source ended: " + fitted.error().message());
+        return {};
+    }
+    if (!fitted) return std::move(fitted).error().with("the image is laid down; growing its partition");
+    report.backup_table_moved = fitted->backup_moved;
+    if (!fitted->grown) return {};
+    report.grown = {fitted->grown->offset, fitted->grown->length, fitted->grown_from, {}};
+    for (const auto& v : part.disk->volumes)
+        if (v.partition == request.grow) report.grown->filesystem = v.filesystem;
     return {};
 }
 
 }  // namespace
 
+void note_losses(const Selection& part, DeployReport& report) {
+    for (const auto& loss : part.disk->losses) {
+        if (loss.offset >= part.end || loss.offset + loss.length <= part.begin) continue;
+        report.losses.push_back(loss);
+        report.loss_places.push_back(describe_loss(part.disk->disk.name, part.disk->volumes, loss));
+    }
+}
+
 Result<DeployReport> deploy_disk(const DeployRequest& request, ChunkSource& source, const ProgressSink& progress,
                                  const std::atomic<bool>* cancel) {
     auto started = Clock::now();
     auto image = TRY(summarize(*request.manifest));  // digest and structure, before the first write
-    if (request.disk >= image.disks.size())
-        return make_error(errors::kNoDisk, "the image has {} disks, not number {}", image.disks.size(), request.disk);
-    const auto& disk = image.disks[request.disk];
-    TRY(check_target(disk, image, *request.target));
-
+    if (image.image.inconsistent) return make_error(errors::kInconsistent, "the image is marked inconsistent");
+    auto part = TRY(select_part(image, request.disk, request.volume));
     DeployReport report;
-    report.source = disk.disk.name;
-    report.disk_bytes = disk.disk.size;
-    report.data_chunks = disk.data_chunks;
-    report.losses = disk.losses;
-    if (disk.disk.table == TableKind::Gpt && request.target->size() > disk.disk.size)
-        report.warnings.push_back(
-            "the target is larger than the source: the backup GPT stays where the source ended (sgdisk -e moves it)");
-    Deploy deploy(request, disk.disk, source, report, progress, cancel);
+    TRY(check_target(part, request, report));
+    report.source = part.name;
+    report.disk_bytes = part.size();
+    report.data_chunks = TRY(count_data(*request.manifest, part));
+    note_losses(part, report);
+    Deploy deploy(request, part, source, report, progress, cancel);
     TRY(deploy.run());
     if (request.verify) TRY(deploy.verify());
+    if (!part.volume) TRY(fit(request, part, report));
     report.seconds = Seconds(Clock::now() - started).count();
     report.bytes_per_second = report.seconds > 0 ? static_cast<double>(report.written_bytes) / report.seconds : 0;
     return report;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Deploy: one disk of an image onto a target device.
+// Deploy: one disk of an image, or one volume of it, onto a target device.
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,13 @@ namespace slipway::imagestore {
 
 struct DeployRequest {
     const ManifestBytes* manifest = nullptr;
-    std::uint32_t disk = 0;                // index in the manifest
+    std::uint32_t disk = 0;  // index in the manifest
+    // One volume alone, by its partition's number: the target is then its partition, not the disk. 0: all of the disk.
+    std::uint32_t volume = 0;
     disks::BlockDevice* target = nullptr;  // not owned
+    // This partition takes the space behind it on a larger target (lib/disks/table/fit_table.hpp); 0: none. The backup
+    // of a GPT goes to the end of a larger target in any case.
+    std::uint32_t grow = 0;
     // Each chunk of the target is hashed first, and only differing ones are fetched: the way to go
     // on after any interruption. A target that carries the marker of an unfinished deploy of this very
     // manifest is resumed without being asked.
@@ -43,13 +49,24 @@ struct DeployReport {
     std::uint64_t verified_bytes = 0;
     bool backup_table_moved = false;  // GPT: to the end of a larger target
     double seconds = 0, bytes_per_second = 0;
-    std::vector<LossInfo> losses;  // ranges the source could not read: exit code 4
+    // What DeployRequest::grow did; its file system still has its old size.
+    struct Grown {
+        std::uint64_t offset = 0, length = 0, before = 0;  // bytes on the target
+        std::string filesystem;
+    };
+    std::optional<Grown> grown;
+    std::vector<LossInfo> losses;          // ranges the source could not read: exit code 4
+    std::vector<std::string> loss_places;  // the same with what they hit, for people
     std::vector<std::string> warnings;
 };
 
-// Errors: imagestore.target-too-small, .target-sectors, .no-disk, .bad-manifest, .bad-chunk,
-// .chunk-missing, .verify-failed, .cancelled, and the target's own. The manifest's digest is checked before the
-// first byte is written.
+struct Selection;
+// The losses of the image that hit this part of it.
+void note_losses(const Selection& part, DeployReport& report);
+
+// Errors: imagestore.target-too-small, .target-sectors, .no-disk, .no-partition, .inconsistent, .bad-manifest,
+// .bad-chunk, .chunk-missing, .verify-failed, .cancelled, and the target's own. The manifest's digest is checked before
+// the first byte is written. An error of fit_table comes when the image is laid down already, with the old table.
 Result<DeployReport> deploy_disk(const DeployRequest& request, ChunkSource& source, const ProgressSink& progress = {},
                                  const std::atomic<bool>* cancel = nullptr);
 

@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The `disk` task: a new partition table, partitions, the active flag, or a clean disk, by libparted.
 #include <memory>
-#include <mutex>
 
 #include <parted/parted.h>
 
 #include "agent-ramdisk/agent/errors.hpp"
 #include "agent-ramdisk/agent/task.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/disks/table/parted.hpp"
 
 namespace slipway::agent {
 
 namespace {
-
-// libparted reports through one handler for the process.
-std::mutex parted_mutex;
-std::string parted_message;
-
-PedExceptionOption remember(PedException* exception) {
-    parted_message = exception->message ? exception->message : "";
-    // The kernel's view of the table is renewed by ourselves.
-    return exception->options & PED_EXCEPTION_IGNORE ? PED_EXCEPTION_IGNORE : PED_EXCEPTION_UNHANDLED;
-}
 
 template <auto F>
 struct Call {
@@ -35,8 +25,7 @@ using Disk = std::unique_ptr<PedDisk, Call<ped_disk_destroy>>;
 using Constraint = std::unique_ptr<PedConstraint, Call<ped_constraint_destroy>>;
 
 Error failed(const char* what) {
-    return make_error(errors::kPartition, "{}: {}", what,
-                      parted_message.empty() ? "libparted refused" : printable(parted_message));
+    return make_error(errors::kPartition, "{}: {}", what, disks::PartedSession::message());
 }
 
 Status commit(PedDisk* disk) {
@@ -121,9 +110,7 @@ Result<TaskOutcome> disk_task(TaskContext& context) {
     for (const auto& disk : TRY(context.machine.disks())) {
         if (name != disk.name && name != disk.path && name != disk.serial) continue;
         { TRY(context.machine.open_target(disk)); }  // refuses a disk in use
-        std::lock_guard hold(parted_mutex);
-        parted_message.clear();
-        ped_exception_set_handler(remember);
+        disks::PartedSession session;
         Device device(ped_device_get(disk.path.c_str()));
         if (!device) return failed("opening the disk");
         TRY(act(context, device.get(), action));

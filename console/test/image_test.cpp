@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <random>
 
 #include <sys/resource.h>
@@ -90,4 +92,143 @@ TEST(ImageProgram, a_disk_of_2_GiB_goes_through_96_MiB) {
         {"capture", "--source", path("disk.img"), "--store", path("store"), "--name", "w", "--memory", "4M"});
     EXPECT_EQ(little.exit_code, kExitFailed);
     EXPECT_NE(little.error_text.find("imagestore.memory"), std::string::npos) << little.error_text;
+}
+
+namespace {
+
+std::string run(const std::vector<std::string>& argv, const std::string& input = {}) {
+    CommandOptions options;
+    options.input = input;
+    auto r = run_command(argv, options);
+    EXPECT_TRUE(r.ok() && r->ok()) << argv[0] << ": " << (r.ok() ? r->error_text + r->output : r.error().describe());
+    return r.ok() ? r->output : "";
+}
+
+// A store, and a disk of 96 MiB: GPT, ext4 with one file of noise in partition 2, which starts 512 KiB beside a MiB.
+struct Bench {
+    TempDir dir = TempDir::create("console").value();
+    static constexpr std::uint64_t kOffset = 8 * kMiB + kMiB / 2, kLength = 64 * kMiB;
+
+    std::string path(const std::string& name) const { return (dir / name).string(); }
+    Bench() {
+        {
+            auto made = disks::FileDisk::create(dir / "disk.img", 96 * kMiB);
+            EXPECT_TRUE(made.ok());
+        }
+        run({"sfdisk", "-q", path("disk.img")},
+            "label: gpt\nstart=2048,size=4096,type=uefi\nstart=17408,size=131072,name=root\n");
+        std::filesystem::create_directories(dir / "tree");
+        EXPECT_TRUE(write_file_atomic(dir / "tree/noise", noise(5 * kMiB)).ok());
+        run({"mke2fs", "-q", "-t", "ext4", "-F", "-d", path("tree"), "-E", fmt::format("offset={}", kOffset),
+             path("disk.img"), "64M"});
+    }
+    CommandResult capture(std::vector<std::string> more = {}) const {
+        std::vector<std::string> words{"capture", "--source", path("disk.img"), "--store", path("store"),
+                                       "--name",  "web"};
+        words.insert(words.end(), more.begin(), more.end());
+        return slipway_run(words);
+    }
+    CommandResult deploy(const std::string& target, std::vector<std::string> more = {}) const {
+        std::vector<std::string> words{"deploy", "--store", path("store"), "--name", "web", "--target", target};
+        words.insert(words.end(), more.begin(), more.end());
+        return slipway_run(words);
+    }
+    std::unique_ptr<disks::FileDisk> open(const std::string& name) const {
+        return disks::FileDisk::open(dir / name, disks::OpenMode::ReadWrite).value();
+    }
+    void make(const std::string& name, std::uint64_t size) const {
+        EXPECT_TRUE(disks::FileDisk::create(dir / name, size).ok());
+    }
+    // The file system there is whole and has the file.
+    void expect_file(const std::string& name, std::uint64_t offset) const {
+        auto place = fmt::format("{}?offset={}", path(name), offset);
+        run({"e2fsck", "-fn", place});
+        run({"debugfs", "-R", "dump /noise " + path("noise.back"), place});
+        run({"cmp", path("tree/noise"), path("noise.back")});
+        std::filesystem::remove(dir / "noise.back");
+    }
+};
+
+}  // namespace
+
+TEST(ImageProgram, a_larger_target_gets_the_backup_table_at_its_end_and_a_grown_file_system) {
+    Bench bench;
+    ASSERT_EQ(bench.capture().exit_code, kExitDone);
+    bench.make("plain.img", 160 * kMiB);
+    auto plain = bench.deploy(bench.path("plain.img"), {"--resume"});
+    EXPECT_EQ(plain.exit_code, kExitDone) << plain.output << plain.error_text;
+    auto verdict = run({"sfdisk", "--verify", bench.path("plain.img")});
+    EXPECT_NE(verdict.find("No errors detected"), std::string::npos) << verdict;
+    Bytes header(8);
+    ASSERT_TRUE(bench.open("plain.img")->read(160 * kMiB - 512, header).ok());
+    EXPECT_EQ(as_text(header), "EFI PART");
+
+    bench.make("grown.img", 160 * kMiB);
+    auto grown = bench.deploy(bench.path("grown.img"), {"--resume", "--grow", "2", "--verify", "--json"});
+    EXPECT_EQ(grown.exit_code, kExitDone) << grown.output << grown.error_text;
+    EXPECT_NE(grown.output.find(fmt::format("\"length\":{}", 159 * kMiB - Bench::kOffset)), std::string::npos)
+        << grown.output;
+    bench.expect_file("grown.img", Bench::kOffset);
+    auto info = run({"dumpe2fs", "-h", fmt::format("{}?offset={}", bench.path("grown.img"), Bench::kOffset)});
+    EXPECT_NE(info.find(fmt::format("Block count:              {}\n", (159 * kMiB - Bench::kOffset) / 1024)),
+              std::string::npos)
+        << info;
+
+    EXPECT_NE(bench.deploy(bench.path("new.img"), {"--grow", "7"}).error_text.find("imagestore.no-partition"),
+              std::string::npos);
+    bench.make("small.img", 80 * kMiB);
+    auto small = bench.deploy(bench.path("small.img"), {"--resume"});
+    EXPECT_EQ(small.exit_code, kExitFailed);
+    EXPECT_NE(small.error_text.find(fmt::format("{} bytes are wanting", 16 * kMiB)), std::string::npos);
+    EXPECT_NE(small.error_text.find("its last partition would fit"), std::string::npos) << small.error_text;
+}
+
+TEST(ImageProgram, one_volume_goes_into_a_partition_of_another_disk_and_nothing_beside_it_is_touched) {
+    Bench bench;
+    ASSERT_EQ(bench.capture().exit_code, kExitDone);
+    bench.make("other.img", 200 * kMiB);
+    run({"sfdisk", "-q", bench.path("other.img")},
+        "label: dos\nstart=2048,size=32768,type=83\nstart=34816,size=200000,type=83\n");
+    {
+        auto other = bench.open("other.img");
+        ASSERT_TRUE(other->write(17 * kMiB, Bytes(170 * kMiB, std::byte{0xa5})).ok());
+    }
+    auto laid = bench.deploy(bench.path("other.img"), {"--volume", "2", "--partition", "2", "--verify"});
+    EXPECT_EQ(laid.exit_code, kExitDone) << laid.output << laid.error_text;
+    bench.expect_file("other.img", 17 * kMiB);
+    Bytes beside(512);
+    ASSERT_TRUE(bench.open("other.img")->read(17 * kMiB + Bench::kLength, beside).ok());
+    EXPECT_EQ(beside, Bytes(512, std::byte{0xa5}));
+    EXPECT_NE(run({"sfdisk", "-d", bench.path("other.img")}).find("start=       34816"), std::string::npos);
+
+    auto small = bench.deploy(bench.path("other.img"), {"--volume", "2", "--partition", "1"});
+    EXPECT_NE(small.error_text.find("imagestore.target-too-small"), std::string::npos) << small.error_text;
+    auto absent = bench.deploy(bench.path("other.img"), {"--volume", "2", "--partition", "5"});
+    EXPECT_NE(absent.error_text.find("has no partition 5"), std::string::npos) << absent.error_text;
+    auto file = bench.deploy(bench.path("root.img"), {"--volume", "2"});
+    EXPECT_EQ(file.exit_code, kExitDone) << file.error_text;
+    EXPECT_EQ(std::filesystem::file_size(bench.dir / "root.img"), Bench::kLength);
+    bench.expect_file("root.img", 0);
+}
+
+TEST(ImageProgram, a_disk_goes_out_through_a_pipe) {
+    Bench bench;
+    ASSERT_EQ(bench.capture().exit_code, kExitDone);
+    auto shell = [&](const std::string& more) {
+        return run_command({"/bin/sh", "-c",
+                            program() + " image deploy --store " + bench.path("store") + " --name web --target - " +
+                                more + " > " + bench.path("out.img")})
+            .value();
+    };
+    auto out = shell("--json");
+    EXPECT_EQ(out.exit_code, kExitDone) << out.error_text;
+    EXPECT_NE(out.error_text.find("\"written_bytes\":100663296"), std::string::npos) << out.error_text;
+    bench.expect_file("out.img", Bench::kOffset);
+    EXPECT_EQ(run({"sfdisk", "-d", bench.path("out.img")}).find("error"), std::string::npos);
+    ASSERT_EQ(shell("--volume 2").exit_code, kExitDone);
+    EXPECT_EQ(std::filesystem::file_size(bench.dir / "out.img"), Bench::kLength);
+    bench.expect_file("out.img", 0);
+    auto refused = shell("--verify");
+    EXPECT_EQ(refused.exit_code, kExitFailed);
+    EXPECT_NE(refused.error_text.find("console.usage"), std::string::npos) << refused.error_text;
 }

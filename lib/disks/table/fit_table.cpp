@@ -142,15 +142,15 @@ std::optional<Range> with_space_behind(const PedDevice* device, const PedPartiti
     return Range{part->geom.start, end};
 }
 
-Status set_range(PedDisk* disk, PedPartition* part, const Range& range, const PartedSession& session) {
+Status set_range(PedDisk* disk, PedPartition* part, const Range& range) {
     Geometry geometry(ped_geometry_new(disk->dev, range.start, range.end - range.start + 1));
     Constraint exact(geometry ? ped_constraint_exact(geometry.get()) : nullptr);
     if (!exact || !ped_disk_set_partition_geom(disk, part, exact.get(), range.start, range.end))
-        return make_error(errors::kTable, "growing partition {}: {}", part->num, session.message());
+        return make_error(errors::kTable, "growing partition {}: {}", part->num, PartedSession::message());
     return {};
 }
 
-Status grow_partition(PedDisk* disk, unsigned number, const PartedSession& session) {
+Status grow_partition(PedDisk* disk, unsigned number) {
     auto* part = ped_disk_get_partition(disk, static_cast<int>(number));
     if (!part) return make_error(errors::kNoPartition, "the table has no partition {}", number);
     if (part->type & PED_PARTITION_EXTENDED)
@@ -158,27 +158,27 @@ Status grow_partition(PedDisk* disk, unsigned number, const PartedSession& sessi
     if (part->type & PED_PARTITION_LOGICAL) {
         // The container first; it may have space inside already.
         auto* container = ped_disk_extended_partition(disk);
-        if (auto range = with_space_behind(disk->dev, container)) TRY(set_range(disk, container, *range, session));
+        if (auto range = with_space_behind(disk->dev, container)) TRY(set_range(disk, container, *range));
         part = ped_disk_get_partition(disk, static_cast<int>(number));
     }
     auto range = with_space_behind(disk->dev, part);
     if (!range)
         return make_error(errors::kNoRoom, "there is no free MiB right behind partition {}, which ends at byte {}",
                           number, (part->geom.end + 1) * disk->dev->sector_size);
-    return set_range(disk, part, *range, session);
+    return set_range(disk, part, *range);
 }
 
 Status edit(const std::string& path, unsigned sector_size, unsigned grow) {
     PartedSession session;
     PartedDevice device(ped_device_get(path.c_str()));
-    if (!device) return make_error(errors::kTable, "{}", session.message());
+    if (!device) return make_error(errors::kTable, "{}", PartedSession::message());
     device->length = device->length * device->sector_size / sector_size;
     device->sector_size = device->phys_sector_size = sector_size;
     PartedDisk disk(ped_disk_new(device.get()));
-    if (!disk) return make_error(errors::kTable, "reading the table: {}", session.message());
-    if (grow) TRY(grow_partition(disk.get(), grow, session));
+    if (!disk) return make_error(errors::kTable, "reading the table: {}", PartedSession::message());
+    if (grow) TRY(grow_partition(disk.get(), grow));
     if (!ped_disk_commit_to_dev(disk.get()))
-        return make_error(errors::kTable, "writing the table: {}", session.message());
+        return make_error(errors::kTable, "writing the table: {}", PartedSession::message());
     return {};
 }
 

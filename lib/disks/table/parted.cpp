@@ -36,8 +36,6 @@ PartedSession::~PartedSession() {
     mutex.unlock();
 }
 
-std::string PartedSession::message() const {
-    return last_message.empty() ? "libparted refused" : printable(last_message);
-}
+std::string PartedSession::message() { return last_message.empty() ? "libparted refused" : printable(last_message); }
 
 }  // namespace slipway::disks

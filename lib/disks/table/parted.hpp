@@ -6,16 +6,16 @@
 
 namespace slipway::disks {
 
-// Answers libparted's questions: Fix where that is offered, then Ignore, else no. Kernel and old handler are left alone
-// when it ends.
+// Answers libparted's questions: Fix where that is offered, then Ignore, else no. The handler of before is
+// back when it ends.
 class PartedSession {
 public:
     PartedSession();  // waits for another thread's
     ~PartedSession();
     PartedSession(const PartedSession&) = delete;
     PartedSession& operator=(const PartedSession&) = delete;
-    // What libparted said last, printable; "libparted refused" where it said nothing.
-    std::string message() const;
+    // What libparted said last in the session that is held, printable; "libparted refused" where it said nothing.
+    static std::string message();
 };
 
 }  // namespace slipway::disks
