@@ -56,6 +56,11 @@ inline constexpr ErrorId kNoPartition{
 inline constexpr ErrorId kWriterBroken{
     "imagestore.writer-broken",
     "An earlier write to the store failed; free space or mend the disk, then start the capture again.", true};
+inline constexpr ErrorId kBadArchive{
+    "imagestore.bad-archive",
+    "Copy the file again from where it was exported, or export it again; what was imported so far is kept.", false};
+inline constexpr ErrorId kNoEarlier{
+    "imagestore.no-earlier", "Name both: `slipway image diff A B`; `slipway image list` has the versions.", false};
 inline constexpr ErrorId kMemory{"imagestore.memory", "Give a larger --memory.", false};
 
 }  // namespace slipway::imagestore::errors

@@ -171,6 +171,8 @@ public:
     // The next event; nothing once the trailer has been read and agrees.
     // Errors: imagestore.bad-manifest, imagestore.newer-format.
     Result<std::optional<ManifestEvent>> next();
+    // Where the record of the last event starts.
+    std::uint64_t record_offset() const { return record_at_; }
 
 private:
     Result<std::optional<ManifestEvent>> event(std::uint8_t type, ByteView body);
@@ -181,7 +183,7 @@ private:
 
     const ManifestBytes& bytes_;
     Sha256 hash_;
-    std::uint64_t offset_ = 0, end_ = 0;
+    std::uint64_t offset_ = 0, end_ = 0, record_at_ = 0;
     bool started_ = false, done_ = false;
     Bytes record_;
     std::size_t run_offset_ = 0;
@@ -205,8 +207,10 @@ struct ManifestSummary {
     std::vector<DiskSummary> disks;
     std::uint64_t manifest_bytes = 0;
 };
+// Sees every event, and where in the manifest its record starts.
+using ManifestObserver = std::function<void(const ManifestEvent& event, std::uint64_t record_offset)>;
 // Reads all of it, checking digest and structure.
-Result<ManifestSummary> summarize(const ManifestBytes& bytes);
+Result<ManifestSummary> summarize(const ManifestBytes& bytes, const ManifestObserver& each = {});
 Status check_manifest(const ManifestBytes& bytes);
 
 }  // namespace slipway::imagestore

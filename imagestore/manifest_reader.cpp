@@ -129,6 +129,7 @@ Result<std::optional<ManifestEvent>> ManifestReader::next() {
             TRY(trailer());
             return std::optional<ManifestEvent>();
         }
+        record_at_ = offset_;
         std::array<std::byte, kRecordPrefixBytes> prefix;
         TRY(load(prefix));
         ByteReader in(prefix);
@@ -232,7 +233,7 @@ Result<std::optional<ManifestEvent>> ManifestReader::run_event() {
     return std::optional<ManifestEvent>(std::move(run));
 }
 
-Result<ManifestSummary> summarize(const ManifestBytes& bytes) {
+Result<ManifestSummary> summarize(const ManifestBytes& bytes, const ManifestObserver& each) {
     ManifestSummary out;
     out.manifest_bytes = bytes.size();
     ManifestReader reader(bytes);
@@ -250,7 +251,10 @@ Result<ManifestSummary> summarize(const ManifestBytes& bytes) {
                                            : disk.unused_chunks) += event.count;
         }
     };
-    while (auto event = TRY(reader.next())) std::visit(add, *event);
+    while (auto event = TRY(reader.next())) {
+        if (each) each(*event, reader.record_offset());
+        std::visit(add, *event);
+    }
     return out;
 }
 

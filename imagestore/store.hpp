@@ -5,7 +5,8 @@
 //   packs/ID.pack     sealed, never changed again (pack.hpp has the bytes)
 //   packs/ID.tmp      being written by the process that holds its flock; left by a dead writer it
 //                     is salvaged: its whole records become a pack
-//   images/NAME/N     the manifest of version N (manifest.hpp), never changed again
+//   images/NAME/N     the manifest of version N (manifest.hpp), never changed again; whoever reads the image holds a
+//                     shared flock on it (a lease), which outlives `delete`: gc then keeps what it names
 //   images/NAME/N.deleted   a deleted version: emptied by gc, kept so that N is not given again
 // Any directory will do (local, NFS, CIFS). Several processes may write and read at once. Packs
 // appear by rename after fsync, manifests after their chunks, so that at every instant each
@@ -85,15 +86,20 @@ struct StoreSize {
 
 class StoreWriter;
 
-// A store's manifest, open for streamed reading.
+// A store's manifest, open for streamed reading. While it is open its chunks stay, also when the image is deleted and
+// gc runs, with any grace period: gc sees the lease. It ends with the object, or with the process.
 class StoredManifest final : public ManifestBytes {
 public:
     std::uint64_t size() const override { return size_; }
     Status read(std::uint64_t offset, std::span<std::byte> out) const override;
     const ImageVersion& version() const { return version_; }
+    // False where the file system has no locks: then a long reader relies on the grace period alone.
+    bool leased() const { return leased_; }
 
 private:
     friend class Store;
+    Status take_lease(const std::filesystem::path& path);
+    bool leased_ = false;
     UniqueFd fd_;
     std::uint64_t size_ = 0;
     std::shared_ptr<Files> files_;
@@ -119,6 +125,8 @@ public:
     Result<std::vector<ImageVersion>> images() const;  // by name, then version
     Result<ImageVersion> resolve(const ImageRef& ref) const;
     Result<std::unique_ptr<StoredManifest>> manifest(const ImageRef& ref) const;
+    // Deleted versions that somebody still reads; for gc.
+    Result<std::vector<std::unique_ptr<StoredManifest>>> leased_manifests() const;
     // One version, or all of a name when ref.version is 0. Space comes back by gc().
     Result<std::vector<ImageVersion>> remove(const ImageRef& ref);
 

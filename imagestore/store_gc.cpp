@@ -3,8 +3,12 @@
 // capture relied on lately is young (have() and commit() touch it) and is left alone; manifests
 // committed while gc marked are marked under the exclusive lock before the first removal; and
 // whatever a capture with a longer breath than the grace period still misses, commit() tells it.
+// Safe beside readers: what a deleted version names stays while somebody holds a lease on it (a mount may for weeks).
+// Its pack may be rewritten; a reader finds the chunk in the new one.
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <algorithm>
+#include <cerrno>
 #include <unordered_set>
 
 #include "imagestore/errors.hpp"
@@ -54,12 +58,21 @@ public:
             auto manifest = store_.manifest({version.name, version.version});
             if (!manifest && manifest.error().is(errors::kNoImage)) continue;
             auto opened = TRY(std::move(manifest));
-            ManifestReader reader(*opened);
-            while (auto event = TRY_WITH(reader.next(), version.text()))
-                if (auto* run = std::get_if<ChunkRun>(&*event))
-                    for (const auto& id : run->ids) live_.add(id);
+            TRY_WITH(mark(*opened), version.text());
+        }
+        for (const auto& leased : TRY(store_.leased_manifests())) {
+            auto name = leased->version().text() + ".deleted";
+            if (marked_.insert(name).second) TRY_WITH(mark(*leased), name);
         }
         live_.settle();
+        return {};
+    }
+
+    Status mark(const ManifestBytes& manifest) {
+        ManifestReader reader(manifest);
+        while (auto event = TRY(reader.next()))
+            if (auto* run = std::get_if<ChunkRun>(&*event))
+                for (const auto& id : run->ids) live_.add(id);
         return {};
     }
 
@@ -176,6 +189,7 @@ Result<GcReport> Store::gc(const GcOptions& options, const Clock& clock) {
             std::error_code failed;
             if (!file.ends_with(".deleted") || std::filesystem::file_size(path, failed) == 0 || failed) continue;
             auto fd = TRY(files.open(path, true));
+            if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) continue;  // somebody reads it
             TRY(files.truncate(fd.get(), 0));
             ++report.manifests_emptied;
         }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// images/NAME/N: listing, opening, deleting.
+// images/NAME/N: listing, opening (with a lease), deleting.
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <algorithm>
+#include <cerrno>
 
 #include "imagestore/errors.hpp"
 #include "imagestore/store_state.hpp"
@@ -62,8 +65,43 @@ Result<std::unique_ptr<StoredManifest>> Store::manifest(const ImageRef& ref) con
     auto out = std::make_unique<StoredManifest>();
     out->version_ = TRY(resolve(ref));
     out->files_ = state_->files;
-    out->fd_ = TRY(state_->files->open(state_->images() / ref.name / std::to_string(out->version_.version)));
+    auto path = state_->images() / ref.name / std::to_string(out->version_.version);
+    out->fd_ = TRY(state_->files->open(path));
+    TRY(out->take_lease(path));
     out->size_ = TRY(file_size(out->fd_.get()));
+    return out;
+}
+
+// gc looks for leases on names ending in ".deleted". A lease taken before the rename is seen there; one taken after it
+// may not be, so it counts only when the name still leads here afterwards.
+Status StoredManifest::take_lease(const std::filesystem::path& path) {
+    leased_ = ::flock(fd_.get(), LOCK_SH | LOCK_NB) == 0;
+    struct stat ours {
+    }, named{};
+    bool same = ::fstat(fd_.get(), &ours) == 0 && ::stat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+                ours.st_ino == named.st_ino;
+    if (!same) return make_error(errors::kNoImage, "{} was deleted just now", version_.text());
+    return {};
+}
+
+Result<std::vector<std::unique_ptr<StoredManifest>>> Store::leased_manifests() const {
+    std::vector<std::unique_ptr<StoredManifest>> out;
+    for (const auto& name : TRY(list_directory(state_->images()))) {
+        if (!valid_image_name(name)) continue;
+        for (const auto& file : TRY(list_directory(state_->images() / name))) {
+            if (!file.ends_with(".deleted")) continue;
+            // Writable: over NFS an exclusive flock needs it.
+            auto fd = TRY(state_->files->open(state_->images() / name / file, true));
+            if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) continue;
+            auto held = std::make_unique<StoredManifest>();
+            held->version_.name = name;
+            held->version_.version = parse_version(file.substr(0, file.find('.'))).value_or(0);
+            held->files_ = state_->files;
+            held->size_ = TRY(file_size(fd.get()));
+            held->fd_ = std::move(fd);
+            if (held->size_ != 0) out.push_back(std::move(held));
+        }
+    }
     return out;
 }
 
