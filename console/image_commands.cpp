@@ -36,6 +36,8 @@ void add_image_commands(CLI::App& root, Context& context) {
     image->require_subcommand(1);
     add_image_capture(*image, context);
     add_image_deploy(*image, context);
+    add_image_transfer(*image, context);
+    add_image_versions(*image, context);
     add_image_views(*image, context);
     add_image_care(*image, context);
 }

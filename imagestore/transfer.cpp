@@ -27,7 +27,8 @@ Result<ExportReport> export_image(const std::string& name, std::uint32_t version
                                   ChunkSource& source, ManifestOutput& output, const ProgressSink& progress,
                                   const std::atomic<bool>* cancel) {
     std::uint64_t total = 0, done = 0;
-    for (const auto& disk : TRY(summarize(manifest)).disks) total += disk.data_chunks;
+    auto image = TRY(summarize(manifest));
+    for (const auto& disk : image.disks) total += disk.data_chunks;
     ArchiveWriter writer(output);
     TRY(writer.start({name, version, manifest.size()}, manifest));
     ExportReport report;

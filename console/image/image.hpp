@@ -12,8 +12,13 @@ namespace slipway::console {
 
 void add_image_capture(CLI::App& image, Context& context);
 void add_image_deploy(CLI::App& image, Context& context);
-void add_image_views(CLI::App& image, Context& context);  // list, show
-void add_image_care(CLI::App& image, Context& context);   // verify, delete, gc
+void add_image_views(CLI::App& image, Context& context);     // list, show
+void add_image_care(CLI::App& image, Context& context);      // verify, delete, gc
+void add_image_transfer(CLI::App& image, Context& context);  // export, import
+void add_image_versions(CLI::App& image, Context& context);  // diff, rollback
+
+// `image show NAME --versions`
+Result<ExitCode> show_versions(const std::string& store, const std::string& name, const Context& context);
 
 Result<std::unique_ptr<imagestore::Store>> open_store(const std::string& directory, bool create = false);
 

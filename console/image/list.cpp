@@ -99,10 +99,12 @@ void add_image_views(CLI::App& image, Context& context) {
     add_store_command(
         image, context, {"list", "The images and their versions", nullptr}, *store,
         [=, &context] { return list(*store, context); }, [&context] { return server_image_list(context); });
+    auto versions = std::make_shared<bool>(false);
     add_store_command(
         image, context, {"show", "One image: disks, volumes, what was taken", name.get()}, *store,
-        [=, &context] { return show(*store, *name, context); },
-        [=, &context] { return server_image_show(*name, context); });
+        [=, &context] { return *versions ? show_versions(*store, *name, context) : show(*store, *name, context); },
+        [=, &context] { return server_image_show(*name, context); })
+        ->add_flag("--versions", *versions, "all versions of the name, and what each brought");
 }
 
 }  // namespace slipway::console

@@ -6,6 +6,7 @@
 #include "console/errors.hpp"
 #include "console/rest_client.hpp"
 #include "console/table.hpp"
+#include "console/test/program.hpp"
 #include "lib/base/exit_code.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
@@ -20,27 +21,7 @@ TEST(Table, pads_columns_and_disarms_escape_sequences) {
     EXPECT_EQ(table.text(), "NAME      STATE\nposeidon  ready\nh\xc3\xa9        \\x1b[31m\n");
 }
 
-namespace {
-
 using namespace slipway;
-
-struct Run {
-    int code = -1;
-    std::string out, error;
-};
-
-// The real program.
-Run slipway_run(std::vector<std::string> arguments) {
-    const char* bin = std::getenv("SLIPWAY_BIN");
-    arguments.insert(arguments.begin(), std::string(bin ? bin : "bin") + "/slipway");
-    CommandOptions options;
-    options.environment = {"SLIPWAY_URL=", "XDG_CONFIG_HOME=/nonexistent"};
-    auto r = run_command(arguments, options);
-    if (!r) return {};
-    return {r->exit_code, r->output, r->error_text};
-}
-
-}  // namespace
 
 TEST(Slipway, an_image_goes_from_file_to_vhd_by_the_command_line) {
     auto dir = TempDir::create("console").value();
