@@ -25,6 +25,22 @@ inline constexpr ErrorId kNotFit{"console.not-fit",
 inline constexpr ErrorId kInTheClear{
     "console.in-the-clear", "Give the server's https URL: the token would be open to anyone on the way.", false};
 inline constexpr ErrorId kTerminal{"console.terminal", "Send standard output into a pipe or a file.", false};
+inline constexpr ErrorId kNoFuse{"console.no-fuse",
+                                 "Load the module (`modprobe fuse`); in a container pass /dev/fuse in and allow "
+                                 "mounting. Without it, `slipway image "
+                                 "deploy` writes a disk of the image into a file.",
+                                 false};
+inline constexpr ErrorId kMountPoint{
+    "console.mount-point",
+    "Give an empty directory, or one to be made; a dead mount is taken away by `slipway image unmount DIR`.", false};
+inline constexpr ErrorId kMountFailed{
+    "console.mount-failed", "Mount as root, or install fuse3 for a user's own mounts; `dmesg` may say more.", false};
+inline constexpr ErrorId kNotMounted{"console.not-mounted", "`findmnt -t fuse.slipway` lists the mounted images.",
+                                     false};
+inline constexpr ErrorId kMountBusy{
+    "console.mount-busy", "Close what uses it (`fuser -vm DIR` lists the processes), then unmount again.", true};
+inline constexpr ErrorId kNeedsRoot{
+    "console.needs-root", "Run it as root, or without --files: the disks and volumes are served as files then.", false};
 inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
 
 }  // namespace slipway::console::errors

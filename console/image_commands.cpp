@@ -37,6 +37,7 @@ void add_image_commands(CLI::App& root, Context& context) {
     add_image_capture(*image, context);
     add_image_deploy(*image, context);
     add_image_transfer(*image, context);
+    add_image_mount(*image, context);
     add_image_versions(*image, context);
     add_image_views(*image, context);
     add_image_care(*image, context);

@@ -14,6 +14,7 @@ void add_image_capture(CLI::App& image, Context& context);
 void add_image_deploy(CLI::App& image, Context& context);
 void add_image_views(CLI::App& image, Context& context);     // list, show
 void add_image_care(CLI::App& image, Context& context);      // verify, delete, gc
+void add_image_mount(CLI::App& image, Context& context);     // mount, unmount
 void add_image_transfer(CLI::App& image, Context& context);  // export, import
 void add_image_versions(CLI::App& image, Context& context);  // diff, rollback
 
