@@ -426,14 +426,17 @@ Result<CaptureReport> capture_disks(const CaptureRequest& request, ChunkSink& si
     TRY(check_request(request));
     auto started = Clock::now();
     CaptureReport report;
-    std::vector<DiskPlan> plans;
+    std::vector<PlanDisk> wanted;
     for (std::uint32_t d = 0; d < request.disks.size(); ++d) {
         const auto& disk = request.disks[d];
-        plans.push_back(TRY(plan_disk(*disk.device, {d, disk.identity.name, request.exclusions, request.all_sectors})));
-        report.disk_bytes += disk.device->size();
-        report.used_bytes += plans.back().used.total();
-        for (const auto& volume : plans.back().volumes) report.volumes.push_back({d, volume});
-        report.warnings.insert(report.warnings.end(), plans.back().warnings.begin(), plans.back().warnings.end());
+        wanted.push_back({disk.device, {d, disk.identity.name, request.exclusions, request.all_sectors}});
+    }
+    auto plans = TRY(plan_disks(wanted, request.map_options));
+    for (std::uint32_t d = 0; d < plans.size(); ++d) {
+        report.disk_bytes += request.disks[d].device->size();
+        report.used_bytes += plans[d].used.total();
+        for (const auto& volume : plans[d].volumes) report.volumes.push_back({d, volume});
+        report.warnings.insert(report.warnings.end(), plans[d].warnings.begin(), plans[d].warnings.end());
     }
     TRY(check_exclusions(request, plans));
     std::vector<ChunkReader> readers;

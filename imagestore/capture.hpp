@@ -10,10 +10,7 @@
 #include "imagestore/chunk_sink.hpp"
 #include "imagestore/manifest.hpp"
 #include "lib/base/progress.hpp"
-
-namespace slipway::disks {
-class BlockDevice;
-}
+#include "lib/disks/used_map.hpp"
 
 namespace slipway::imagestore {
 
@@ -37,6 +34,7 @@ struct CaptureRequest {
     // Partitions left out: "sda2", or "2" / "1:2" (partition, or disk number from 0 and partition).
     std::vector<std::string> exclusions;
     bool all_sectors = false;                 // no used-block maps
+    disks::MapOptions map_options;            // keys of encrypted volumes, page files
     int level = 1;                            // zstd
     unsigned threads = 0;                     // 0: one a core
     std::uint64_t memory_limit = 256u << 20;  // of the pipeline; at least kMinCaptureMemory

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What of a disk is worth reading: its layout, its volumes, and their used blocks, as one list of
-// extents. Bytes that no volume claims (boot code, the gap before the first partition, EBRs, both
-// GPT copies) are always taken.
+// extents. LVM, md and encrypted volumes are looked through (lib/disks/volumes/). Bytes that no volume claims (boot
+// code, the gap before the first partition, EBRs, both GPT copies) are always taken.
 #pragma once
 
 #include <string>
@@ -15,9 +15,9 @@ namespace slipway::imagestore {
 
 struct DiskPlan {
     disks::DiskLayout layout;
-    std::vector<VolumeInfo> volumes;  // by offset
-    disks::ExtentList used;           // of the whole disk
-    std::vector<std::string> warnings;
+    std::vector<VolumeInfo> volumes;    // by offset
+    disks::ExtentList used;             // of the whole disk
+    std::vector<std::string> warnings;  // of volumes inside others: with the first disk
 };
 
 struct PlanOptions {
@@ -27,7 +27,14 @@ struct PlanOptions {
     bool all_sectors = false;
 };
 
-// Only a read error is an Error.
+struct PlanDisk {
+    disks::BlockDevice* device = nullptr;
+    PlanOptions options;
+};
+
+// All disks of one machine together, since a volume may span several. Only a read error is an Error.
+Result<std::vector<DiskPlan>> plan_disks(const std::vector<PlanDisk>& disks, const disks::MapOptions& options = {});
+// One disk alone.
 Result<DiskPlan> plan_disk(disks::BlockDevice& disk, const PlanOptions& options);
 
 // Does `exclusion` name this partition?  "2", "1:2", "sda2", "nvme0n1p2".

@@ -39,6 +39,12 @@ inline constexpr ErrorId kVhdHasChildren{
 inline constexpr ErrorId kVhdCancelled{"disks.vhd-cancelled", "Nothing was changed under its name; run it again.",
                                        false};
 inline constexpr ErrorId kFilesystem{"disks.filesystem", "The volume is captured sector by sector.", false};
+inline constexpr ErrorId kVolumeManager{
+    "disks.volume-manager", "The volumes below are captured sector by sector; see pvck, mdadm --examine.", false};
+inline constexpr ErrorId kLuksKey{"disks.luks-key",
+                                  "No key given opens the volume; try it with cryptsetup open --test-passphrase.", false};
+inline constexpr ErrorId kLuksUnsupported{
+    "disks.luks-unsupported", "The encrypted volume is captured sector by sector.", false};
 
 inline constexpr ErrorId kNoPartition{"disks.no-partition",
                                       "See the disk's partition table (`slipway image show`) for the numbers.", false};

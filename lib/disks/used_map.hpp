@@ -42,12 +42,17 @@ struct UsedMap {
     VolumeState state = VolumeState::Unknown;
     ExtentList used;                 // relative to the volume, cut to its size
     std::string why_all;             // not empty: every sector is used, and this is why
+    std::string note;                // what was found inside, for whoever reads: "vg0: root (ext4), swap"
     std::vector<std::string> notes;  // what an operator should know besides: "3 clusters marked bad are not read"
 };
+
+class LuksOpener;
 
 struct MapOptions {
     // NTFS: the content of pagefile.sys, swapfile.sys and hiberfil.sys is left out; it then reads as zeros.
     bool drop_page_files = false;
+    // volumes/: opens encrypted volumes (not owned). None: they are opaque, all their sectors count.
+    LuksOpener* luks = nullptr;
 };
 
 // What map_used reads first and hands to each file system's parser (less on a smaller volume): btrfs has its
