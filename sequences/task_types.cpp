@@ -37,9 +37,13 @@ constexpr P kScript[] = {{"script", true}};
 constexpr P kCopy[] = {{"source", true}, {"destination", true}};
 constexpr P kReboot[] = {{"to", false, "da|disk"}};
 constexpr P kNetwork[] = {{"network", true}, {"interface"}, {"if_exists", false, "same|fail"}, {"vmhost"}};
+constexpr P kCheckHost[] = {{"definition", true}, {"if_exists", false, "same|fail"}, {"vmhost"}};
 constexpr P kCreateVm[] = {{"definition", true}, {"if_exists", false, "same|fail|replace"}, {"vmhost"}};
 constexpr P kVm[] = {{"vm", true}, {"vmhost"}};
 constexpr P kGoneVm[] = {{"vm", true}, {"if_absent", false, "done|fail"}, {"vmhost"}};
+constexpr P kDeleteVm[] = {
+    {"vm", true}, {"definition"}, {"if_other", false, "fail|done"}, {"if_absent", false, "done|fail"}, {"vmhost"},
+};
 constexpr P kStopVm[] = {{"vm", true}, {"grace"}, {"if_absent", false, "done|fail"}, {"vmhost"}};
 constexpr P kStartVm[] = {
     {"vm", true},
@@ -69,9 +73,10 @@ constexpr TaskType kTypes[] = {
     {"copy-file",       kEither,     kCopy,      hours(1),     false, true},
     {"shutdown",        kDevice,     {},         minutes(10),  true,  true},
     {"reboot",          kDevice,     kReboot,    minutes(10),  true,  true},
+    {"check-vmhost",    kVmHost,     kCheckHost, minutes(5),   false, true},
     {"create-network",  kVmHost,     kNetwork,   minutes(5),   false, true},
     {"create-vm",       kVmHost,     kCreateVm,  minutes(30),  false, true},
-    {"delete-vm",       kVmHost,     kGoneVm,    minutes(10),  false, true},
+    {"delete-vm",       kVmHost,     kDeleteVm,  minutes(10),  false, true},
     {"start-vm",        kVmHost,     kStartVm,   minutes(5),   false, true},
     {"stop-vm",         kVmHost,     kStopVm,    minutes(5),   false, true},
     {"screenshot",      kVmHost,     kVm,        minutes(5),   false, true},

@@ -23,15 +23,16 @@ public:
     NullTarget(HostResources host, std::function<std::string(const std::string&)> serial)
         : host_(std::move(host)), serial_(std::move(serial)) {}
 
+    Status check_host(const VmDefinition& definition) override {
+        std::lock_guard lock(mutex_);
+        return room_for(definition);
+    }
     Status create(const VmDefinition& definition) override {
         std::lock_guard lock(mutex_);
-        TRY(check(definition));
-        if (vms_.contains(definition.name)) return make_error(errors::kVmExists, "{} exists", definition.name);
+        TRY(room_for(definition));
         for (const auto& adapter : definition.adapters)
             if (!adapter.network.empty() && !networks_.contains(adapter.network))
                 return make_error(errors::kNoNetwork, "there is no network {}", adapter.network);
-        TRY(check_memory(host_, definition));
-        TRY(check_space(host_, definition, "/"));
         vms_[definition.name] = {.definition = definition};
         return {};
     }
@@ -111,6 +112,12 @@ public:
     }
 
 private:
+    Status room_for(const VmDefinition& definition) const {
+        TRY(check(definition));
+        if (vms_.contains(definition.name)) return make_error(errors::kVmExists, "{} exists", definition.name);
+        TRY(check_memory(host_, definition));
+        return check_space(host_, definition, "/");
+    }
     Result<VmInfo*> find(const std::string& name) {
         auto found = vms_.find(name);
         if (found == vms_.end()) return make_error(errors::kNoVm, "there is no machine {}", name);

@@ -30,6 +30,7 @@ public:
     explicit QemuTarget(QemuOptions options)
         : options_(std::move(options)), networks_(options_.state_dir / ".networks") {}
 
+    Status check_host(const VmDefinition& definition) override;
     Status create(const VmDefinition& definition) override;
     Status remove(const std::string& name) override;
     Status start(const std::string& name, const StartOptions& options) override;
@@ -71,18 +72,25 @@ void QemuTarget::settle(const VmDirectory& vm) {
     for (const char* name : {"run.json", "pid", kSocketName}) ::unlink((vm / name).c_str());
 }
 
+Status QemuTarget::check_host(const VmDefinition& definition) {
+    TRY(check(definition));
+    const VmDirectory vm(options_.state_dir / definition.name);
+    if (vm.exists()) return make_error(errors::kVmExists, "{} exists", definition.name);
+    // What an earlier try left half made is taken away by create().
+    if (!vm.half_made()) TRY(check_disk_files(definition, vm.path()));
+    TRY(check_memory(options_.host, definition));
+    return check_space(options_.host, definition, vm.path());
+}
+
 Status QemuTarget::create(const VmDefinition& definition) {
     TRY(check(definition));
     const auto& name = definition.name;
     auto held = TRY(lock(name));
     const VmDirectory vm(options_.state_dir / name);
-    if (vm.exists()) return make_error(errors::kVmExists, "{} exists", name);
     if (vm.half_made()) TRY_WITH(vm.remove_all(), "taking away what an earlier try left");
     for (const auto& adapter : definition.adapters)
         if (!adapter.network.empty()) TRY(networks_.find(adapter.network));
-    TRY(check_disk_files(definition, vm.path()));
-    TRY(check_memory(options_.host, definition));
-    TRY(check_space(options_.host, definition, vm.path()));
+    TRY(check_host(definition));
     auto make = [&]() -> Status {
         TRY(vm.begin_create(definition));
         TRY(make_disks(definition, vm.path()));

@@ -61,6 +61,8 @@ class Target {
 public:
     virtual ~Target() = default;
 
+    // What create() would refuse, but for the networks: those may be made between. Makes nothing.
+    virtual Status check_host(const VmDefinition& definition) = 0;
     // The host's memory and disk are checked before anything is made; a failure leaves nothing behind.
     // Errors: vmm.definition, .vm-exists, .disk-exists, .disk-missing, .memory, .space, .no-network.
     virtual Status create(const VmDefinition& definition) = 0;

@@ -68,6 +68,18 @@ Result<VmDefinition> wanted_vm(const Call& call) {
     return std::move(parsed.definition);
 }
 
+Result<TaskParameters> check_vmhost(const Call& call) {
+    const auto wanted = TRY(wanted_vm(call));
+    const auto if_exists = TRY(call.choice("if_exists", {"same", "fail"}));
+    const auto there = TRY(find_vm(call.target, wanted.name));
+    if (there && if_exists == "same" && there->definition == wanted) {
+        call.log(wanted.name + " is there already");
+        return TaskParameters{};
+    }
+    TRY(call.target.check_host(wanted));
+    return TaskParameters{};
+}
+
 bool same_network(const Call& call, const Network& network) {
     const auto interface = call.text("interface");
     return interface.empty() || interface == network.interface;
@@ -115,7 +127,18 @@ Result<TaskParameters> unless_absent(const Call& call, Act&& act) {
     return TaskParameters{};
 }
 
+// With a definition only its machine, known by the UUID: that stays when memory or network were changed by hand.
 Result<TaskParameters> delete_vm(const Call& call) {
+    const auto name = TRY(call.needed("vm"));
+    const auto if_other = TRY(call.choice("if_other", {"fail", "done"}));
+    if (!call.text("definition").empty()) {
+        const auto ours = TRY(wanted_vm(call)).uuid;
+        if (const auto there = TRY(find_vm(call.target, name)); there && there->definition.uuid != ours) {
+            if (if_other == "fail") return make_error(errors::kVmExists, "{} is another machine", name);
+            call.log(name + " is another machine: it stays");
+            return TaskParameters{};
+        }
+    }
     return unless_absent(call, [&](const std::string& name) { return call.target.remove(name); });
 }
 
@@ -203,15 +226,11 @@ struct Task {
     Result<bool> (*done)(const Call&);
 };
 constexpr Task kTasks[] = {
-    {"create-network", create_network, network_made},
-    {"create-vm", create_vm, vm_made},
-    {"delete-vm", delete_vm, vm_absent},
-    {"start-vm", start_vm, vm_started},
-    {"stop-vm", stop_vm, vm_off},
-    {"screenshot", screenshot, never},
-    {"boot-proof", boot_proof, never},
-    {"commit-undo", commit_undo, undo_gone},
-    {"discard-undo", discard_undo, undo_gone},
+    {"check-vmhost", check_vmhost, never},   {"create-network", create_network, network_made},
+    {"create-vm", create_vm, vm_made},       {"delete-vm", delete_vm, vm_absent},
+    {"start-vm", start_vm, vm_started},      {"stop-vm", stop_vm, vm_off},
+    {"screenshot", screenshot, never},       {"boot-proof", boot_proof, never},
+    {"commit-undo", commit_undo, undo_gone}, {"discard-undo", discard_undo, undo_gone},
 };
 
 const Task* find_task(std::string_view type) {

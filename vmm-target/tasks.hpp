@@ -19,9 +19,10 @@ using TaskLog = std::function<void(const std::string&)>;
 bool is_vm_task(std::string_view type);
 
 // type             parameters (optional ones in brackets)               results
+// check-vmhost     definition [if_exists same|fail]
 // create-network   network [interface] [if_exists same|fail]            bridge
 // create-vm        definition (XML) [if_exists same|fail|replace]       vm
-// delete-vm        vm [if_absent done|fail]
+// delete-vm        vm [definition] [if_other fail|done] [if_absent done|fail]
 // start-vm         vm [boot network|disk] [undo true|false]
 // stop-vm          vm [grace seconds, 60] [if_absent done|fail]
 // screenshot       vm                                                   screenshot (PNG in base64)
@@ -33,7 +34,7 @@ Result<TaskParameters> run_vm_task(Target& target, std::string_view type, const 
                                    const TaskLog& log = {}, const std::atomic<bool>* cancel = nullptr);
 
 // True when nothing is left of the task to do. screenshot and boot-proof have their result only in the answer, so they
-// are never done.
+// are never done; nor is check-vmhost, which changes nothing.
 Result<bool> probe_vm_task(Target& target, std::string_view type, const TaskParameters& parameters);
 
 std::string to_base64(ByteView bytes);

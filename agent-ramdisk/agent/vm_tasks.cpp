@@ -6,8 +6,8 @@
 namespace slipway::agent {
 
 void add_vm_tasks(TaskTable& table, vmm::Target& target) {
-    for (const char* type : {"create-network", "create-vm", "delete-vm", "start-vm", "stop-vm", "screenshot",
-                             "boot-proof", "commit-undo", "discard-undo"})
+    for (const char* type : {"check-vmhost", "create-network", "create-vm", "delete-vm", "start-vm", "stop-vm",
+                             "screenshot", "boot-proof", "commit-undo", "discard-undo"})
         table[type] = [&target, type](TaskContext& context) -> Result<TaskOutcome> {
             auto results = TRY(vmm::run_vm_task(target, type, context.parameters, context.log, &context.cancel));
             TaskOutcome outcome;

@@ -35,8 +35,11 @@ TYPED_TEST_P(TargetConformance, machine_lives_from_create_to_remove) {
     auto& target = *this->target;
     const auto vm = small_vm();
     EXPECT_ERROR(target.create(vm), kNoNetwork);
+    ASSERT_OK(target.check_host(vm));  // its networks may be made after it
+    EXPECT_THAT(target.list().value(), testing::IsEmpty());
     ASSERT_OK(target.create_network("VM0", {}));
     ASSERT_OK(target.create(vm));
+    EXPECT_ERROR(target.check_host(vm), kVmExists);
     EXPECT_ERROR(target.create(vm), kVmExists);
     EXPECT_THAT(target.list().value(), testing::ElementsAre("small"));
     EXPECT_EQ(target.info("small")->definition, vm);
@@ -92,10 +95,12 @@ TYPED_TEST_P(TargetConformance, poor_host_is_found_before_anything_is_made) {
     auto vm = small_vm();
     vm.adapters.clear();
     vm.memory_mib = 1 << 20;
+    EXPECT_ERROR(target.check_host(vm), kMemory);
     EXPECT_ERROR(target.create(vm), kMemory);
     vm.memory_mib = 64;
     vm.disks[0].size_bytes = 2040ull << 30;
     vm.disks.push_back({.path = "three.vhd", .size_bytes = 2040ull << 30});
+    EXPECT_ERROR(target.check_host(vm), kSpace);
     EXPECT_ERROR(target.create(vm), kSpace);
     EXPECT_THAT(target.list().value(), testing::IsEmpty());
 }

@@ -76,6 +76,35 @@ TEST_F(Tasks, another_machine_of_that_name_is_no_success) {
     EXPECT_ERROR(run("create-network", {{"network", "VM0"}, {"interface", "eth9"}}), kNetworkExists);
 }
 
+TEST_F(Tasks, a_host_is_checked_before_even_the_network_is_made) {
+    ASSERT_OK(run("check-vmhost", {{"definition", definition}}));
+    EXPECT_THAT(target->networks().value(), testing::IsEmpty());
+    auto greedy = small_vm();
+    greedy.memory_mib = 1 << 20;
+    EXPECT_ERROR(run("check-vmhost", {{"definition", render_definition(greedy)}}), kMemory);
+    ASSERT_OK(run("create-network", {{"network", "VM0"}}));
+    ASSERT_OK(run("create-vm", {{"definition", definition}}));
+    ASSERT_OK(run("check-vmhost", {{"definition", definition}}));  // the job goes on after its VM was made
+    EXPECT_ERROR(run("check-vmhost", {{"definition", definition}, {"if_exists", "fail"}}), kVmExists);
+    EXPECT_ERROR(run("check-vmhost", {{"definition", render_definition(small_vm())}}), kVmExists);
+    EXPECT_FALSE(done("check-vmhost", {{"definition", definition}}));
+}
+
+TEST_F(Tasks, only_the_machine_of_the_definition_is_deleted) {
+    ASSERT_OK(run("create-network", {{"network", "VM0"}}));
+    ASSERT_OK(run("create-vm", {{"definition", definition}}));
+    const auto another = render_definition(small_vm());
+    EXPECT_ERROR(run("delete-vm", {{"vm", "small"}, {"definition", another}}), kVmExists);
+    ASSERT_OK(run("delete-vm", {{"vm", "small"}, {"definition", another}, {"if_other", "done"}}));
+    EXPECT_THAT(log, Contains(HasSubstr("it stays")));
+    EXPECT_TRUE(target->info("small").ok());
+    auto changed = parse_definition(definition)->definition;
+    changed.memory_mib = 128;
+    ASSERT_OK(run("delete-vm", {{"vm", "small"}, {"definition", render_definition(changed)}}));
+    EXPECT_FALSE(target->info("small").ok());
+    ASSERT_OK(run("delete-vm", {{"vm", "small"}, {"definition", another}}));
+}
+
 TEST_F(Tasks, absence_is_done_unless_it_is_not) {
     ASSERT_OK(run("delete-vm", {{"vm", "none"}}));
     ASSERT_OK(run("stop-vm", {{"vm", "none"}}));
