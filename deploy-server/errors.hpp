@@ -24,6 +24,10 @@ inline constexpr ErrorId kNoJob{"server.no-job", "See `slipway job list` for the
 inline constexpr ErrorId kNoSequence{"server.no-sequence", "See `slipway sequence list` for the sequences there are."};
 inline constexpr ErrorId kNoArtifact{"server.no-artifact", "See `slipway job show` for what the job has kept."};
 inline constexpr ErrorId kExists{"server.exists", "Choose another name or MAC, or delete the device that has it."};
+inline constexpr ErrorId kOtherMachine{
+    "server.other-machine",
+    "Resume the job that made that record, or undo it with NAME_CleanupVM.sh; a record of your own: `slipway device "
+    "delete`. Then start again."};
 inline constexpr ErrorId kDeviceBusy{"server.device-busy", "Wait for the job that holds the device, or cancel it."};
 inline constexpr ErrorId kJobState{"server.job-state", "Look at the job's state with `slipway job show` first."};
 inline constexpr ErrorId kNoVmHost{

@@ -37,6 +37,7 @@ const Rule kStatuses[] = {
     {&imagestore::errors::kNoImage, 404},
     {&imagestore::errors::kChunkMissing, 404},
     {&errors::kExists, 409},
+    {&errors::kOtherMachine, 409},
     {&errors::kDeviceBusy, 409},
     {&errors::kJobState, 409},
     {&errors::kDatabase, 503},

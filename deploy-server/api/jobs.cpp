@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "deploy-server/api/api.hpp"
 #include "deploy-server/errors.hpp"
@@ -120,8 +121,8 @@ Result<std::vector<std::string>> devices_of(const ApiPlace& p, const json::objec
     return devices;
 }
 
-Answer created(const ApiPlace& p, const JobRequest& request) {
-    auto id = TRY(p.hub.submit(request));
+Answer created(const ApiPlace& p, const JobRequest& request, const std::function<Status()>& allowed = {}) {
+    auto id = TRY(p.hub.submit(request, allowed));
     return json_response(201, job_json(p, *TRY(p.db.job(id)), true, true));
 }
 
@@ -198,6 +199,49 @@ Result<std::vector<Migration::Nic>> nics_of(const json::object& body) {
     return out;
 }
 
+// As its device or as its VM.
+bool works_on(const JobRow& job, std::string_view machine) {
+    auto vm = job.variables.find("vm");
+    return job.device == machine || (vm != job.variables.end() && vm->second == machine);
+}
+
+// The source's record when there is one, else what the capture makes. What is not said of its power is as recorded.
+Status find_source(const ApiPlace& p, Migration& m, bool power_given) {
+    auto source = TRY(p.db.device(m.source_device.empty() ? m.name : m.source_device));
+    if (!source && !m.source_device.empty())
+        return make_error(errors::kNoDevice, "no device '{}'", printable(m.source_device));
+    if (!source) return {};
+    if (m.source_macs.empty()) m.source_macs = source->macs;
+    if (power_given) return {};
+    m.source_power_driver = source->power_driver;
+    m.source_power_command = source->power_command;
+    m.source_vmhost = source->vmhost;
+    return {};
+}
+
+// After an earlier migration of that name the record is the VM's: to capture it would be to take the VM, half made or
+// at work, for the source.
+Status may_migrate(const ApiPlace& p, const Migration& m) {
+    std::set<std::int64_t> open;
+    for (const auto& job : TRY(p.db.unfinished_jobs())) {
+        if (job.parent && !open.contains(job.parent)) continue;  // queued below a parent that has ended
+        open.insert(job.id);
+        if (works_on(job, m.name))
+            return make_error(errors::kDeviceBusy, "job {} '{}' works on '{}'", job.id, job.name, m.name);
+    }
+    auto there = TRY(p.db.device(m.name));
+    if (!there) return {};
+    auto source = source_spec(m);
+    if (source.name != m.name || there->power_driver == "vm")
+        return make_error(errors::kOtherMachine, "device '{}' is there already: the VM of an earlier migration?",
+                          m.name);
+    TRY(check_same_machine(*there, source));
+    if (there->power_driver != source.power_driver || there->power_command != source.power_command)
+        return make_error(errors::kOtherMachine, "device '{}' is switched by '{}', this request says '{}'", m.name,
+                          there->power_driver, source.power_driver);
+    return {};
+}
+
 Answer migrate(const ApiPlace& p, const Request& r) {
     auto body = TRY(parse_object(r.body));
     Migration m;
@@ -205,7 +249,8 @@ Answer migrate(const ApiPlace& p, const Request& r) {
     if (!sequences::valid_name(m.name)) return make_error(errors::kBadRequest, "'{}' is not a name", printable(m.name));
     m.vm_definition = TRY(required_text(body, "vm_definition"));
     m.source_device = TRY(optional_text(body, "source_device")).value_or("");
-    m.source_power_driver = TRY(optional_text(body, "source_power_driver")).value_or("prompt");
+    auto power = TRY(optional_text(body, "source_power_driver"));
+    m.source_power_driver = power.value_or("prompt");
     m.source_power_command = TRY(optional_texts(body, "source_power_command")).value_or(std::vector<std::string>());
     m.image = TRY(optional_text(body, "image")).value_or("");
     m.disks = TRY(optional_text(body, "disks")).value_or("");
@@ -227,12 +272,8 @@ Answer migrate(const ApiPlace& p, const Request& r) {
         return make_error(errors::kBadRequest, "'postdeployaction' is 0, 1 or 2");
     if (m.source_power_driver == "command" && m.source_power_command.empty())
         return make_error(errors::kBadRequest, "'source_power_command' is needed");
-    if (!m.source_device.empty()) {
-        auto source = TRY(p.db.device(m.source_device));
-        if (!source) return make_error(errors::kNoDevice, "no device '{}'", printable(m.source_device));
-        if (m.source_macs.empty()) m.source_macs = source->macs;
-    }
-    return created(p, plan_migration(m));
+    TRY(find_source(p, m, power.has_value()));
+    return created(p, plan_migration(m), [&] { return may_migrate(p, m); });
 }
 
 Answer artifact(const ApiPlace& p, std::int64_t job, const std::string& name) {
@@ -318,10 +359,11 @@ Result<std::int64_t> number_parameter(const Request& request, const char* name) 
 void add_job_routes(http::Router& router, const ApiPlace& p) {
     http::Router::Options large{8u << 20};
     router.add("GET", "/api/v1/jobs", handler([p](const Request& r) -> Answer {
-                   auto state = r.query_value("state");
+                   auto state = r.query_value("state"), machine = r.query_value("machine");
                    json::array items;
                    for (const auto& job : TRY(p.db.jobs()))
-                       if (state.empty() || state == sequences::name_of(job.state))
+                       if ((state.empty() || state == sequences::name_of(job.state)) &&
+                           (machine.empty() || works_on(job, machine)))
                            items.push_back(job_json(p, job, false, false));
                    return json_response(200, json::object{{"items", std::move(items)}});
                }));

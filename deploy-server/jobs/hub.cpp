@@ -320,9 +320,30 @@ Status Hub::make_live(const JobRow& job, Live& live) {
     return {};
 }
 
+Status check_same_machine(const DeviceRow& row, const DeviceSpec& wanted) {
+    auto differs = [&](std::string_view how) {
+        return make_error(errors::kOtherMachine, "device '{}' is another machine than this job's: {}", row.name, how);
+    };
+    const bool is_vm = row.power_driver == "vm", wants_vm = wanted.power_driver == "vm";
+    if (row.kind != wanted.kind) return differs("it is of kind " + row.kind);
+    if (is_vm != wants_vm) return differs(is_vm ? "it is a virtual machine" : "it is no virtual machine");
+    if (is_vm && !row.vmhost.empty() && !wanted.vmhost.empty() && row.vmhost != wanted.vmhost)
+        return differs(fmt::format("its VM host is '{}'", row.vmhost));
+    auto known = [&](const std::string& mac) {
+        return std::find(wanted.macs.begin(), wanted.macs.end(), mac) != wanted.macs.end();
+    };
+    if (!wanted.macs.empty() && std::none_of(row.macs.begin(), row.macs.end(), known))
+        return differs("its MACs are " + join(row.macs, ", "));
+    return {};
+}
+
 Status Hub::find_device(Live& live) {
     const auto& job = live.job;
-    if (job.device.empty() || live.device_id) return {};
+    if (job.device.empty()) return {};
+    if (live.device_id) {
+        auto row = TRY(db_.device_by_id(live.device_id));
+        return row && job.make_device ? check_same_machine(*row, *job.make_device) : Status();
+    }
     if (!job.make_device) return make_error(errors::kNoDevice, "no device '{}'", job.device);
     DeviceRow row;
     row.name = job.make_device->name;
@@ -370,12 +391,13 @@ static Status check_request(const JobRequest& request, const Values& inherited) 
     return {};
 }
 
-Result<std::int64_t> Hub::submit(const JobRequest& request) {
+Result<std::int64_t> Hub::submit(const JobRequest& request, const std::function<Status()>& allowed) {
     // The nonce ties a boot proof to this job, over all its children.
     Values given{{"nonce", random_token(12)}};
     TRY(check_request(request, given));
     std::int64_t id = 0;
     std::unique_lock lock(mutex_);
+    if (allowed) TRY(allowed());
     TRY(db_.sqlite().transaction([&]() -> Status {
         id = TRY(add_tree(request, 0, given));
         return {};

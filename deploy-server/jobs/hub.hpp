@@ -89,7 +89,8 @@ public:
     void on_task_over(std::function<void(const std::string& key)> callback) { task_over_ = std::move(callback); }
 
     // ---- jobs
-    Result<std::int64_t> submit(const JobRequest& request);
+    // allowed is asked while no other job can begin or come in; its error refuses this one.
+    Result<std::int64_t> submit(const JobRequest& request, const std::function<Status()>& allowed = {});
     Status cancel(std::int64_t job);
     Status resume(std::int64_t job);
     // The run with its progress, newer than the database's.
@@ -256,6 +257,11 @@ private:
     bool draining_ = false;
     std::vector<std::function<void()>> calls_;  // to be made without the mutex
 };
+
+// A record of the name a job would make its device under may be of another machine: a migration that runs again finds
+// its VM where the source was, with the same MACs. A corrected address or switch of the same machine is no difference.
+// Error: server.other-machine.
+Status check_same_machine(const DeviceRow& row, const DeviceSpec& wanted);
 
 std::string task_key(std::int64_t job, std::int64_t run, const sequences::StepKey& step);
 

@@ -24,8 +24,14 @@ Sequence begin(const char* name, const char* description) {
     return s;
 }
 
+// Before the source is touched, and again before anything is made.
+void add_host_check(Sequence& s, const char* if_exists) {
+    s.add("check-vmhost", {{"definition", "${definition}"}, {"if_exists", if_exists}, {"vmhost", "${vmhost}"}});
+}
+
 JobRequest capture(const Migration& m) {
     auto s = begin("migrate-capture", "capture");
+    add_host_check(s, "fail");
     s.add("take-control");
     s.add("boot-to-da");
     s.add("inventory").on_error = OnError::Continue;
@@ -37,18 +43,15 @@ JobRequest capture(const Migration& m) {
     s.add("wait-off");
     s.add("release-control");
     s.add("delete-device");
-    auto source = m.source_device.empty() ? m.name : m.source_device;
-    auto job = child(m, std::move(s), source);
-    job.make_device = DeviceSpec{.name = source,
-                                 .description = "source of the migration of " + m.name,
-                                 .macs = m.source_macs,
-                                 .power_driver = m.source_power_driver,
-                                 .power_command = m.source_power_command};
+    auto source = source_spec(m);
+    auto job = child(m, std::move(s), source.name);
+    job.make_device = std::move(source);
     return job;
 }
 
 JobRequest create(const Migration& m) {
     auto s = begin("migrate-create", "create VM");
+    add_host_check(s, "same");
     s.add("create-network", {{"network", "${network}"}, {"vmhost", "${vmhost}"}});
     s.add("create-vm", {{"definition", "${definition}"}, {"vmhost", "${vmhost}"}});
     return child(m, std::move(s), "");
@@ -90,6 +93,15 @@ JobRequest first_boot(const Migration& m) {
 }
 
 }  // namespace
+
+DeviceSpec source_spec(const Migration& m) {
+    return {.name = m.source_device.empty() ? m.name : m.source_device,
+            .description = "source of the migration of " + m.name,
+            .macs = m.source_macs,
+            .power_driver = m.source_power_driver,
+            .vmhost = m.source_vmhost,
+            .power_command = m.source_power_command};
+}
 
 JobRequest plan_migration(const Migration& m) {
     JobRequest parent;

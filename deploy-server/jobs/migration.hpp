@@ -12,6 +12,7 @@ struct Migration {
     std::string source_device;  // empty: name
     std::string source_power_driver = "prompt";
     std::vector<std::string> source_power_command;
+    std::string source_vmhost;   // of a source that is a VM
     std::string image;           // empty: name
     std::string disks, exclude;  // of capture-image; empty: all, none
     std::string vm_definition;   // XML
@@ -25,6 +26,9 @@ struct Migration {
     std::vector<Nic> nics;
     bool nonetencrypt = false;
 };
+
+// The source's record, as the capture makes it.
+DeviceSpec source_spec(const Migration& migration);
 
 // The source's device is released and deleted after the capture, so that the VM may have its MACs.
 JobRequest plan_migration(const Migration& migration);

@@ -550,6 +550,47 @@ TEST_F(Bench, a_job_makes_the_device_it_names_and_a_taken_mac_fails_it_by_name) 
     EXPECT_EQ(state(job), RunState::Running);
 }
 
+TEST_F(Bench, a_job_that_makes_its_device_takes_one_of_that_name_only_when_it_is_the_same_machine) {
+    const std::vector<std::string> macs{"52:54:00:00:00:01", "52:54:00:00:00:02"};
+    const DeviceSpec source{.name = "a", .macs = macs};
+    const DeviceSpec vm{.name = "a", .macs = macs, .power_driver = "vm", .vmhost = "host"};
+    DeviceRow row = add("a");
+    auto outcome = [&](const DeviceSpec& wanted) -> std::string {
+        auto r = request("a", inventory_only());
+        r.make_device = wanted;
+        auto job = hub->submit(r).value();
+        if (state(job) == RunState::Running) {
+            EXPECT_TRUE(hub->cancel(job));
+            return "runs";
+        }
+        return hub->record(job).value()->steps[0].error->name;
+    };
+    auto is = [&](const DeviceSpec& spec) {
+        row.macs = spec.macs;
+        row.power_driver = spec.power_driver;
+        row.vmhost = spec.vmhost;
+        ASSERT_TRUE(db->update_device(row));
+    };
+    is({.name = "a", .macs = {macs[1]}, .power_driver = "command", .power_command = {"pdu"}});
+    EXPECT_EQ(outcome(source), "runs") << "a corrected switch makes no other machine";
+    EXPECT_EQ(outcome(vm), "server.other-machine") << "the source is not written to";
+    is({.name = "a", .macs = {"52:54:00:00:00:07"}});
+    EXPECT_EQ(outcome(source), "server.other-machine");
+    is(vm);
+    EXPECT_EQ(outcome(vm), "runs");
+    EXPECT_EQ(outcome(source), "server.other-machine") << "the VM is not captured";
+    auto elsewhere = vm;
+    elsewhere.vmhost = "other";
+    EXPECT_EQ(outcome(elsewhere), "server.other-machine");
+}
+
+TEST_F(Bench, a_job_that_is_not_allowed_never_exists) {
+    add("a");
+    auto no = [] { return Status(make_error(errors::kDeviceBusy, "no")); };
+    EXPECT_TRUE(hub->submit(request("a", inventory_only()), no).error().is(errors::kDeviceBusy));
+    EXPECT_TRUE(db->jobs().value().empty());
+}
+
 TEST_F(Bench, what_cannot_work_is_refused_before_a_job_exists) {
     EXPECT_TRUE(hub->submit(request("", inventory_only())).error().is(errors::kNeedsDevice));
     Sequence s;

@@ -44,7 +44,7 @@ struct ServerTest : testing::Test {
         o.state = dir / "state";
         o.address = "127.0.0.1";
         o.tls_port = o.http_port = 0;
-        o.hub = {300ms, 2000ms, 50ms, 20ms, 50ms, 100ms, 10ms};
+        o.hub = {300ms, 2000ms, 50ms, 20ms, 50ms, 100ms, 10ms, 200ms};
         auto started = DeployServer::start(o, clock);
         ASSERT_TRUE(started) << started.error().describe();
         server = std::move(*started);
@@ -508,6 +508,10 @@ TEST_F(ServerTest, a_migration_goes_from_capture_to_boot_proof) {
         EXPECT_TRUE(task.contains("type") && task.at("type") == type) << json::serialize(task) << " for " << type;
         return task;
     };
+    auto check = next(host, "check-vmhost");
+    EXPECT_EQ(check.at("parameters").at("definition"), "<vm/>");
+    EXPECT_EQ(boot_token(), "") << "the source is not touched before the host is known to have room";
+    host.report(check, "done");
     Agent source{*this};
     ASSERT_EQ(source.enroll(boot_token()).status, 200u);
     source.hello();
@@ -520,6 +524,7 @@ TEST_F(ServerTest, a_migration_goes_from_capture_to_boot_proof) {
     source.report(capture, "done");
     source.report(next(source, "shutdown"), "done");
 
+    host.report(next(host, "check-vmhost"), "done");
     host.report(next(host, "create-network"), "done");
     host.report(next(host, "create-vm"), "done");
     host.report(next(host, "stop-vm"), "done");
@@ -551,6 +556,160 @@ TEST_F(ServerTest, a_migration_goes_from_capture_to_boot_proof) {
     EXPECT_EQ(ended.at("proof").at("seconds"), 9.5);
     EXPECT_EQ(api("GET", fmt::format("/jobs/{}/artifacts/screenshot.png", id)).body, "\x89PNG");
     EXPECT_EQ(api("GET", "/devices/poseidon").object().at("state"), "released");
+}
+
+// A PNG of one pixel.
+constexpr const char* kPixel =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
+
+// The agents of a migration, up to the child that fails.
+struct MigrationTest : ServerTest {
+    Agent host{*this};
+    json::object request{{"name", "poseidon"}, {"source_macs", {kMac}}, {"vm_definition", "<vm/>"}};
+
+    void SetUp() override {
+        begin();
+        add_device("hercules", "52:54:00:00:00:0c", "vmhost");
+        auto enrollment = api("POST", "/devices/hercules/enrollment-token", json::object()).object();
+        host.boot = "host-1";
+        ASSERT_EQ(host.enroll(std::string(view(enrollment.at("token").as_string())), "").status, 200u);
+        host.hello("administration");
+    }
+    std::int64_t migrate() {
+        auto reply = api("POST", "/migrations", request);
+        EXPECT_EQ(reply.status, 201u) << reply.body;
+        return reply.object().at("id").to_number<std::int64_t>();
+    }
+    Reply migrate_again() { return api("POST", "/migrations", request); }
+    static void play(Agent& agent, const char* type, bool fails = false) {
+        auto task = agent.poll();
+        for (int i = 0; i < 20 && !task.contains("type"); ++i) task = agent.poll();
+        ASSERT_TRUE(task.contains("type") && task.at("type") == type) << json::serialize(task) << " for " << type;
+        json::object error{{"error", {{"name", "x.y"}, {"message", "m"}, {"next_step", "n"}, {"temporary", false}}}};
+        if (fails) agent.report(task, "failed", error);
+        else agent.report(task, "done");
+    }
+    // Each leaves the migration at its end, or fails it where it is said to.
+    void capture(bool fails = false) {
+        play(host, "check-vmhost");
+        Agent source{*this};
+        source.boot = fails ? "source-1" : "source-2";
+        ASSERT_EQ(source.enroll(boot_token()).status, 200u);
+        source.hello();
+        play(source, "inventory");
+        play(source, "capture-image", fails);
+        if (!fails) play(source, "shutdown");
+    }
+    void create(bool fails = false) {
+        for (auto type : {"check-vmhost", "create-network"}) play(host, type);
+        play(host, "create-vm", fails);
+    }
+    void deploy(bool fails = false) {
+        for (auto type : {"stop-vm", "start-vm"}) play(host, type);
+        Agent vm{*this};
+        vm.boot = "vm-1";
+        ASSERT_EQ(vm.enroll(boot_token()).status, 200u);
+        vm.hello();
+        play(vm, "deploy-image", fails);
+        if (fails) return;
+        play(vm, "repair");
+        play(vm, "shutdown");
+        play(host, "stop-vm");
+    }
+    void prove() {
+        for (auto type : {"stop-vm", "discard-undo", "start-vm"}) play(host, type);
+        auto task = host.poll();
+        ASSERT_EQ(task.at("type"), "boot-proof");
+        host.report(task, "done",
+                    {{"result",
+                      {{"line", "SLIPWAY-UP " + std::string(view(task.at("parameters").at("nonce").as_string()))},
+                       {"seconds", "9.5"},
+                       {"screenshot", kPixel}}}});
+        for (auto type : {"stop-vm", "commit-undo", "start-vm"}) play(host, type);
+    }
+    json::value state_of(std::int64_t id) { return job(id).at("state"); }
+};
+
+TEST_F(MigrationTest, while_one_runs_there_is_no_second_of_its_name) {
+    auto id = migrate();
+    auto second = migrate_again();
+    EXPECT_EQ(second.status, 409u);
+    EXPECT_EQ(second.error(), "server.device-busy") << second.body;
+    ASSERT_EQ(api("POST", fmt::format("/jobs/{}/cancel", id)).status, 200u);
+    EXPECT_EQ(migrate_again().status, 201u) << "what is left is the source's own record, if any";
+}
+
+TEST_F(MigrationTest, after_a_failed_check_of_the_host_nothing_was_done_and_it_runs_again) {
+    auto id = migrate();
+    play(host, "check-vmhost", true);
+    EXPECT_EQ(state_of(id), "failed");
+    EXPECT_EQ(api("GET", "/devices/poseidon").object().at("state"), "released");
+    EXPECT_EQ(migrate_again().status, 201u);
+}
+
+TEST_F(MigrationTest, after_a_failed_capture_it_runs_again_from_the_source) {
+    auto id = migrate();
+    capture(true);
+    EXPECT_EQ(state_of(id), "failed");
+    auto switched = request;
+    switched["source_power_driver"] = "command";
+    switched["source_power_command"] = json::array{"/usr/local/sbin/pdu"};
+    EXPECT_EQ(api("POST", "/migrations", switched).error(), "server.other-machine") << "the record says prompt";
+    auto other = request;
+    other["source_macs"] = json::array{"52:54:00:51:00:09"};
+    EXPECT_EQ(api("POST", "/migrations", other).error(), "server.other-machine");
+    EXPECT_EQ(migrate_again().status, 201u);
+}
+
+TEST_F(MigrationTest, after_a_failed_creation_it_runs_again_from_the_source) {
+    auto id = migrate();
+    capture();
+    create(true);
+    EXPECT_EQ(state_of(id), "failed");
+    EXPECT_EQ(api("GET", "/devices/poseidon").status, 404u);
+    EXPECT_EQ(migrate_again().status, 201u);
+}
+
+TEST_F(MigrationTest, once_the_vm_has_the_name_it_is_never_captured_as_the_source) {
+    auto id = migrate();
+    capture();
+    create();
+    deploy(true);
+    ASSERT_EQ(state_of(id), "failed");
+    ASSERT_EQ(api("GET", "/devices/poseidon").object().at("power_driver"), "vm");
+    auto refused = [&] {
+        auto again = migrate_again();
+        EXPECT_EQ(again.status, 409u);
+        EXPECT_EQ(again.error(), "server.other-machine") << again.body;
+        EXPECT_EQ(host.poll().size(), 0u) << "nothing is switched";
+    };
+    refused();
+    ASSERT_EQ(api("POST", fmt::format("/jobs/{}/resume", id)).status, 200u);
+    deploy();
+    play(host, "stop-vm");
+    play(host, "discard-undo");
+    play(host, "start-vm");
+    play(host, "boot-proof", true);
+    ASSERT_EQ(state_of(id), "failed");
+    refused();
+    ASSERT_EQ(api("POST", fmt::format("/jobs/{}/resume", id)).status, 200u);
+    prove();
+    ASSERT_EQ(state_of(id), "done");
+    refused();
+    // What the clean-up does makes way for the source.
+    ASSERT_EQ(api("DELETE", "/devices/poseidon").status, 204u);
+    EXPECT_EQ(migrate_again().status, 201u);
+}
+
+TEST_F(MigrationTest, the_jobs_of_a_machine_can_be_asked_for) {
+    add_device("other", "52:54:00:00:00:0d");
+    start_job({{"sequence", "da-shutdown"}, {"devices", {"other"}}});
+    auto id = migrate();
+    auto items = api("GET", "/jobs?machine=poseidon").object().at("items").as_array();
+    ASSERT_EQ(items.size(), 5u) << "the migration and its four children";
+    EXPECT_EQ(items[0].at("id"), id);
+    EXPECT_EQ(api("GET", "/jobs?machine=other&state=running").object().at("items").as_array().size(), 1u);
+    EXPECT_EQ(api("GET", "/jobs?machine=nobody").object().at("items").as_array().size(), 0u);
 }
 
 }  // namespace
