@@ -51,6 +51,8 @@ inline constexpr ErrorId kPower{"server.power", "Check the device's power driver
 inline constexpr ErrorId kPowerPrompt{"server.power-prompt",
                                       "The device's power driver is 'prompt': the operator switches the machine."};
 inline constexpr ErrorId kScript{"server.script", "See the output in the message, correct the script, resume the job."};
+inline constexpr ErrorId kBadProof{
+    "server.bad-proof", "Look at the VM and its host's agent; `slipway job resume` begins the first boot again."};
 inline constexpr ErrorId kVmTask{"server.vm-task", "See the message of the VM host's agent.", true};
 
 }  // namespace slipway::server::errors

@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace slipway::fixup {
 
@@ -35,34 +36,63 @@ WantedBy=multi-user.target
                        kProofScript);
 }
 
+std::string refusal_unit() {
+    return fmt::format(R"(# Written by Slipway: says why there is no boot proof. Removed by the proof.
+[Unit]
+Description=Slipway boot proof: refused
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh {} emergency
+
+[Install]
+WantedBy=emergency.target rescue.target
+)",
+                       kProofScript);
+}
+
 std::string proof_script(std::string_view nonce) {
-    return fmt::format(R"(#!/bin/sh
-# Written by Slipway: reports the first good boot on the second serial port, then removes itself.
+    return fmt::format(R"sh(#!/bin/sh
+# Written by Slipway: reports the first good boot on the second serial port, then removes itself; of a bad one it says why.
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec 3<>/dev/ttyS1 || exit 1
+stty raw -echo <&3
+refuse() {{
+    printf 'SLIPWAY-REFUSED %s %s\n' '{0}' "$1" >&3
+    exit 1
+}}
+failed_units() {{
+    systemctl list-units --failed --plain --no-legend 2>/dev/null | while read -r unit _; do printf ' %s' "$unit"; done
+}}
+[ "${{1-}}" != emergency ] || refuse "the system is in emergency or rescue mode; failed:$(failed_units)"
 state=$(systemctl is-system-running --wait 2>/dev/null)
 # An older systemctl does not know --wait.
 while [ "$state" != running ] && [ "$state" != degraded ]; do
-    case $state in maintenance|stopping|offline) exit 1 ;; esac
+    case $state in maintenance|stopping|offline) refuse "the system is '$state'; failed:$(failed_units)" ;; esac
     sleep 1
     state=$(systemctl is-system-running 2>/dev/null)
 done
 target=$(systemctl get-default)
-case $target in emergency.target|rescue.target) exit 1 ;; esac
-systemctl is-active --quiet "$target" || exit 1
+case $target in emergency.target|rescue.target) refuse "the default target is $target" ;; esac
+systemctl is-active --quiet "$target" || refuse "$target is not reached; failed:$(failed_units)"
 root_options=''
 while read -r _ where _ options _; do [ "$where" != / ] || root_options=$options; done </proc/self/mounts
-case ,$root_options, in *,rw,*) ;; *) exit 1 ;; esac
-exec 3<>/dev/ttyS1 || exit 1
-stty raw -echo <&3
+case ,$root_options, in *,rw,*) ;; *) refuse 'root is mounted read-only' ;; esac
 # Gone from the disk before the line is out: who reads it may cut the power.
-rm -f {1} {2} {3} || exit 1
-[ ! -e {1} ] || exit 1
+rm -f {1} || refuse 'root takes no writes'
+[ ! -e {2} ] || refuse 'root takes no writes'
 sync
 printf 'SLIPWAY-UP %s\n' '{0}' >&3
 systemctl daemon-reload
-)",
-                       nonce, kProofWant, kProofUnit, kProofScript);
+)sh",
+                       nonce,
+                       fmt::format("{} {} {} {} {}", kProofWant, fmt::join(kRefusalWants, " "), kProofUnit,
+                                   kRefusalUnit, kProofScript),
+                       kProofWant);
 }
 
 }  // namespace slipway::fixup

@@ -198,6 +198,9 @@ Status add_proof_unit(Repair& repair) {
     // The link that makes it run comes last.
     TRY(guest.write("boot proof: script", std::string(kProofScript), proof_script(nonce), 0755));
     TRY(guest.write("boot proof: unit", std::string(kProofUnit), proof_unit()));
+    TRY(guest.write("boot proof: refusal unit", std::string(kRefusalUnit), refusal_unit()));
+    for (const auto& want : kRefusalWants)
+        TRY(guest.symlink("boot proof: refusal enabled", std::string(want), "../slipway-proof-refused.service"));
     return guest.symlink("boot proof: enabled", std::string(kProofWant), "../slipway-proof.service");
 }
 

@@ -99,7 +99,8 @@ std::vector<std::string> qemu_command(const VmDefinition& definition, const Qemu
     }
     add_adapters(definition, plan, argv);
     argv.insert(argv.end(), {"-serial", "file:serial0.log", "-serial", "file:serial1.log", "-qmp",
-                             fmt::format("unix:{},server=on,wait=off", kSocketName), "-sandbox",
+                             fmt::format("unix:{},server=on,wait=off", kSocketName), "-qmp",
+                             fmt::format("unix:{},server=on,wait=off", kWatchName), "-sandbox",
                              // The other filters forbid what -daemonize does.
                              "on,obsolete=deny,resourcecontrol=deny", "-pidfile", plan.pid_file, "-daemonize"});
     return argv;

@@ -11,6 +11,8 @@
 namespace slipway::vmm {
 
 inline constexpr const char* kSocketName = "qmp.sock";
+// A second monitor: QEMU serves one client at a time on each, and who waits for a boot proof listens for long.
+inline constexpr const char* kWatchName = "watch.sock";
 inline constexpr const char* kVariablesName = "vars.fd";
 inline constexpr const char* kFirmwareCode = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 inline constexpr const char* kFirmwareVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd";

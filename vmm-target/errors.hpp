@@ -29,6 +29,8 @@ inline constexpr ErrorId kQemu{"vmm.qemu", "See QEMU's own words above; check th
 inline constexpr ErrorId kQmp{"vmm.qmp", "Look at the machine's directory; stop and start it again.", true};
 inline constexpr ErrorId kNoProof{"vmm.no-proof",
                                   "Look at the machine's screen; discard the undo disk, repair again and start again."};
+inline constexpr ErrorId kRefused{
+    "vmm.proof-refused", "The guest came up but not well, for the reason above: see its screen, repair it again."};
 inline constexpr ErrorId kEnded{"vmm.ended",
                                 "The machine went off by itself: look at its serial logs, start it again."};
 inline constexpr ErrorId kCancelled{"vmm.cancelled", "Start the task again when it is wanted."};

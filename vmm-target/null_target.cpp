@@ -84,6 +84,8 @@ public:
         }
         if (cancel && *cancel) return make_error(errors::kCancelled, "waiting for {} was cancelled", name);
         // Nothing here writes later on, so there is nothing to wait for.
+        if (auto reason = serial_ ? refusal(serial_(name), nonce) : std::nullopt)
+            return make_error(errors::kRefused, "{}: {}", name, *reason);
         if (!serial_ || !has_proof(serial_(name), nonce))
             return make_error(errors::kNoProof, "{} wrote no proof within {} s", name, timeout.count());
         return BootProof{proof_line(nonce), TRY(screenshot(name)), 0};

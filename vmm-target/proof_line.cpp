@@ -27,6 +27,15 @@ bool has_proof(std::string_view serial, std::string_view nonce) {
     return any_line(serial, [wanted = proof_line(nonce)](std::string_view line) { return line == wanted; });
 }
 
+std::optional<std::string> refusal(std::string_view serial, std::string_view nonce) {
+    std::optional<std::string> found;
+    any_line(serial, [&, wanted = "SLIPWAY-REFUSED " + std::string(nonce) + " "](std::string_view line) {
+        if (line.starts_with(wanted)) found = printable(line.substr(wanted.size(), 300));
+        return found.has_value();
+    });
+    return found;
+}
+
 std::string other_proof(std::string_view serial, std::string_view nonce) {
     std::string found;
     any_line(serial, [&, wanted = proof_line(nonce)](std::string_view line) {

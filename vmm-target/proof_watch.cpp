@@ -22,6 +22,7 @@ class LogReader {
 public:
     explicit LogReader(UniqueFd fd) : fd_(std::move(fd)) {}
 
+    // Reads on to the log's end, or to the proof. Error: vmm.proof-refused.
     Result<bool> proof_came(const std::string& nonce) {
         Bytes piece(65536);
         for (;;) {
@@ -30,6 +31,8 @@ public:
             offset_ += count;
             pending_ += as_text(ByteView(piece).first(count));
             if (has_proof(pending_, nonce)) return true;
+            if (auto reason = refusal(pending_, nonce))
+                return make_error(errors::kRefused, "the guest says: {}", *reason);
             if (auto other = other_proof(pending_, nonce); !other.empty()) other_ = other;
             pending_.erase(0, pending_.rfind('\n') + 1);  // npos + 1 is 0
             if (pending_.size() > 4096) pending_.erase(0, pending_.size() - 4096);
@@ -45,8 +48,8 @@ private:
 
 }  // namespace
 
-Status wait_for_proof(const std::filesystem::path& log, const QemuProcess& process, const std::string& nonce,
-                      std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
+Status wait_for_proof(const std::filesystem::path& log, const QemuProcess& process, QmpClient& qmp,
+                      const std::string& nonce, std::chrono::seconds timeout, const std::atomic<bool>* cancel) {
     UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!watch.valid() || ::inotify_add_watch(watch.get(), log.c_str(), IN_MODIFY) < 0)
         return errno_error(errno, "watching " + log.string());
@@ -55,15 +58,22 @@ Status wait_for_proof(const std::filesystem::path& log, const QemuProcess& proce
     for (;;) {
         pollfd process_end{process.fd(), POLLIN, 0};
         const bool ended = ::poll(&process_end, 1, 0) > 0;  // asked before reading: nothing is written after it
-        if (TRY(reader.proof_came(nonce))) return {};
+        auto events = qmp.take_events();
+        if (!events && !ended && !process.wait_end(std::chrono::seconds(5))) return std::move(events).error();
+        if (!events && !ended) continue;
+        const bool restarted = events && events->contains("RESET");
+        const bool came = TRY(reader.proof_came(nonce));
+        // The boot that wrote the line is over; the unit that wrote it is gone, so no other line will come.
+        if (came && restarted) return make_error(errors::kNoProof, "the machine restarted after its line");
+        if (came) return {};
         const auto hint = reader.other().empty() ? "" : " (another line came: " + reader.other() + ")";
         if (ended) return make_error(errors::kEnded, "the machine went off before its proof came{}", hint);
         if (cancel && *cancel) return make_error(errors::kCancelled, "waiting for the boot proof was cancelled");
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
         if (left <= 0) return make_error(errors::kNoProof, "no proof within {} s{}", timeout.count(), hint);
         // The cancel flag makes no event; it is looked at twice a second.
-        pollfd events[2] = {{watch.get(), POLLIN, 0}, {process.fd(), POLLIN, 0}};
-        ::poll(events, 2, static_cast<int>(std::min<std::int64_t>(left, cancel ? 500 : 60'000)));
+        pollfd wakers[] = {{watch.get(), POLLIN, 0}, {process.fd(), POLLIN, 0}, {qmp.fd(), POLLIN, 0}};
+        ::poll(wakers, std::size(wakers), static_cast<int>(std::min<std::int64_t>(left, cancel ? 500 : 60'000)));
         char drained[4096];
         while (::read(watch.get(), drained, sizeof drained) > 0) {
         }

@@ -14,6 +14,7 @@
 #include "vmm-target/errors.hpp"
 #include "vmm-target/host.hpp"
 #include "vmm-target/host_network.hpp"
+#include "vmm-target/proof_line.hpp"
 #include "vmm-target/proof_watch.hpp"
 #include "vmm-target/qmp.hpp"
 #include "vmm-target/vm_directory.hpp"
@@ -60,6 +61,7 @@ private:
     Status make_undo_disks(const VmDirectory& vm, const VmDefinition& definition) const;
     Status add_taps(const VmDirectory& vm, const VmDefinition& definition, RunRecord& run);
     Status run_qemu(const VmDirectory& vm, const VmDefinition& definition, const RunRecord& run);
+    static Result<Bytes> take_screen(QmpClient& qmp, const VmDirectory& vm);
 
     QemuOptions options_;
     HostNetworks networks_;
@@ -69,7 +71,7 @@ private:
 void QemuTarget::settle(const VmDirectory& vm) {
     if (auto run = vm.run())
         for (const auto& tap : run->taps) HostNetworks::remove_tap(tap);
-    for (const char* name : {"run.json", "pid", kSocketName}) ::unlink((vm / name).c_str());
+    for (const char* name : {"run.json", "pid", kSocketName, kWatchName}) ::unlink((vm / name).c_str());
 }
 
 Status QemuTarget::check_host(const VmDefinition& definition) {
@@ -234,6 +236,10 @@ Result<Bytes> QemuTarget::screenshot(const std::string& name) {
     const auto vm = TRY(directory(name));
     if (!vm.process()) return make_error(errors::kState, "{} is not running", name);
     auto qmp = TRY(QmpClient::connect(vm / kSocketName, seconds(10)));
+    return take_screen(qmp, vm);
+}
+
+Result<Bytes> QemuTarget::take_screen(QmpClient& qmp, const VmDirectory& vm) {
     const auto file = fs::absolute(vm / ("screen-" + random_token(4) + ".png"));
     auto taken = qmp.execute("screendump", {{"filename", file.string()}, {"format", "png"}});
     auto picture = taken ? read_file(file) : Result<Bytes>(std::move(taken).error());
@@ -271,7 +277,8 @@ Result<BootProof> QemuTarget::boot_proof(const std::string& name, const std::str
     const auto process = vm.process();
     const auto run = vm.run();
     if (!process || !run) return make_error(errors::kState, "{} is not running", name);
-    auto waited = wait_for_proof(vm / "serial1.log", *process, nonce, timeout, cancel);
+    auto qmp = TRY(QmpClient::connect(vm / kWatchName, seconds(10)));
+    auto waited = wait_for_proof(vm / "serial1.log", *process, qmp, nonce, timeout, cancel);
     const auto now = unix_milliseconds(SystemClock().wall());
     if (!waited) {
         // What it shows instead is the best hint there is.
@@ -279,7 +286,11 @@ Result<BootProof> QemuTarget::boot_proof(const std::string& name, const std::str
             return std::move(waited).error().with("its screen is in " + (vm / "no-proof.png").string());
         return std::move(waited).error();
     }
-    return BootProof{"SLIPWAY-UP " + nonce, TRY(screenshot(name)), static_cast<double>(now - run->started_ms) / 1000};
+    auto screen = TRY(take_screen(qmp, vm));
+    // Events come in order with the answer: a restart before the picture was taken is known by now.
+    if (TRY(qmp.take_events()).contains("RESET"))
+        return make_error(errors::kNoProof, "{} restarted after its line and before its picture", name);
+    return BootProof{proof_line(nonce), std::move(screen), static_cast<double>(now - run->started_ms) / 1000};
 }
 
 Status QemuTarget::create_network(const std::string& name, const NetworkOptions& options) {

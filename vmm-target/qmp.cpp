@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <boost/json.hpp>
 
@@ -45,26 +46,47 @@ Result<QmpClient> QmpClient::connect(const std::filesystem::path& socket, std::c
     return client;
 }
 
+Result<bool> QmpClient::fill(std::chrono::milliseconds timeout) {
+    if (buffer_.size() > kMessageLimit) return make_error(errors::kQmp, "QEMU's message has no end");
+    pollfd poll{fd_.get(), POLLIN, 0};
+    if (::poll(&poll, 1, static_cast<int>(timeout.count())) <= 0) return false;
+    char bytes[65536];
+    const auto count = ::read(fd_.get(), bytes, sizeof bytes);
+    if (count < 0 && errno == EINTR) return false;
+    if (count <= 0) return make_error(errors::kQmp, "QEMU closed the connection");
+    buffer_.append(bytes, static_cast<std::size_t>(count));
+    return true;
+}
+
+Result<boost::json::object> QmpClient::take_message() {
+    const auto end = buffer_.find('\n');
+    boost::system::error_code bad;
+    auto message = boost::json::parse(std::string_view(buffer_).substr(0, end), bad);
+    buffer_.erase(0, end + 1);
+    if (bad || !message.is_object()) return make_error(errors::kQmp, "QEMU sent what is no JSON object");
+    return std::move(message.as_object());
+}
+
 Result<boost::json::object> QmpClient::read_message(Clock::time_point deadline) {
-    for (;;) {
-        if (const auto end = buffer_.find('\n'); end != std::string::npos) {
-            boost::system::error_code bad;
-            auto message = boost::json::parse(std::string_view(buffer_).substr(0, end), bad);
-            buffer_.erase(0, end + 1);
-            if (bad || !message.is_object()) return make_error(errors::kQmp, "QEMU sent what is no JSON object");
-            return std::move(message.as_object());
-        }
-        if (buffer_.size() > kMessageLimit) return make_error(errors::kQmp, "QEMU's message has no end");
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-        pollfd poll{fd_.get(), POLLIN, 0};
-        if (left <= 0 || ::poll(&poll, 1, static_cast<int>(left)) == 0)
-            return make_error(errors::kQmp, "QEMU does not answer");
-        char bytes[65536];
-        const auto count = ::read(fd_.get(), bytes, sizeof bytes);
-        if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) return make_error(errors::kQmp, "QEMU closed the connection");
-        buffer_.append(bytes, static_cast<std::size_t>(count));
+    while (!has_line()) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+        if (left.count() <= 0) return make_error(errors::kQmp, "QEMU does not answer");
+        TRY(fill(left));
     }
+    return take_message();
+}
+
+void QmpClient::keep_event(const boost::json::object& message) {
+    // QEMU has some forty kinds of them.
+    if (const auto* name = message.if_contains("event"); name && name->is_string() && events_.size() < 100)
+        events_.emplace(std::string_view(name->as_string()));
+}
+
+Result<std::set<std::string>> QmpClient::take_events() {
+    do {
+        while (has_line()) keep_event(TRY(take_message()));
+    } while (TRY(fill(std::chrono::milliseconds(0))));
+    return std::exchange(events_, {});
 }
 
 Result<boost::json::value> QmpClient::execute(std::string_view command, boost::json::object arguments,
@@ -81,6 +103,7 @@ Result<boost::json::value> QmpClient::execute(std::string_view command, boost::j
         if (const auto* error = message.if_contains("error"))
             return make_error(errors::kQmp, "{}: {}", command,
                               error->is_object() ? words_of(error->as_object()) : "no words");
+        keep_event(message);
     }
 }
 

@@ -53,7 +53,7 @@ struct Network {
 
 struct BootProof {
     std::string line;    // "SLIPWAY-UP NONCE"
-    Bytes screenshot;    // PNG, taken after the line was seen
+    Bytes screenshot;    // PNG, taken after the line was seen and in the same boot
     double seconds = 0;  // from power-on to the line
 };
 
@@ -78,8 +78,9 @@ public:
     // The machine is off. Without undo disks: nothing.
     virtual Status commit_undo(const std::string& name) = 0;
     virtual Status discard_undo(const std::string& name) = 0;
-    // Waits for the line on the second serial port, written since the last start. Errors: vmm.no-proof after timeout,
-    // vmm.ended when the machine goes off, vmm.cancelled.
+    // Waits for the line on the second serial port, written since the last start. Errors: vmm.no-proof after timeout or
+    // when the guest restarts after its line, vmm.proof-refused with the guest's own reason, vmm.ended when the machine
+    // goes off, vmm.cancelled.
     virtual Result<BootProof> boot_proof(const std::string& name, const std::string& nonce,
                                          std::chrono::seconds timeout, const std::atomic<bool>* cancel = nullptr) = 0;
 
@@ -108,8 +109,8 @@ struct QemuOptions {
     std::string accelerator;
     HostResources host = HostResources::of_this_machine();
 };
-// State directory: DIR/NAME/{vm.xml, run.json, qmp.sock, pid, serial0.log, serial1.log, undo-N.qcow2, vars.fd} and
-// DIR/.networks/NAME.json. QEMU runs on when this process ends; it is found again by its pid file.
+// State directory: DIR/NAME/{vm.xml, run.json, qmp.sock, watch.sock, pid, serial0.log, serial1.log, undo-N.qcow2,
+// vars.fd} and DIR/.networks/NAME.json. QEMU runs on when this process ends; it is found again by its pid file.
 Result<std::unique_ptr<Target>> make_qemu_target(QemuOptions options);
 
 // "null" or "qemu": the one place that names all drivers.

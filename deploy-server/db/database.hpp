@@ -124,6 +124,7 @@ public:
     // Of the job and the jobs below it, in order.
     Result<std::vector<EventRow>> events(std::int64_t job, std::int64_t after, std::size_t limit);
     Status put_artifact(std::int64_t job, std::string_view name, std::string_view content_type, ByteView data);
+    Status remove_artifact(std::int64_t job, std::string_view name);
     Result<std::vector<std::string>> artifacts(std::int64_t job);
     struct Artifact {
         std::string content_type;

@@ -155,6 +155,10 @@ Status Database::put_artifact(std::int64_t job, std::string_view name, std::stri
         {job, name, content_type, data});
 }
 
+Status Database::remove_artifact(std::int64_t job, std::string_view name) {
+    return sqlite_->run("DELETE FROM artifacts WHERE job = ? AND name = ?", {job, name});
+}
+
 Result<std::vector<std::string>> Database::artifacts(std::int64_t job) {
     std::vector<std::string> out;
     TRY(sqlite_->query("SELECT name FROM artifacts WHERE job = ? ORDER BY name", {job},

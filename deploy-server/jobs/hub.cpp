@@ -145,6 +145,9 @@ void Hub::act(Live& live, const Dispatch& d) {
         return post(live.job.id,
                     TaskFailed{d.key, step_error(make_error(errors::kNotControlled, "device '{}' is not under control",
                                                             (*device)->name))});
+    // What an earlier attempt or step has left is not this boot's.
+    if (d.type == "boot-proof")
+        for (const auto* name : {"screenshot.png", "proof.txt"}) (void)db_.remove_artifact(live.job.id, name);
     if (d.type == "reboot") {
         auto to = d.parameters.find("to");
         (void)db_.set_boot_action(device_id, to != d.parameters.end() && to->second == "da" ? "da" : "disk");

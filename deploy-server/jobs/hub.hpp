@@ -15,6 +15,8 @@
 #include <set>
 #include <thread>
 
+#include <boost/json/fwd.hpp>
+
 #include "deploy-server/db/database.hpp"
 #include "deploy-server/jobs/power.hpp"
 #include "lib/base/clock.hpp"
@@ -212,6 +214,7 @@ private:
     std::pair<Session*, Assignment*> find_assignment(std::string_view key);
     Result<std::string> keep_artifacts(const Assignment& assignment, const DeviceRow& device,
                                        const std::string& result);
+    Status keep_screen(const Assignment& assignment, boost::json::object& result);
     void on_reported(std::int64_t device_id, Assignment assignment, const AgentReport& report);
     Result<std::int64_t> vmhost_of(const sequences::Values& parameters, const std::string& named);
 

@@ -6,6 +6,7 @@
 #include "deploy-server/errors.hpp"
 #include "deploy-server/jobs/base64.hpp"
 #include "deploy-server/jobs/hub.hpp"
+#include "deploy-server/jobs/png.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 
@@ -184,7 +185,14 @@ Result<bool> Hub::report(const DeviceRow& device, const AgentReport& r) {
         return false;
     }
     auto ended = r;
-    ended.result = TRY(keep_artifacts(*a, device, r.result));
+    if (auto kept = r.state == "failed" ? Result<std::string>("") : keep_artifacts(*a, device, r.result)) {
+        ended.result = *std::move(kept);
+    } else if (kept.error().is(errors::kBadProof) || kept.error().is(errors::kBadRequest)) {
+        ended.state = "failed";
+        ended.error = step_error(kept.error());
+    } else {
+        return std::move(kept).error();
+    }
     auto finished = *a;
     if (!finished.sub.empty()) std::erase_if(session->queue, [&](const auto& item) { return item.key == r.key; });
     on_reported(device.id, finished, ended);
@@ -235,16 +243,25 @@ Result<std::string> Hub::keep_artifacts(const Assignment& a, const DeviceRow& de
             TRY(db_.set_inventory(device.id, xml));
         }
     }
-    if (a.type == "boot-proof" || a.type == "screenshot") {
-        auto text = taken_text(object, {"screenshot"});
-        if (auto png = from_base64(text); png && !png->empty())
-            TRY(db_.put_artifact(a.job, "screenshot.png", "image/png", *png));
-        else note(a.job, "warning", "there is no screenshot, or it is not base64");
-        if (const auto* line = object.if_contains("line"); line && line->is_string())
-            TRY(db_.put_artifact(a.job, "proof.txt", "text/plain; charset=utf-8",
-                                 as_bytes(std::string(view(line->get_string())) + "\n")));
-    }
+    if (a.type == "boot-proof" || a.type == "screenshot") TRY(keep_screen(a, object));
     return json::serialize(object);
+}
+
+// The agent's word alone is no proof: the line carries the nonce of this job, and there is a picture.
+Status Hub::keep_screen(const Assignment& a, json::object& result) {
+    const auto png = from_base64(taken_text(result, {"screenshot"}));
+    if (!png || !is_png(*png)) return make_error(errors::kBadProof, "there is no screenshot, or it is no PNG");
+    if (a.type == "screenshot") return db_.put_artifact(a.job, "screenshot.png", "image/png", *png);
+    const auto* given = result.if_contains("line");
+    const auto line = given && given->is_string() ? std::string(view(given->get_string())) : std::string();
+    const auto nonce = a.parameters.find("nonce");
+    if (nonce == a.parameters.end() || nonce->second.empty() || line != "SLIPWAY-UP " + nonce->second)
+        return make_error(errors::kBadProof, "the line '{}' is not the one of this job",
+                          printable(line).substr(0, 100));
+    return db_.sqlite().transaction([&]() -> Status {
+        TRY(db_.put_artifact(a.job, "screenshot.png", "image/png", *png));
+        return db_.put_artifact(a.job, "proof.txt", "text/plain; charset=utf-8", as_bytes(line + "\n"));
+    });
 }
 
 Result<std::int64_t> Hub::vmhost_of(const Values& parameters, const std::string& named) {

@@ -479,6 +479,12 @@ TEST_F(Bench, vmhost_tasks_need_a_host_and_leave_its_name_out) {
     EXPECT_EQ(poll("host", "h1")->parameters, (sequences::Values{{"vm", "web"}}));
 }
 
+constexpr const char* kPixel =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
+std::string proof_of(const std::string& nonce) {
+    return fmt::format(R"({{"line":"SLIPWAY-UP {}","seconds":41,"screenshot":"{}"}})", nonce, kPixel);
+}
+
 TEST_F(Bench, a_boot_proof_leaves_its_screenshot_and_line_with_the_job) {
     add("host", "vmhost");
     hello("host", "h1", "administration");
@@ -486,10 +492,44 @@ TEST_F(Bench, a_boot_proof_leaves_its_screenshot_and_line_with_the_job) {
     s.add("boot-proof", {{"vm", "web"}, {"nonce", "${nonce}"}});
     auto job = submit("", s);
     auto task = poll("host", "h1");
-    EXPECT_EQ(task->parameters.at("nonce").size(), 24u);
-    report("host", task->key, "done", R"({"line":"SLIPWAY-UP x","seconds":41,"screenshot":"iVBORw=="})", "h1");
-    EXPECT_EQ(as_text(db->artifact(job, "proof.txt").value()->data), "SLIPWAY-UP x\n");
-    EXPECT_EQ(to_hex(db->artifact(job, "screenshot.png").value()->data), "89504e47");
+    const auto nonce = task->parameters.at("nonce");
+    EXPECT_EQ(nonce.size(), 24u);
+    report("host", task->key, "done", proof_of(nonce), "h1");
+    EXPECT_EQ(state(job), RunState::Done);
+    EXPECT_EQ(as_text(db->artifact(job, "proof.txt").value()->data), "SLIPWAY-UP " + nonce + "\n");
+    EXPECT_EQ(db->artifact(job, "screenshot.png").value()->data, *from_base64(kPixel));
+}
+
+TEST_F(Bench, a_proof_of_another_nonce_or_without_a_picture_fails_the_step) {
+    add("host", "vmhost");
+    hello("host", "h1", "administration");
+    Sequence s;
+    s.add("screenshot", {{"vm", "web"}});
+    s.add("start-vm", {{"vm", "web"}});
+    s.add("boot-proof", {{"vm", "web"}, {"nonce", "${nonce}"}});
+    const auto cut = std::string(kPixel).substr(0, 80);
+    for (auto [line, screen] : {std::pair<std::string, std::string>{"SLIPWAY-UP other", kPixel},
+                                {"", kPixel},
+                                {"NONCE", kPixel},
+                                {"SLIPWAY-UP NONCE", ""},
+                                {"SLIPWAY-UP NONCE", "iVBORw=="},
+                                {"SLIPWAY-UP NONCE", cut},
+                                {"SLIPWAY-UP NONCE", "no base64"}}) {
+        SCOPED_TRACE(line + " " + screen);
+        auto job = submit("", s);
+        auto task = poll("host", "h1");
+        report("host", task->key, "done", fmt::format(R"({{"screenshot":"{}"}})", kPixel), "h1");
+        EXPECT_TRUE(db->artifact(job, "screenshot.png").value());
+        report("host", poll("host", "h1")->key, "done", "", "h1");
+        task = poll("host", "h1");
+        const auto nonce = task->parameters.at("nonce");
+        if (auto at = line.find("NONCE"); at != std::string::npos) line.replace(at, 5, nonce);
+        report("host", task->key, "done", fmt::format(R"({{"line":"{}","screenshot":"{}"}})", line, screen), "h1");
+        EXPECT_EQ(state(job), RunState::Failed);
+        EXPECT_EQ(hub->record(job).value()->steps[2].error->name, "server.bad-proof");
+        // Nor is the picture of an earlier step shown for it.
+        EXPECT_TRUE(db->artifacts(job).value().empty());
+    }
 }
 
 TEST_F(Bench, a_bulk_key_is_good_while_its_task_runs) {

@@ -220,15 +220,10 @@ TEST(Network, hostile_names_are_refused) {
     EXPECT_FALSE(kernel_reserved("ens18"));
 }
 
-TEST(Proof, script_checks_before_it_writes) {
-    const auto script = proof_script("n-1");
-    EXPECT_THAT(script, HasSubstr("printf 'SLIPWAY-UP %s\\n' 'n-1' >&3"));
-    EXPECT_LT(script.find(",rw,"), script.find("printf"));
-    EXPECT_LT(script.find("rm -f"), script.find("printf"));
+TEST(Proof, nonces_are_plain_words) {
     for (const char* bad : {"", "a b", "a'b", "a\nb", "ä"}) EXPECT_FALSE(valid_nonce(bad));
     EXPECT_FALSE(valid_nonce(std::string(65, 'a')));
     EXPECT_TRUE(valid_nonce("0f-A9"));
-    EXPECT_THAT(proof_unit(), Not(HasSubstr("oneshot\n")));
 }
 
 TEST(Request, adapters_are_parsed) {

@@ -80,6 +80,8 @@ TEST_F(RepairTest, makes_the_initramfs_fit_and_finds_nothing_to_do_the_second_ti
     EXPECT_THAT(guest.get("/etc/systemd/network/10-slipway-ens18.link"), HasSubstr("Name=ens18"));
     EXPECT_FALSE(guest.has("/boot/grub/device.map"));
     EXPECT_TRUE(guest.has("/etc/systemd/system/multi-user.target.wants/slipway-proof.service"));
+    EXPECT_TRUE(guest.has("/etc/systemd/system/emergency.target.wants/slipway-proof-refused.service"));
+    EXPECT_TRUE(guest.has("/etc/systemd/system/rescue.target.wants/slipway-proof-refused.service"));
     EXPECT_THAT(guest.get("/var/lib/slipway/repair.json"), HasSubstr("52:54:00:00:00:02"));
     const auto before = guest.everything();
     EXPECT_THAT(repaired().journal, IsEmpty());

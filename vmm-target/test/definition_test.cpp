@@ -196,6 +196,14 @@ TEST(ProofLine, only_the_whole_line_of_this_nonce_counts) {
     EXPECT_EQ(other_proof("SLIPWAY-UP n1\n", "n1"), "");
 }
 
+TEST(ProofLine, refusal_of_this_nonce_comes_with_its_reason) {
+    EXPECT_EQ(refusal("x\nSLIPWAY-REFUSED n1 root is read-only\r\n", "n1"), "root is read-only");
+    EXPECT_EQ(refusal("SLIPWAY-REFUSED n1 a\x1b[2Jb\n", "n1")->find('\x1b'), std::string::npos);
+    EXPECT_EQ(refusal("SLIPWAY-REFUSED n1 " + std::string(5000, 'a') + "\n", "n1")->size(), 300u);
+    EXPECT_FALSE(refusal("SLIPWAY-REFUSED n12 x\n", "n1"));
+    EXPECT_FALSE(refusal("SLIPWAY-REFUSED n1 not whole", "n1"));
+}
+
 TEST(HostNames, fit_into_what_the_kernel_takes) {
     EXPECT_EQ(bridge_name("VM0"), "sl-VM0");
     EXPECT_LE(bridge_name(std::string(63, 'a')).size(), 15u);

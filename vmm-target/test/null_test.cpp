@@ -52,6 +52,10 @@ TEST_F(Tasks, first_boot_runs_and_each_task_may_run_again) {
             EXPECT_EQ(proof->at("line"), "SLIPWAY-UP n-1");
             EXPECT_THAT(proof->at("screenshot"), testing::StartsWith("iVBORw0KGgo"));
             EXPECT_ERROR(run("boot-proof", {{"vm", "small"}, {"nonce", "n-2"}, {"timeout", "1"}}), kNoProof);
+            serial = "SLIPWAY-REFUSED n-3 root is mounted read-only\n";
+            const auto refused = run("boot-proof", {{"vm", "small"}, {"nonce", "n-3"}, {"timeout", "1"}});
+            EXPECT_ERROR(refused, kRefused);
+            EXPECT_THAT(refused.error().describe(), testing::HasSubstr("root is mounted read-only"));
         }
         EXPECT_FALSE(done(type, parameters)) << type;
         ASSERT_OK(run(type, parameters));

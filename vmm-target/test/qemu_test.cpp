@@ -68,20 +68,24 @@ protected:
     TempDir dir = TempDir::create("vmm-test").value();
 };
 
+enum class Then { Halt, Reset };
+
 // Real mode: int 13h function 3 writes sector 2 of drive 0x80, then `text` goes byte by byte to port 0x2f8.
-Bytes boot_sector(const std::string& text) {
-    static constexpr unsigned char kCode[] = {
-        0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0xfc,        // xor ax,ax; mov ds,ax; mov es,ax; cld
-        0xb8, 0x01, 0x03, 0xb9, 0x02, 0x00,              // mov ax,0x0301; mov cx,2
-        0xba, 0x80, 0x00, 0xbb, 0x00, 0x7c, 0xcd, 0x13,  // mov dx,0x80; mov bx,0x7c00; int 0x13
-        0xbe, 0x26, 0x7c,                                // mov si,0x7c26
-        0xac, 0x84, 0xc0, 0x74, 0x06,                    // again: lodsb; test al,al; jz end
-        0xba, 0xf8, 0x02, 0xee, 0xeb, 0xf5,              // mov dx,0x2f8; out dx,al; jmp again
-        0xf4, 0xeb, 0xfd};                               // end: hlt; jmp end
+Bytes boot_sector(const std::string& text, Then then = Then::Halt) {
+    std::vector<unsigned char> code{0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0, 0xfc,  // xor ax,ax; mov ds,ax; mov es,ax; cld
+                                    0xb8, 0x01, 0x03, 0xb9, 0x02, 0x00,        // mov ax,0x0301; mov cx,2
+                                    0xba, 0x80, 0x00, 0xbb, 0x00, 0x7c, 0xcd,
+                                    0x13,                                 // mov dx,0x80; mov bx,0x7c00; int 0x13
+                                    0xbe, 0x00, 0x7c,                     // mov si,0x7c00 + where the text begins
+                                    0xac, 0x84, 0xc0, 0x74, 0x06,         // again: lodsb; test al,al; jz end
+                                    0xba, 0xf8, 0x02, 0xee, 0xeb, 0xf5};  // mov dx,0x2f8; out dx,al; jmp again
+    if (then == Then::Reset) code.insert(code.end(), {0xb0, 0xfe, 0xe6, 0x64});  // mov al,0xfe; out 0x64,al
+    code.insert(code.end(), {0xf4, 0xeb, 0xfd});                                 // end: hlt; jmp end
+    code[22] = static_cast<unsigned char>(code.size());
     Bytes sector(512);
-    std::transform(std::begin(kCode), std::end(kCode), sector.begin(), [](unsigned char c) { return std::byte{c}; });
+    std::transform(code.begin(), code.end(), sector.begin(), [](unsigned char c) { return std::byte{c}; });
     const auto bytes = as_bytes(text);
-    std::copy(bytes.begin(), bytes.end(), sector.begin() + sizeof kCode);
+    std::copy(bytes.begin(), bytes.end(), sector.begin() + static_cast<std::ptrdiff_t>(code.size()));
     sector[510] = std::byte{0x55};
     sector[511] = std::byte{0xaa};
     return sector;
@@ -90,13 +94,13 @@ Bytes boot_sector(const std::string& text) {
 class QemuTest : public QemuFixture {
 protected:
     fs::path disk() const { return dir.path() / "small/one.vhd"; }
-    void make_vm(Controller controller, const std::string& text) {
+    void make_vm(Controller controller, const std::string& text, Then then = Then::Halt) {
         VmDefinition vm{.name = "small", .uuid = Uuid::random(), .memory_mib = 64};
         vm.disks = {{.path = "one.vhd", .size_bytes = 8 << 20, .controller = controller}};
         ASSERT_OK(target->create(vm));
         auto vhd = disks::open_vhd(disk(), disks::OpenMode::ReadWrite);
         ASSERT_OK(vhd);
-        ASSERT_OK((*vhd)->write(0, boot_sector(text)));
+        ASSERT_OK((*vhd)->write(0, boot_sector(text, then)));
         ASSERT_OK((*vhd)->flush());
     }
     bool guest_has_written() const {
@@ -173,6 +177,34 @@ TEST_F(QemuTest, line_of_an_earlier_start_or_another_nonce_is_no_proof) {
     }
     ASSERT_OK(target->start("small", {}));
     EXPECT_ERROR(target->boot_proof("small", "old", seconds(5)), kNoProof);
+}
+
+TEST_F(QemuTest, refusal_of_the_guest_ends_the_wait_with_its_reason) {
+    make_vm(Controller::Ide, "SLIPWAY-REFUSED n-1 root is mounted read-only\n");
+    ASSERT_OK(target->start("small", {}));
+    const auto refused = target->boot_proof("small", "n-1", seconds(60));
+    EXPECT_ERROR(refused, kRefused);
+    EXPECT_THAT(refused.error().describe(), HasSubstr("root is mounted read-only"));
+    EXPECT_TRUE(fs::exists(dir.path() / "small/no-proof.png"));
+}
+
+TEST_F(QemuTest, guest_that_restarts_after_its_line_has_proved_nothing) {
+    make_vm(Controller::Ide, "SLIPWAY-UP n-1\n", Then::Reset);
+    ASSERT_OK(target->start("small", {}));
+    const auto refused = target->boot_proof("small", "n-1", seconds(60));
+    EXPECT_ERROR(refused, kNoProof);
+    EXPECT_THAT(refused.error().describe(), HasSubstr("restarted after its line"));
+}
+
+TEST_F(QemuTest, machine_can_be_asked_and_stopped_while_its_proof_is_awaited) {
+    make_vm(Controller::Ide, "quiet\n");
+    ASSERT_OK(target->start("small", {}));
+    std::atomic<bool> cancel = false;
+    std::thread waiter([&] { EXPECT_ERROR(another()->boot_proof("small", "n-1", seconds(300), &cancel), kCancelled); });
+    EXPECT_EQ(target->state("small").value(), VmState::Running);
+    EXPECT_TRUE(target->screenshot("small").ok());
+    cancel = true;
+    waiter.join();
 }
 
 TEST_F(QemuTest, waiting_ends_when_the_machine_does) {
