@@ -55,7 +55,7 @@ void add_vm_commands(CLI::App& root, Context& context) {
     };
     auto* create =
         with_host(add_command(*vm, context, "create", "Make a VM and its virtual disks",
-                              "  slipway vm create --definition p2v/poseidon/poseidon_vm.xml --host hercules\n"));
+                              "  slipway vm create --definition p2v/poseidon/poseidon_internalState.xml --host hercules\n"));
     create->add_option("--definition", a->definition, "VM definition file (urn:slipway:vm:1)")->required();
     on_command(*create, context, [a, &context]() -> Result<ExitCode> {
         return one_task("create-vm", a->host, {{"definition", TRY(read_text_file(a->definition, 1u << 20))}}, context);

@@ -101,8 +101,9 @@ void print(const std::set<Found>& found, const std::string& device, bool json) {
 int main(int argc, char** argv) {
     CLI::App app(
         "Which DHCP and proxyDHCP servers answer on an interface? Takes no lease; must run as root.\n\n"
-        "  dhcp-coexist eth0\n  dhcp-coexist --seconds 10 --json br0\n\n"
-        "Exit code 0: asked (also when nobody answers); 3: more than one server offers the same thing.");
+        "Exit code 0: asked (also when nobody answers); 3: more than one server offers the same thing.",
+        "dhcp-coexist");
+    app.footer("Examples:\n  dhcp-coexist eth0\n  dhcp-coexist --seconds 10 --json br0\n");
     std::string device;
     double seconds = 4;
     bool json = false;

@@ -17,7 +17,7 @@ namespace {
 
 namespace json = boost::json;
 
-// A pipeline may take half of what is free; the rest is for the page cache and TLS.
+// A pipeline may take a third of what is free; the rest is for the page cache and TLS.
 std::uint64_t pipeline_memory(Machine& machine) {
     return std::clamp<std::uint64_t>(machine.memory_available() / 3, imagestore::kMinCaptureMemory, 256u << 20);
 }

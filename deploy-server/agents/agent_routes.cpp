@@ -17,7 +17,8 @@ using http::Response;
 
 namespace {
 
-constexpr std::chrono::hours kTokenLife{1};
+constexpr std::chrono::minutes kBootTokenLife{15};        // from the boot script to the agent's first call
+constexpr std::chrono::minutes kEnrollmentTokenLife{60};  // carried to a host by hand
 constexpr std::uint64_t kMaxManifest = 512u << 20;
 constexpr unsigned kPollSeconds = 20;
 
@@ -165,7 +166,8 @@ Result<DeviceRow> device_of(Database& db, const Request& request) {
 
 Result<std::string> make_token(Database& db, const Clock& clock, std::int64_t device_id, const std::string& mac) {
     auto token = random_token();
-    auto expires = unix_milliseconds(clock.wall()) + std::chrono::milliseconds(kTokenLife).count();
+    const std::chrono::milliseconds life = mac.empty() ? kEnrollmentTokenLife : kBootTokenLife;
+    auto expires = unix_milliseconds(clock.wall()) + life.count();
     TRY(db.add_token({hash_of(token), device_id, mac, expires, 0, "", ""}));
     return token;
 }

@@ -133,7 +133,7 @@ public:
     Result<std::optional<Artifact>> artifact(std::int64_t job, std::string_view name);
 
     // ---- tokens and certificates
-    Status add_token(const TokenRow& token);
+    Status add_token(const TokenRow& token);  // voids the unused ones of that device and MAC
     Result<std::optional<TokenRow>> token(std::string_view hash);
     // False when somebody used it meanwhile.
     Result<bool> use_token(const TokenRow& token);

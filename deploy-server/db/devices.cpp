@@ -168,11 +168,8 @@ Result<bool> Database::remove_group(std::string_view name) {
 
 Status Database::add_token(const TokenRow& t) {
     return sqlite_->transaction([&]() -> Status {
-        // A machine that boots over and over must not fill the table; used ones are kept to be refused by name.
-        TRY(
-            sqlite_->run("DELETE FROM tokens WHERE device = ? AND mac = ? AND used = 0 AND rowid NOT IN (SELECT rowid "
-                         "FROM tokens WHERE device = ? AND mac = ? ORDER BY expires DESC LIMIT 20)",
-                         {t.device_id, t.mac, t.device_id, t.mac}));
+        // One at a time is good: who listened to an earlier boot has nothing. Used ones are kept to be refused by name.
+        TRY(sqlite_->run("DELETE FROM tokens WHERE device = ? AND mac = ? AND used = 0", {t.device_id, t.mac}));
         return sqlite_->run("INSERT INTO tokens(hash, device, mac, expires) VALUES (?, ?, ?, ?)",
                             {t.hash, t.device_id, t.mac, t.expires_ms});
     });

@@ -79,13 +79,16 @@ TEST_F(Bench, a_token_is_used_once_and_goes_with_its_device) {
     EXPECT_FALSE(db->token("hash").value());
 }
 
-TEST_F(Bench, a_machine_that_boots_for_ever_does_not_fill_the_table) {
+TEST_F(Bench, a_newer_token_voids_the_unused_one_of_the_same_machine_alone) {
     auto id = db->add_device(device("a", {})).value().id;
-    for (int i = 0; i < 100; ++i) ASSERT_TRUE(db->add_token({std::to_string(i), id, "m", 5000 + i, 0, "", ""}));
-    int count = 0;
-    ASSERT_TRUE(db->sqlite().query("SELECT count(*) FROM tokens", {}, [&](Row r) { count = r.number(0); }));
-    EXPECT_LE(count, 21);
-    EXPECT_TRUE(db->token("99").value());
+    auto other = db->add_device(device("b", {})).value().id;
+    ASSERT_TRUE(db->add_token({"other", other, "m", 5000, 0, "", ""}));
+    ASSERT_TRUE(db->add_token({"second card", id, "n", 5000, 0, "", ""}));
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(db->add_token({std::to_string(i), id, "m", 5000 - i, 0, "", ""}));
+    EXPECT_FALSE(db->token("98").value());
+    EXPECT_TRUE(db->use_token({"99", id, "m", 0, 1, "", ""}).value());
+    ASSERT_TRUE(db->add_token({"last", id, "m", 5000, 0, "", ""}));
+    for (const auto* kept : {"99", "last", "other", "second card"}) EXPECT_TRUE(db->token(kept).value()) << kept;
 }
 
 TEST_F(Bench, jobs_runs_and_steps_come_back_as_they_were_saved) {

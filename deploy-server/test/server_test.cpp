@@ -34,7 +34,11 @@ struct Reply {
 
 struct ServerTest : testing::Test {
     TempDir dir = TempDir::create("server").value();
-    SystemClock clock;
+    struct : Clock {
+        std::atomic<std::int64_t> ahead_ms{0};
+        Instant now() const override { return SystemClock().now(); }
+        WallTime wall() const override { return SystemClock().wall() + std::chrono::milliseconds(ahead_ms); }
+    } clock;
     std::unique_ptr<DeployServer> server;
     std::string ca, token;
 
@@ -316,6 +320,29 @@ TEST_F(ServerTest, a_token_is_good_once_for_its_machine_and_an_answer_lost_can_b
     EXPECT_EQ(first.enroll(token).status, 200u);
     EXPECT_EQ(second.enroll(token).error(), "server.bad-token");
     EXPECT_EQ(first.enroll(token).status, 200u);  // the same request
+}
+
+TEST_F(ServerTest, a_token_lives_for_minutes_and_a_newer_one_voids_it) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    ASSERT_EQ(api("PATCH", "/devices/poseidon", {{"boot_action", "da"}}).status, 200u);
+    auto voided = boot_token(), token = boot_token();
+    Agent agent{*this}, host{*this};
+    EXPECT_EQ(agent.enroll(voided).error(), "server.bad-token");
+    auto by_hand = [&] {
+        auto made = api("POST", "/devices/poseidon/enrollment-token", json::object());
+        return std::string(view(made.object().at("token").as_string()));
+    };
+    auto carried = by_hand();
+    EXPECT_EQ(agent.enroll(token).status, 200u);  // the one for a host is another's
+    token = boot_token();
+    clock.ahead_ms += 16 * 60'000;
+    EXPECT_EQ(agent.enroll(token).error(), "server.bad-token");
+    clock.ahead_ms += 30 * 60'000;
+    EXPECT_EQ(host.enroll(carried, "").status, 200u);
+    carried = by_hand();
+    clock.ahead_ms += 61 * 60'000;
+    EXPECT_EQ(Agent{*this}.enroll(carried, "").error(), "server.bad-token");
 }
 
 TEST_F(ServerTest, without_a_certificate_of_ours_nothing_is_served) {
