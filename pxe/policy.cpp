@@ -61,7 +61,7 @@ std::string script_location(const MacAddress& mac, const BootServer& server) {
 
 Choice choose_boot(const ClientFacts& client, Action action, const BootServer& server) {
     if (!client.is_boot_client()) return {{}, "it does not boot by network"};
-    if (action == Action::Ignore) return {{}, "it is not under control, or has nothing to do"};
+    if (action == Action::Ignore) return {{}, "no device under control has this MAC, or it has nothing to do"};
     std::string vendor_class(client.http ? kHttpClass : kPxeClass);
     if (client.ipxe)
         return {Answer{vendor_class, script_location(client.mac, server), server.http_port != 0},

@@ -10,6 +10,7 @@
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "pxe/errors.hpp"
+#include "pxe/seldom.hpp"
 #include "tftp/errors.hpp"
 #include "tftp/server.hpp"
 
@@ -22,6 +23,7 @@ struct NetbootService::Impl {
     std::vector<dhcp::Listener> listeners;
     std::vector<tftp::Server> servers;
     std::thread thread;
+    Seldom silences;
 
     Status bind(const Interface& interface) {
         BootServer server{interface.address, options.http_port};
@@ -58,7 +60,8 @@ struct NetbootService::Impl {
         auto text = fmt::format("{} '{}': {}", dhcp::name_of(arrival.message.type()), printable(facts.vendor_class),
                                 choice.why);
         if (reply) log::info("pxe", "{} {}", facts.mac.text(), text);
-        else log::debug("pxe", "{} {}", facts.mac.text(), text);
+        else if (silences.due(facts.mac, SystemClock().now()))
+            log::info("pxe", "no answer to {} {}", facts.mac.text(), text);
         if (options.on_answer) options.on_answer(facts.mac, text);
         return reply;
     }

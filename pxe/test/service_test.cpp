@@ -2,11 +2,16 @@
 // The service on loopback: the boot server port and TFTP. Broadcasts are in lab_test.cpp.
 #include <poll.h>
 
+#include <atomic>
+#include <future>
+
 #include <gtest/gtest.h>
 
+#include "lib/base/log.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "pxe/errors.hpp"
+#include "pxe/seldom.hpp"
 #include "pxe/service.hpp"
 #include "tftp/errors.hpp"
 
@@ -62,6 +67,44 @@ TEST(NetbootService, boot_server_port_answers_those_under_control) {
     EXPECT_EQ(ack.file, "undionly.kpxe");
     service->stop();
     service->stop();
+}
+
+TEST(NetbootService, a_client_that_gets_no_answer_is_named_in_the_log_once) {
+    static std::atomic<int> lines;
+    static std::promise<std::string> first;
+    log::set_observer([](log::Level level, std::string_view, std::string_view text) {
+        if (level != log::Level::Info || text.find("00:00:00:00:00:02") == std::string_view::npos) return;
+        if (lines++ == 0) first.set_value(std::string(text));
+    });
+    auto loaders = make_loaders();
+    auto options = on_loopback(loaders.path());
+    auto asked = std::make_shared<std::promise<void>>();
+    options.on_answer = [asked, count = 0](const MacAddress&, const std::string&) mutable {
+        if (++count == 3) asked->set_value();
+    };
+    auto service = NetbootService::create(std::move(options)).value();
+    service->start();
+    auto socket = UdpPort::open({}).value();
+    UdpEndpoint to{*Ipv4Address::parse("127.0.0.1"), service->ports().boot_server};
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(socket.send(dhcp::encode_message(boot_request(2)), to).ok());
+    asked->get_future().wait();
+    service->stop();
+    log::set_observer({});
+    EXPECT_EQ(lines, 1);
+    EXPECT_NE(first.get_future().get().find("no device under control has this MAC"), std::string::npos);
+}
+
+TEST(Seldom, once_a_minute_a_client_and_not_more_than_many_clients) {
+    Seldom seldom;
+    auto mac = [](unsigned n) { return MacAddress{{0, 0, 0, 0, 0, static_cast<std::uint8_t>(n)}}; };
+    Instant start{std::chrono::hours(1)};
+    EXPECT_TRUE(seldom.due(mac(0), start));
+    EXPECT_FALSE(seldom.due(mac(0), start + std::chrono::seconds(59)));
+    EXPECT_TRUE(seldom.due(mac(1), start + std::chrono::seconds(59)));
+    EXPECT_TRUE(seldom.due(mac(0), start + std::chrono::seconds(60)));
+    unsigned told = 1;
+    for (unsigned n = 1; n < 200; ++n) told += seldom.due(mac(n), start + std::chrono::seconds(61));
+    EXPECT_EQ(told, Seldom::kMany);
 }
 
 TEST(NetbootService, tftp_serves_loaders_and_boot_files) {
