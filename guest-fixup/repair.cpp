@@ -98,7 +98,7 @@ Result<RepairReport> repair_root(const RepairRequest& request, const fs::path& r
     for (const auto& entry : parse_fstab(fstab))
         if (entry.mount_point == "/") root_spec = entry.spec;
     const DeviceNames names(std::move(volumes), root_spec);
-    const auto run = guest_runner(guest.root(), std::move(devices));
+    const auto run = guest_runner(guest.root(), std::move(devices), request.cancel_fd);
     RepairReport report;
     report.dry_run = request.dry_run;
     report.root_device = std::move(root_device);

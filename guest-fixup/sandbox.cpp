@@ -104,14 +104,16 @@ int enter_cell(const Cell& cell) {
 
 }  // namespace
 
-GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<std::filesystem::path>& volumes) {
+GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<std::filesystem::path>& volumes,
+                         int cancel_fd) {
     Cell cell{root.string(), nodes_for(volumes)};
-    return [cell = std::move(cell)](const std::vector<std::string>& argv, std::chrono::seconds limit) {
+    return [cell = std::move(cell), cancel_fd](const std::vector<std::string>& argv, std::chrono::seconds limit) {
         std::vector<std::string> words{"/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                        "HOME=/root"};
         words.insert(words.end(), argv.begin(), argv.end());
         CommandOptions options;
         options.timeout = limit;
+        options.cancel_fd = cancel_fd;
         options.output_limit = 64u << 20;
         options.before_exec = [&cell] { return enter_cell(cell); };
         return run_command(words, options);

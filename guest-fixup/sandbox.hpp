@@ -18,6 +18,8 @@ using GuestRunner =
     std::function<Result<CommandResult>(const std::vector<std::string>& argv, std::chrono::seconds limit)>;
 
 // volumes: block devices of this host that the guest's tools may look at.
-GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<std::filesystem::path>& volumes);
+// cancel_fd: as in CommandOptions.
+GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<std::filesystem::path>& volumes,
+                         int cancel_fd = -1);
 
 }  // namespace slipway::fixup

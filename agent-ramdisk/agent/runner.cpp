@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent-ramdisk/agent/runner.hpp"
 
+#include <sys/eventfd.h>
+
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -20,7 +22,8 @@ constexpr std::chrono::seconds kReportEvery{1};
 // One task, from being given to the server having heard how it ended.
 struct Running {
     channel::Task task;
-    std::atomic<bool> cancel{false};
+    std::atomic<bool> cancelled{false};
+    UniqueFd cancel_event{::eventfd(0, EFD_CLOEXEC)};
     std::mutex mutex;  // guards what follows
     std::condition_variable changed;
     std::optional<Progress> progress;
@@ -28,6 +31,11 @@ struct Running {
     std::optional<Result<TaskOutcome>> outcome;
     std::atomic<bool> finished{false};  // ended and told
     std::jthread worker, reporter;
+
+    void cancel() {
+        cancelled = true;
+        (void)::eventfd_write(cancel_event.get(), 1);
+    }
 };
 
 class Agent {
@@ -38,7 +46,7 @@ public:
     }
 
     ~Agent() {
-        for (auto& running : running_) running->cancel = true;
+        for (auto& running : running_) running->cancel();
     }
 
     Status run() {
@@ -97,7 +105,7 @@ private:
         if (row == tasks_.end())
             return make_error(errors::kUnknownTask, "this agent does not know the task '{}'", printable(r.task.type));
         auto link = options_.link;
-        link.give_up = [this, &r] { return stop_.load() || r.cancel.load(); };
+        link.give_up = [this, &r] { return stop_.load() || r.cancelled.load(); };
         TaskContext context{machine_,
                             link,
                             self_,
@@ -111,7 +119,8 @@ private:
                                 std::lock_guard hold(r.mutex);
                                 r.log.push_back(line);
                             },
-                            r.cancel};
+                            r.cancelled,
+                            r.cancel_event.get()};
         return row->second(context);
     }
 
@@ -152,10 +161,10 @@ private:
             auto answer = link->report(report);
             if (!answer) {
                 log::warning("agent", "report on {}: {}", printable(r.task.key), answer.error().describe());
-                r.cancel = true;
+                r.cancel();
                 if (stop_) break;
             } else if (answer->cancel) {
-                r.cancel = true;
+                r.cancel();
             }
         }
         r.worker.join();

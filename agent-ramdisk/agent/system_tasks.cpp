@@ -42,6 +42,7 @@ Result<fixup::RepairRequest> repair_request(TaskContext& context) {
     request.firmware = *firmware;
     for (const auto& nic : context.list("nics")) request.nics.push_back(TRY(nic_mapping(nic)));
     request.proof_nonce = context.get("proof-nonce");
+    request.cancel_fd = context.cancel_fd;
     return request;
 }
 
@@ -60,6 +61,8 @@ Result<TaskOutcome> repair_task(TaskContext& context) {
             last = report.error();
             continue;
         }
+        if (!report && context.cancel)
+            return make_error(errors::kCancelled, "cancelled: {}", report.error().describe());
         auto done = TRY(std::move(report));
         for (const auto& warning : done.warnings) context.log("warning: " + warning);
         boost::system::error_code failed;
@@ -88,10 +91,13 @@ Result<TaskOutcome> script_task(TaskContext& context) {
     CommandOptions options;
     options.input = script;
     options.output_limit = 1u << 20;
+    // The step's timeout is the controller's, which cancels the task then.
+    options.cancel_fd = context.cancel_fd;
     auto done = TRY(run_command({"/bin/sh", "-s"}, options));
     for (const auto& text : {done.output, done.error_text})
         for (const auto& line : split(text, '\n'))
             if (!line.empty()) context.log(printable(line));
+    if (context.cancel) return make_error(errors::kCancelled, "the script was ended");
     if (!done.ok()) return make_error(errors::kScript, "the script ended with {}", done.exit_code);
     TaskOutcome outcome;
     outcome.result = {{"summary", "script ended with 0"}};

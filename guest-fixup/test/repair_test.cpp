@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Whole repairs of a small guest whose tools are busybox scripts.
+#include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,6 +12,7 @@
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/fixup.hpp"
 #include "guest-fixup/test/fake_root.hpp"
+#include "lib/base/fd.hpp"
 
 using namespace slipway;
 using namespace slipway::fixup;
@@ -86,6 +91,24 @@ TEST_F(RepairTest, makes_the_initramfs_fit_and_finds_nothing_to_do_the_second_ti
     const auto before = guest.everything();
     EXPECT_THAT(repaired().journal, IsEmpty());
     EXPECT_EQ(guest.everything(), before);
+}
+
+TEST_F(RepairTest, cancelled_repair_ends_the_guests_tool_and_puts_the_old_initramfs_back) {
+    script("/usr/sbin/update-initramfs",
+           "echo broken >/boot/new; busybox mv /boot/new /boot/initrd.img-$3; echo x >/boot/begun; sleep 600\n");
+    const auto fifo = guest.path() / "boot/begun";
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    UniqueFd event(::eventfd(0, EFD_CLOEXEC));
+    request.cancel_fd = event.get();
+    std::thread canceller([&] {
+        (void)read_text_file(fifo).ok();  // comes back once the tool has written, and so runs
+        ::eventfd_write(event.get(), 1);
+    });
+    const auto report = repair(request);
+    canceller.join();
+    ASSERT_FALSE(report.ok());
+    EXPECT_TRUE(report.error().is(fixup::errors::kInitramfs)) << report.error().describe();
+    EXPECT_EQ(guest.get(kInitrd), "k/ahci.ko\n");
 }
 
 TEST_F(RepairTest, dry_run_says_the_same_and_changes_nothing) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <array>
@@ -57,11 +58,35 @@ struct Pipe {
     ::_exit(127);
 }
 
+using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+// For poll(); nothing when the deadline has passed.
+std::optional<int> time_left(const Deadline& deadline) {
+    if (!deadline) return -1;
+    const auto left = *deadline - std::chrono::steady_clock::now();
+    if (left <= left.zero()) return std::nullopt;
+    return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(left).count()) + 1;
+}
+
+// A program may close its outputs and run on.
+void wait_for_end(Child& child, const Deadline& deadline, int cancel_fd) {
+    if (!deadline && cancel_fd < 0) return;
+    UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0)));
+    if (!process.valid()) return;
+    for (;;) {
+        const auto wait_ms = time_left(deadline);
+        pollfd fds[2] = {{process.get(), POLLIN, 0}, {cancel_fd, POLLIN, 0}};
+        if (!wait_ms) return child.signal(SIGKILL);
+        if (::poll(fds, 2, *wait_ms) <= 0) continue;
+        if (fds[0].revents) return;
+        if (fds[1].revents) return child.signal(SIGKILL);
+    }
+}
+
 // Feeds stdin and drains both outputs until the program closes them or the deadline passes.
-bool pump(Child& child, UniqueFd in, UniqueFd out, UniqueFd err, const CommandOptions& options, CommandResult& result) {
-    using Clock = std::chrono::steady_clock;
-    std::optional<Clock::time_point> deadline;
-    if (options.timeout) deadline = Clock::now() + *options.timeout;
+void pump(Child& child, UniqueFd in, UniqueFd out, UniqueFd err, const CommandOptions& options, CommandResult& result) {
+    Deadline deadline;
+    if (options.timeout) deadline = std::chrono::steady_clock::now() + *options.timeout;
     std::size_t fed = 0;
     if (options.input.empty()) in.reset();
     else ::fcntl(in.get(), F_SETFL, O_NONBLOCK);
@@ -75,20 +100,10 @@ bool pump(Child& child, UniqueFd in, UniqueFd out, UniqueFd err, const CommandOp
     while (out.valid() || err.valid()) {
         pollfd fds[4] = {
             {out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}, {in.get(), POLLOUT, 0}, {options.cancel_fd, POLLIN, 0}};
-        int wait_ms = -1;
-        if (deadline) {
-            auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - Clock::now()).count();
-            if (left <= 0) {
-                child.signal(SIGKILL);
-                return false;
-            }
-            wait_ms = static_cast<int>(left) + 1;
-        }
-        if (::poll(fds, 4, wait_ms) <= 0) continue;
-        if (fds[3].revents) {
-            child.signal(SIGKILL);
-            return false;
-        }
+        const auto wait_ms = time_left(deadline);
+        if (!wait_ms) return child.signal(SIGKILL);
+        if (::poll(fds, 4, *wait_ms) <= 0) continue;
+        if (fds[3].revents) return child.signal(SIGKILL);
         if (out.valid() && fds[0].revents) drain(out, result.output);
         if (err.valid() && fds[1].revents) drain(err, result.error_text);
         if (in.valid() && fds[2].revents) {
@@ -97,7 +112,7 @@ bool pump(Child& child, UniqueFd in, UniqueFd out, UniqueFd err, const CommandOp
             if (fed == options.input.size() || (n < 0 && errno != EAGAIN && errno != EINTR)) in.reset();
         }
     }
-    return true;
+    wait_for_end(child, deadline, options.cancel_fd);
 }
 
 }  // namespace

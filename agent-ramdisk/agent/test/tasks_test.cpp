@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Tasks that need no server, on files as disks. What needs one is in tests/faults and tests/lab.
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "agent-ramdisk/agent/errors.hpp"
@@ -20,6 +25,7 @@ struct Bench {
     LinkOptions link;
     Self self;
     std::atomic<bool> cancel{false};
+    UniqueFd cancel_event{::eventfd(0, EFD_CLOEXEC)};
     std::vector<std::string> log;
 
     Bench() {
@@ -27,9 +33,10 @@ struct Bench {
         machine = file_machine({disk});
     }
     Result<TaskOutcome> run(const std::string& type, channel::Parameters parameters) {
-        TaskContext context{
-            *machine, link, self, std::move(parameters), {}, [this](const std::string& l) { log.push_back(l); },
-            cancel};
+        TaskContext context{*machine, link,
+                            self,     std::move(parameters),
+                            {},       [this](const std::string& l) { log.push_back(l); },
+                            cancel,   cancel_event.get()};
         auto tasks = device_tasks();
         return tasks.at(type)(context);
     }
@@ -101,6 +108,22 @@ TEST(ScriptTask, output_is_logged_and_a_failure_is_an_error) {
     ASSERT_FALSE(failed.ok());
     EXPECT_TRUE(failed.error().is(errors::kScript));
     EXPECT_NE(failed.error().message().find("7"), std::string::npos);
+}
+
+TEST(ScriptTask, a_hung_one_ends_when_its_task_is_cancelled) {
+    Bench bench;
+    const auto fifo = (bench.dir / "begun").string();
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    std::thread canceller([&] {
+        (void)read_text_file(fifo).ok();  // comes back once the script has written, and so runs
+        bench.cancel = true;
+        ::eventfd_write(bench.cancel_event.get(), 1);
+    });
+    // Its outputs closed, nothing but its end tells of it.
+    auto ended = bench.run("run-script", {{"script", "echo x >" + fifo + "; exec >&- 2>&-; sleep 600"}});
+    canceller.join();
+    ASSERT_FALSE(ended.ok());
+    EXPECT_TRUE(ended.error().is(errors::kCancelled)) << ended.error().describe();
 }
 
 TEST(CopyTask, a_file_arrives_whole_in_a_new_directory) {

@@ -79,6 +79,7 @@ TEST(Process, runs_feeds_and_reports) {
     CommandOptions limited;
     limited.timeout = std::chrono::seconds(1);
     EXPECT_EQ(run_command({"cat", "/dev/zero"}, limited)->exit_code, 137);
+    EXPECT_EQ(run_command({"sh", "-c", "exec >&- 2>&-; sleep 600"}, limited)->exit_code, 137);
 }
 
 TEST(Net, mac_and_address_forms) {
