@@ -60,7 +60,8 @@ void fill_volume(const PlanOptions& options, const disks::UsedMap& map, VolumeIn
     volume.uuid = map.uuid;
     volume.state = state_of(map.state);
     if (!volume.excluded && !options.all_sectors)
-        for (const auto& note : map.notes) plan.warnings.push_back(fmt::format("{}: {}", name, note));
+        for (const auto& note : map.notes)
+            plan.warnings.push_back(fmt::format("{}: {}", volume_name(options, volume.partition), note));
     volume.note = map.note;
     if (volume.excluded) {
         volume.note = "left out by request";
