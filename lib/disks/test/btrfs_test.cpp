@@ -122,6 +122,42 @@ Bytes seed_of(const fs::path& image) {
     return {seed.view().begin(), seed.view().end()};
 }
 
+struct LeafItem {
+    Bytes key, data;  // a key has 17 bytes, the type is the ninth
+};
+
+std::vector<LeafItem> leaf_items(const Bytes& leaf) {
+    std::vector<LeafItem> items;
+    ByteReader header(leaf);
+    header.seek(96);
+    auto count = header.le32();
+    ByteReader reader(ByteView(leaf).subspan(101));
+    for (std::uint32_t i = 0; i < count; ++i) {
+        auto key = reader.take(17);
+        auto at = reader.le32(), size = reader.le32();
+        auto data = ByteView(leaf).subspan(101 + at, size);
+        items.push_back({{key.begin(), key.end()}, {data.begin(), data.end()}});
+    }
+    return items;
+}
+
+Bytes leaf_with(const Bytes& leaf, const std::vector<LeafItem>& items, std::uint64_t owner) {
+    ByteWriter out;
+    out.bytes(ByteView(leaf).subspan(32, 88 - 32)).le64(owner).le32(static_cast<std::uint32_t>(items.size())).u8(0);
+    Bytes data(leaf.size() - 101);
+    auto end = data.size();
+    for (const auto& item : items) {
+        end -= item.data.size();
+        std::copy(item.data.begin(), item.data.end(), data.begin() + static_cast<std::ptrdiff_t>(end));
+        out.bytes(item.key).le32(static_cast<std::uint32_t>(end)).le32(static_cast<std::uint32_t>(item.data.size()));
+    }
+    auto head = out.size() - (101 - 32);
+    out.bytes(ByteView(data).subspan(head));
+    ByteWriter sealed;
+    sealed.le32(crc32c(out.view())).zeros(28).bytes(out.view());
+    return std::move(sealed).take();
+}
+
 struct Variant {
     const char* mkfs;
     const char* mount;
@@ -239,6 +275,63 @@ TEST(BtrfsMap, several_devices_and_seeds_are_taken_whole) {
     make_btrfs(seed, "");
     run({"btrfstune", "-S", "1", seed.string()});
     EXPECT_NE(map_of(seed).why_all.find("seed"), std::string::npos);
+}
+
+TEST(BtrfsMap, a_file_system_that_moved_to_another_device_is_read_there) {
+    if (!have_btrfs()) GTEST_SKIP() << "btrfs-progs is not installed";
+    auto dir = TempDir::create("btrfs").value();
+    auto tree = make_tree(dir);
+    auto from = dir / "from.img", to = dir / "to.img";
+    make_btrfs(from, "");
+    make_file(to, kImageBytes + (64u << 20));
+    {
+        auto device = LoopDevice::attach(to);
+        auto mounted = LoopMount::mount(from, dir / "mnt");
+        if (!device || !mounted) GTEST_SKIP() << "btrfs images cannot be mounted here";
+        fill(mounted->path(), tree, 300);
+        run({"btrfs", "device", "add", device->path(), mounted->path().string()});
+        run({"btrfs", "device", "remove", "1", mounted->path().string()});  // each chunk gets a new address
+    }
+    auto map = map_of(to);
+    expect_tight(to, map);
+    scribble_outside(to, map);
+    expect_sound(to);
+    auto mounted = LoopMount::mount(to, dir / "mnt", "ro");
+    ASSERT_TRUE(mounted);
+    expect_filled(mounted->path(), tree, 300);
+}
+
+// This mkfs.btrfs makes no block-group tree: the free-space tree's only leaf becomes one.
+TEST(BtrfsMap, block_groups_in_a_tree_of_their_own_are_found) {
+    if (!have_btrfs()) GTEST_SKIP() << "btrfs-progs is not installed";
+    auto dir = TempDir::create("btrfs").value();
+    auto image = dir / "fs.img";
+    make_btrfs(image, "-d single -m single -n 4096");
+    auto before = map_of(image);
+    auto extents = leaf_of(image, "extent").at(0), groups = leaf_of(image, "10").at(0);
+    std::vector<LeafItem> of_groups, of_extents;
+    for (auto& item : leaf_items(peek(image, extents, 4096))) {
+        if (item.key[8] == std::byte{169} && ByteReader(ByteView(item.data).subspan(25)).le64() == 10)
+            item.data[25] = std::byte{11};  // the leaf's own back reference
+        (item.key[8] == std::byte{192} ? of_groups : of_extents).push_back(item);
+    }
+    poke(image, extents, leaf_with(peek(image, extents, 4096), of_extents, 2));
+    poke(image, groups, leaf_with(peek(image, groups, 4096), of_groups, 11));
+    auto roots = leaf_of(image, "root").at(0);
+    auto of_roots = leaf_items(peek(image, roots, 4096));
+    for (auto& item : of_roots)
+        if (item.key[0] == std::byte{10} && item.key[8] == std::byte{132}) item.key[0] = std::byte{11};
+    poke(image, roots, leaf_with(peek(image, roots, 4096), of_roots, 1));
+    EXPECT_NE(map_of(image).why_all, "");  // not announced yet: the block groups are missing
+    poke_sealed(image, kSuperAt, 4096, 0xb4, le64(8));
+    run({"btrfs", "check", "--readonly", image.string()});
+
+    auto map = map_of(image);
+    EXPECT_EQ(map.why_all, "");
+    EXPECT_EQ(map.used.extents(), before.used.extents());
+    of_groups.back().data[0] ^= std::byte{0x80};
+    poke(image, groups, leaf_with(peek(image, groups, 4096), of_groups, 11));
+    EXPECT_NE(map_of(image).why_all.find("does not agree"), std::string::npos);
 }
 
 TEST(BtrfsMap, a_changed_id_leaves_that_of_the_metadata) {

@@ -33,6 +33,26 @@ private:
     std::filesystem::path at_;
 };
 
+// An image as a block device, for what takes no file. It must outlive what is mounted from it.
+class LoopDevice {
+public:
+    static std::optional<LoopDevice> attach(const std::filesystem::path& image) {
+        auto r = run_command({"losetup", "--find", "--show", image.string()});
+        if (!r.ok() || !r->ok()) return std::nullopt;
+        return LoopDevice(r->output.substr(0, r->output.find('\n')));
+    }
+    LoopDevice(LoopDevice&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+    LoopDevice& operator=(LoopDevice&&) = delete;
+    ~LoopDevice() {
+        if (!path_.empty()) run({"losetup", "--detach", path_});
+    }
+    const std::string& path() const { return path_; }
+
+private:
+    explicit LoopDevice(std::string path) : path_(std::move(path)) {}
+    std::string path_;
+};
+
 // Copies the tree, and leaves free space in crumbs: of many small files every second one goes again.
 inline void fill(const std::filesystem::path& root, const std::filesystem::path& tree, int crumbs = 1200) {
     std::filesystem::copy(tree, root / "tree", std::filesystem::copy_options::recursive);
