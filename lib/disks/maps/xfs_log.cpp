@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::uint64_t kBasicBlock = 512;
 constexpr std::uint32_t kRecordMagic = 0xfeedbabe;
-constexpr std::uint32_t kHeaderCovers = 32768;  // bytes of record one header block has the cycles of
-constexpr std::uint32_t kMaxRecord = 256u << 10;
+constexpr std::uint64_t kHeaderCovers = 32768;  // bytes of record one header block has the cycles of
+constexpr std::uint64_t kMaxRecord = 256u << 10;
 // Eight records of the largest size may be in flight: so far around the head, a torn write shows.
 constexpr std::uint64_t kWindow = 8 * kMaxRecord / kBasicBlock;
 constexpr std::uint64_t kFormatted = kMaxRecord / kBasicBlock;
@@ -22,9 +22,9 @@ struct Record {
     Uuid filesystem;
 
     std::uint64_t header_blocks() const {
-        return version & 2 && size > kHeaderCovers ? (std::uint64_t{size} + kHeaderCovers - 1) / kHeaderCovers : 1;
+        return version & 2 && size > kHeaderCovers ? (size + kHeaderCovers - 1) / kHeaderCovers : 1;
     }
-    std::uint64_t blocks() const { return header_blocks() + (std::uint64_t{bytes} + kBasicBlock - 1) / kBasicBlock; }
+    std::uint64_t blocks() const { return header_blocks() + (bytes + kBasicBlock - 1) / kBasicBlock; }
 };
 
 class LogReader {

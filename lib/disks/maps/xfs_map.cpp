@@ -90,7 +90,7 @@ private:
     Status load(std::uint32_t block, std::uint32_t level, bool is_root);
     Status check_owner(ByteReader& reader, const Level& at) const;
     std::size_t header_bytes() const { return super_.version == 5 ? 56 : 16; }
-    std::uint32_t child(const Level& at, std::uint32_t index) const;
+    std::uint32_t child(const Level& at, std::size_t index) const;
 
     BlockDevice& volume_;
     const XfsSuper& super_;
@@ -132,7 +132,7 @@ Status TreeWalk::load(std::uint32_t block, std::uint32_t level, bool is_root) {
     return {};
 }
 
-std::uint32_t TreeWalk::child(const Level& at, std::uint32_t index) const {
+std::uint32_t TreeWalk::child(const Level& at, std::size_t index) const {
     auto most = (super_.block_bytes - header_bytes()) / 12;
     ByteReader reader(at.content);
     reader.seek(header_bytes() + most * 8 + index * 4);  // behind all the keys there could be
@@ -188,6 +188,7 @@ private:
     Status must_be_used(const Group& group, std::uint64_t block, std::string_view what) const;
     Status check_fixed_places() const;
     UsedMap used_map() const;
+    std::uint64_t sectors(std::uint64_t count) const { return count * super_.sector_bytes; }
     std::uint64_t group_bytes() const { return std::uint64_t{super_.group_blocks} * super_.block_bytes; }
     std::uint64_t log_offset() const;
 
@@ -238,7 +239,7 @@ std::string XfsMapper::impossible() const {
     };
     if (!power(s.block_bytes, 512, 65536) || !power(s.sector_bytes, 512, 32768) || s.sector_bytes > s.block_bytes)
         return "an impossible block or sector size";
-    if (s.group_blocks < 64 || s.group_blocks == kNoBlock || 4 * s.sector_bytes > group_bytes() ||
+    if (s.group_blocks < 64 || s.group_blocks == kNoBlock || sectors(4) > group_bytes() ||
         s.group_blocks_log != std::bit_width(s.group_blocks - 1) || s.inodes_per_block_log > 16)
         return "an impossible AG size";
     if (s.blocks == 0 || s.blocks > volume_.size() / s.block_bytes) return "the file system is larger than its volume";
@@ -298,13 +299,10 @@ Result<Group> XfsMapper::read_group(std::uint64_t number) {
     group.offset = number * group_bytes();
     group.blocks = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(super_.group_blocks, super_.blocks - number * super_.group_blocks));
-    Bytes sectors(3 * super_.sector_bytes);
-    if (std::uint64_t{group.blocks} * super_.block_bytes < 4 * super_.sector_bytes)
-        return damaged("AG {} is too small", number);
-    TRY(volume_.read(group.offset, sectors));
-    auto sector = [&](std::size_t i) {
-        return ByteView(sectors).subspan(i * super_.sector_bytes, super_.sector_bytes);
-    };
+    Bytes head(sectors(3));
+    if (std::uint64_t{group.blocks} * super_.block_bytes < sectors(4)) return damaged("AG {} is too small", number);
+    TRY(volume_.read(group.offset, head));
+    auto sector = [&](std::uint64_t i) { return ByteView(head).subspan(sectors(i), super_.sector_bytes); };
     TRY(read_free_space(group, sector(1)));
     TRY(read_inode_root(group, sector(2)));
     return group;
@@ -344,7 +342,7 @@ Status XfsMapper::must_be_used(const Group& group, std::uint64_t block, std::str
 // Blocks set aside for the trees. They hold nothing, but a list that is wrong says that its AG is.
 Status XfsMapper::check_free_list(const Group& group) {
     Bytes sector(super_.sector_bytes);
-    TRY(volume_.read(group.offset + 3 * super_.sector_bytes, sector));
+    TRY(volume_.read(group.offset + sectors(3), sector));
     ByteReader reader(sector);
     std::size_t header = super_.version == 5 ? 36 : 0;
     if (super_.version == 5) {
@@ -378,8 +376,7 @@ Status XfsMapper::map_group(const Group& group) {
         return damaged("AG {} says {} tree blocks, it has {}", group.number, group.tree_blocks, below_roots);
     free_seen_ += by_place.blocks + group.list_count + (lazy ? group.tree_blocks : below_roots);
 
-    if (gaps_.touches({group.offset, 4 * super_.sector_bytes}))
-        return damaged("AG {} lists its headers as free", group.number);
+    if (gaps_.touches({group.offset, sectors(4)})) return damaged("AG {} lists its headers as free", group.number);
     for (auto block : nodes) TRY(must_be_used(group, block, "its free-space trees"));
     for (auto block : group.other_roots) TRY(must_be_used(group, block, "a tree's root"));
     return check_free_list(group);
