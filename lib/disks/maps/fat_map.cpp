@@ -263,7 +263,7 @@ Status FatMapper::fill(std::string_view other_owner) {
     TRY(read_fats(clusters));
     if (boot_.bits == 32 && !clusters.has({boot_.root_cluster - 2, 1}))
         return bad("the root directory's cluster is free");
-    if (bad_clusters_ != 0) map_.notes.push_back(fmt::format("{} clusters marked bad are not read", bad_clusters_));
+    if (bad_clusters_ != 0) map_.notes.push_back(fmt::format("clusters marked bad, not read: {}", bad_clusters_));
     map_.state = VolumeState::Clean;
     map_.used = clusters.extents(volume_.size());
     return {};

@@ -40,6 +40,7 @@ private:
     Status check_mirror(Volume& volume);
     Status gather_system_clusters(Volume& volume);
     Result<std::vector<ClusterRun>> page_file_clusters(Volume& volume);
+    Result<std::vector<ClusterRun>> bad_clusters(Volume& volume);
     Status read_bitmap(Volume& volume, ClusterExtents& clusters);
 
     struct SystemFile {
@@ -108,8 +109,11 @@ Result<std::string> NtfsMapper::log_trouble(Volume& volume) {
         if (page && (!latest || page->lsn > latest->lsn)) latest = page;
     }
     if (!latest) return std::string("the log has no sound restart page");
-    if (latest->major >= 2) return std::string("Windows still held metadata in memory (log version 2)");
-    if (!latest->clean) return std::string("the log was not closed");
+    if (latest->major >= 2)
+        return std::string(
+            "Windows still held metadata in memory (log version 2): shut it "
+            "down with shutdown /s /f /t 0 and capture again");
+    if (!latest->clean) return std::string("the log was not closed: let Windows or ntfsfix recover it");
     return std::string();
 }
 
@@ -147,8 +151,16 @@ Result<std::vector<ClusterRun>> NtfsMapper::page_file_clusters(Volume& volume) {
         auto clusters = content->clusters();
         all.insert(all.end(), clusters.begin(), clusters.end());
     }
-    if (!sort_disjoint(all)) return bad("page files have clusters in common");
     return all;
+}
+
+// $BadClus has a stream as long as the volume with a hole wherever the disk is good.
+Result<std::vector<ClusterRun>> NtfsMapper::bad_clusters(Volume& volume) {
+    auto runs = TRY(volume.needed_stream(kBadClusters, kData, "$Bad")).clusters();
+    std::uint64_t count = 0;
+    for (const auto& run : runs) count += run.count;
+    if (count != 0) map_.notes.push_back(fmt::format("clusters marked bad, not read: {}", count));
+    return runs;
 }
 
 Status NtfsMapper::read_bitmap(Volume& volume, ClusterExtents& clusters) {
@@ -185,14 +197,17 @@ Status NtfsMapper::fill(std::string_view other_owner) {
     TRY(gather_system_clusters(volume));
 
     ClusterExtents clusters({0, boot_.cluster_bytes, boot_.clusters});
-    std::uint64_t dropped = 0;
+    auto left_out = TRY(bad_clusters(volume));
     if (options_.drop_page_files) {
         auto runs = TRY(page_file_clusters(volume));
-        for (const auto& run : runs) dropped += run.count;
-        clusters.leave_out(std::move(runs));
+        left_out.insert(left_out.end(), runs.begin(), runs.end());
     }
+    if (!sort_disjoint(left_out)) return bad("page files or bad clusters overlap");
+    std::uint64_t expected = 0;
+    for (const auto& run : left_out) expected += run.count;
+    clusters.leave_out(std::move(left_out));
     TRY(read_bitmap(volume, clusters));
-    if (clusters.left_out() != dropped) return bad("$Bitmap calls clusters of a page file free");
+    if (clusters.left_out() != expected) return bad("$Bitmap calls clusters of a page file, or bad ones, free");
     for (const auto& file : system_files_)
         for (const auto& run : file.clusters)
             if (!clusters.has(run)) return bad(fmt::format("$Bitmap calls clusters of {} free", file.name));

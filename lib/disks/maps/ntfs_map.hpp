@@ -2,6 +2,8 @@
 // NTFS 1.2, 3.0 and 3.1 by used clusters.
 //
 // Kept: every cluster that $Bitmap calls used, and everything behind the last cluster (the backup boot sector).
+// Clusters that $BadClus names are not read: they hold no file, and reading them stalls or fails. A note has their
+// number.
 // The whole volume is kept, with the reason in why_all, when
 //   - Windows is hibernated on it, or "fast startup" left its session there: hiberfil.sys in the root directory begins
 //     with "hibr" or "rstr", any case (state Hibernated);

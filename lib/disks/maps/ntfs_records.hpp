@@ -17,7 +17,8 @@
 namespace slipway::disks::ntfs {
 
 // File records with a fixed number.
-inline constexpr std::uint64_t kMft = 0, kMftMirror = 1, kLogFile = 2, kVolume = 3, kRoot = 5, kBitmap = 6, kBoot = 7;
+inline constexpr std::uint64_t kMft = 0, kMftMirror = 1, kLogFile = 2, kVolume = 3, kRoot = 5, kBitmap = 6, kBoot = 7,
+                               kBadClusters = 8;
 
 enum AttributeType : std::uint32_t {
     kAttributeList = 0x20,

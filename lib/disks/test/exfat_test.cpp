@@ -117,7 +117,7 @@ TEST_P(ExfatGeometries, nothing_outside_the_map_is_missed) {
     auto dir = TempDir::create("exfat").value();
     auto tree = make_tree(dir);
     auto image = dir / "fs.img";
-    make_exfat(image, 100u << 20, std::string("-L Träger ") + GetParam());
+    make_exfat(image, 64u << 20, std::string("-L Träger ") + GetParam());
     {
         LoopMount mount(image, dir / "m", "rw");
         if (!mount.ok()) GTEST_SKIP() << mount.reason();
