@@ -111,9 +111,9 @@ Result<std::string> NtfsMapper::log_trouble(Volume& volume) {
     if (!latest) return std::string("the log has no sound restart page");
     if (latest->major >= 2)
         return std::string(
-            "Windows still held metadata in memory (log version 2): shut it "
-            "down with shutdown /s /f /t 0 and capture again");
-    if (!latest->clean) return std::string("the log was not closed: let Windows or ntfsfix recover it");
+            "Windows still held metadata in memory (log version 2): shut it down with shutdown /s /f /t 0 and "
+            "capture again");
+    if (!latest->clean) return std::string("the log was not closed: let Windows mount it and shut down");
     return std::string();
 }
 
@@ -225,6 +225,7 @@ Result<UsedMap> map_ntfs(BlockDevice& volume, ByteView head, const Boot& boot, c
     auto filled = NtfsMapper(volume, boot, options, map).fill(other_owner(head));
     if (filled.ok()) return map;
     if (!filled.error().is(errors::kFilesystem)) return std::move(filled).error();
+    map.notes.clear();  // of clusters left out
     map.why_all = reason_of(filled.error());
     map.used.add({0, volume.size()});
     return map;
