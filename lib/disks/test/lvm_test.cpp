@@ -183,6 +183,17 @@ TEST(Lvm, a_snapshot_makes_its_origin_and_its_changes_count_whole) {
     EXPECT_NE(find(set, "vg0/root")->map.why_all.find("snapshot"), std::string::npos);
 }
 
+TEST(Lvm, a_volume_that_is_called_like_a_setting_of_another_is_not_forgotten) {
+    Group group(linear_text("striped", 2, "pv0", 1) + linear_text("passdown", 1, "pv1", 3) +
+                logical_text("odd", segment_text(1, 0, 1, "type = \"striped\"\nstripe_count = 1\nremark = \"passdown\"\n"
+                                                          "stripes = [\"pv1\", 8]")));
+    auto set = group.assemble();
+    EXPECT_TRUE(set.maps()[0].used.covers(kMiB + 1 * kExtent));
+    EXPECT_TRUE(set.maps()[1].used.covers(kMiB + 3 * kExtent));
+    EXPECT_TRUE(set.maps()[1].used.covers(kMiB + 8 * kExtent));
+    EXPECT_NE(find(set, "vg0/striped"), nullptr);
+}
+
 TEST(Lvm, a_kind_of_volume_unknown_here_is_taken_whole_with_all_it_stands_on) {
     Group group(logical_text("m", segment_text(1, 0, 2,
                                                "type = \"raid1\"\ndevice_count = 2\nraids = [\"m_rmeta_0\", "
@@ -196,6 +207,17 @@ TEST(Lvm, a_kind_of_volume_unknown_here_is_taken_whole_with_all_it_stands_on) {
     }
     ASSERT_FALSE(set.warnings().empty());
     EXPECT_EQ(set.warnings()[0], "vg0/m: LVM's raid1 is taken whole");
+}
+
+TEST(Lvm, a_move_under_way_keeps_both_places) {
+    Group group(linear_text("root", 2, "pvmove0", 0) +
+                logical_text("pvmove0", segment_text(1, 0, 2, "type = \"mirror\"\nmirror_count = 2\nmirrors = [\"pv0\", 4, \"pv1\", 7]"),
+                             false));
+    auto set = group.assemble();
+    EXPECT_EQ(set.maps()[0].used.total(), kMiB + 2 * kExtent);
+    EXPECT_TRUE(set.maps()[0].used.covers(kMiB + 5 * kExtent));
+    EXPECT_TRUE(set.maps()[1].used.covers(kMiB + 8 * kExtent));
+    EXPECT_EQ(set.maps()[1].used.total(), kMiB + 2 * kExtent);
 }
 
 TEST(Lvm, hostile_text_is_refused_by_name) {
@@ -214,7 +236,8 @@ TEST(Lvm, hostile_text_is_refused_by_name) {
     }
     // A volume that lies on itself comes to nothing.
     Group loop(linear_text("a", 4, "a", 0) + linear_text("b", 4, "c", 0) + linear_text("c", 4, "b", 0));
-    EXPECT_TRUE(loop.assemble().inner().empty());
+    auto looped = loop.assemble();
+    EXPECT_TRUE(looped.inner().empty());
 }
 
 TEST(Lvm, two_disks_that_disagree_and_two_that_claim_one_name_are_taken_whole) {

@@ -90,6 +90,9 @@ Status read_stripes(const LvmSection& section, LvmSegment& segment) {
 
 using Names = std::set<std::string_view>;
 
+// Settings whose texts are no volumes, even when a volume is called so ("striped").
+const Names kFreeText{"type", "tags", "discards", "cache_mode", "cache_policy", "creation_host"};
+
 Result<LvmSegment> read_segment(const LvmSection& section, const Names& names) {
     LvmSegment segment;
     auto start = section.number("start_extent"), extents = section.number("extent_count");
@@ -102,7 +105,7 @@ Result<LvmSegment> read_segment(const LvmSection& section, const Names& names) {
     for (const auto& setting : section.settings)
         for (const auto& value : setting.values) {
             const auto* text = std::get_if<std::string>(&value);
-            if (text && names.contains(*text)) segment.uses.push_back(*text);
+            if (text && !kFreeText.contains(setting.key) && names.contains(*text)) segment.uses.push_back(*text);
             if (setting.values.size() != 1) continue;
             const auto* number = std::get_if<std::int64_t>(&value);
             if (text) segment.texts[setting.key] = *text;

@@ -36,12 +36,15 @@ public:
         for (const auto& [name, logical] : group_.logical)
             if (const auto* pool = only(logical, "thin-pool"); pool && !whole_.contains(name)) build_pool(name, *pool);
         for (const auto& [name, logical] : group_.logical) {
-            if (is_spare(logical)) continue;
             auto why = whole_.find(name);
-            if (why != whole_.end()) keep_whole(logical, why->second);
-            else if (is_plain(logical) && !used_.contains(name) && !make(logical, false))
-                keep_whole(logical, "a part of it is missing");
+            if (why != whole_.end())
+                keep_whole(logical, why->second);
+            else if (!used_.contains(name))
+                make_top(logical);
         }
+        // Nothing is left out: what seemed a part of another one, and was not, is a volume of its own.
+        for (const auto& [name, logical] : group_.logical)
+            if (!whole_.contains(name) && !made_.contains(name)) make_top(logical);
     }
 
 private:
@@ -59,6 +62,11 @@ private:
         if (it == group_.logical.end() || !whole_.emplace(name, why).second) return;
         for (const auto& segment : it->second.segments)
             for (const auto& use : segment.uses) mark(use, why);
+    }
+
+    void make_top(const LvmLogical& logical) {
+        if (is_plain(logical) && !is_spare(logical) && !make(logical, false))
+            keep_whole(logical, "a part of it is missing");
     }
 
     std::string full_name(const std::string& name) const { return group_.name + "/" + name; }
@@ -107,26 +115,24 @@ private:
     }
 
     void keep_whole(const LvmLogical& logical, const std::string& why) {
-        if (!logical.visible && !is_plain(logical)) return;
-        if (is_plain(logical)) {
-            if (auto number = make(logical, !logical.visible)) {
-                graph_.take_whole(*number, why);
-                return;
-            }
-        }
+        if (!kept_.insert(logical.name).second) return;
+        if (is_plain(logical))
+            if (auto number = make(logical, !logical.visible)) return graph_.take_whole(*number, why);
         if (logical.visible) graph_.warnings.push_back(full_name(logical.name) + ": " + why);
-        keep_areas(logical);
+        keep_areas(logical, why);
     }
 
     // Straight on the physical volumes, where the logical one could not be made.
-    void keep_areas(const LvmLogical& logical) {
-        for (const auto& segment : logical.segments)
+    void keep_areas(const LvmLogical& logical, const std::string& why) {
+        for (const auto& segment : logical.segments) {
             for (const auto& area : segment.areas) {
                 auto pv = physical_.find(area.of);
                 if (pv == physical_.end()) continue;
                 auto each = segment.type == "striped" ? segment.extents / segment.areas.size() : segment.extents;
                 graph_[pv->second].used.add({start_of(area), each * group_.extent_bytes});
             }
+            for (const auto& use : segment.uses) keep_whole(group_.logical.at(use), why);
+        }
     }
 
     void build_pool(const std::string& name, const LvmSegment& segment) {
@@ -180,6 +186,7 @@ private:
     std::map<std::string, std::size_t> physical_;  // name in the group -> number
     std::set<std::string> used_;                   // logical volumes that others stand on
     std::map<std::string, std::string> whole_;     // and why
+    std::set<std::string> kept_;                   // whole ones that are done
     std::map<std::string, std::optional<std::size_t>> made_;
 };
 
