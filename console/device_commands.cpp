@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `slipway device …`
 #include "console/commands.hpp"
+#include "console/errors.hpp"
 #include "console/rest_client.hpp"
 #include "console/table.hpp"
 #include "lib/base/fd.hpp"
@@ -15,7 +16,7 @@ namespace json = boost::json;
 struct AddArguments {
     std::string name, description, power_driver, kind = "device", vmhost;
     std::vector<std::string> macs, power_command;
-    bool if_absent = false;
+    bool if_absent = false, update = false;
 };
 
 std::string macs_text(const json::value& device) {
@@ -41,6 +42,23 @@ std::string device_text(const json::value& d) {
 bool not_found(const Error& error) { return error.name() == "server.no-device" || error.name().ends_with("not-found"); }
 bool exists(const Error& error) { return error.name().find("exists") != std::string::npos; }
 
+// The record of that name gets what was given; one of a VM stays a VM's, and one of a machine a machine's.
+Result<json::value> update(RestClient& client, const AddArguments& a, const json::value& there) {
+    const bool is_vm = text_at(there, "power_driver") == "vm";
+    if (text_at(there, "kind") != a.kind || (!a.power_driver.empty() && is_vm != (a.power_driver == "vm")))
+        return make_error(errors::kOtherMachine, "device '{}' is there already, {}", a.name,
+                          is_vm ? "as a virtual machine" : "as another machine (" + text_at(there, "kind") + ")");
+    json::object body{};
+    if (!a.macs.empty()) body["macs"] = json::array(a.macs.begin(), a.macs.end());
+    if (!a.description.empty()) body["description"] = a.description;
+    if (!a.power_driver.empty()) {
+        body["power_driver"] = a.power_driver;
+        body["power_command"] = json::array(a.power_command.begin(), a.power_command.end());
+    }
+    if (!a.vmhost.empty()) body["vmhost"] = a.vmhost;
+    return client.patch("/devices/" + segment(a.name), body);
+}
+
 Result<ExitCode> add(const AddArguments& a, const Context& context) {
     auto client = TRY(RestClient::open());
     json::object body{{"name", a.name}, {"kind", a.kind}, {"macs", json::array(a.macs.begin(), a.macs.end())}};
@@ -49,9 +67,11 @@ Result<ExitCode> add(const AddArguments& a, const Context& context) {
     if (!a.vmhost.empty()) body["vmhost"] = a.vmhost;
     if (!a.power_command.empty()) body["power_command"] = json::array(a.power_command.begin(), a.power_command.end());
     auto device = client.post("/devices", body);
-    if (!device && a.if_absent && exists(device.error())) {
-        auto there = TRY(client.get("/devices/" + segment(a.name)));
-        context.print("device " + a.name + " is there already\n", there);
+    if (!device && (a.if_absent || a.update) && exists(device.error())) {
+        auto there = client.get("/devices/" + segment(a.name));
+        if (!there) return std::move(device).error();  // another device has the MAC
+        auto now = a.update ? TRY(update(client, a, *there)) : *there;
+        context.print("device " + a.name + (a.update ? " is up to date\n" : " is there already\n"), now);
         return kExitDone;
     }
     context.print("device " + a.name + " added\n", TRY(std::move(device)));
@@ -134,7 +154,8 @@ void add_device_commands(CLI::App& root, Context& context) {
     add_app->add_option("--power-command", a->power_command,
                         "program and its arguments, one word each; on, off, cycle or status is added");
     add_app->add_option("--vmhost", a->vmhost, "with --power-driver vm: the host that runs it");
-    add_app->add_flag("--if-absent", a->if_absent, "no error when it is there already");
+    auto* if_absent = add_app->add_flag("--if-absent", a->if_absent, "no error when it is there already");
+    add_app->add_flag("--update", a->update, "when it is there already, give it these values")->excludes(if_absent);
     on_command(*add_app, context, [a, &context] { return add(*a, context); });
 
     auto* list_app = add_command(*device, context, "list", "All devices");

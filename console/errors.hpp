@@ -22,6 +22,11 @@ inline constexpr ErrorId kInterrupted{
     false};
 inline constexpr ErrorId kNotFit{"console.not-fit",
                                  "See `vmscript --hwvalidate --hwinfofile FILE` for what to do about each.", false};
+inline constexpr ErrorId kOtherMachine{
+    "console.other-machine",
+    "The source is captured under a name of its own: undo the earlier migration with NAME_CleanupVM.sh, or choose "
+    "another name.",
+    false};
 inline constexpr ErrorId kInTheClear{
     "console.in-the-clear", "Give the server's https URL: the token would be open to anyone on the way.", false};
 inline constexpr ErrorId kTerminal{"console.terminal", "Send standard output into a pipe or a file.", false};

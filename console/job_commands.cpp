@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `slipway job …` and `slipway sequence …`
 #include <unistd.h>
+#include <algorithm>
 #include <iostream>
 
 #include "console/commands.hpp"
@@ -86,6 +87,35 @@ Result<ExitCode> act(const std::string& id, const char* verb, const Context& con
     return kExitDone;
 }
 
+// Everything unfinished that works on a device or VM. A child ends with its parent, so what has ended meanwhile is
+// fine.
+Result<ExitCode> cancel_all(const std::string& machine, const Context& context) {
+    auto client = TRY(RestClient::open());
+    std::vector<std::uint64_t> ids;
+    for (const char* state : {"running", "queued"}) {
+        auto jobs = TRY(client.get("/jobs?machine=" + segment(machine) + "&state=" + state));
+        for (const auto& job : array_at(jobs, "items")) ids.push_back(number_at(job, "id"));
+    }
+    std::sort(ids.begin(), ids.end());  // parents first
+    json::array cancelled;
+    std::string text;
+    for (auto id : ids) {
+        auto job = client.post(fmt::format("/jobs/{}/cancel", id), json::object());
+        if (!job && job.error().name() == "server.job-state") continue;
+        TRY(std::move(job));
+        cancelled.push_back(id);
+        text += fmt::format("job {}: cancelled\n", id);
+    }
+    if (text.empty()) text = "no job works on " + machine + "\n";
+    context.print(text, {{"cancelled", std::move(cancelled)}});
+    return kExitDone;
+}
+
+Result<ExitCode> cancel(const std::string& id, const std::string& machine, const Context& context) {
+    if (id.empty() == machine.empty()) return make_error(errors::kUsage, "give a job's number or --machine");
+    return machine.empty() ? act(id, "cancel", context) : cancel_all(machine, context);
+}
+
 Result<ExitCode> fetch_artifact(const std::string& id, const std::string& name, const std::string& output) {
     auto client = TRY(RestClient::open());
     auto bytes = TRY(client.bytes("/jobs/" + segment(id) + "/artifacts/" + segment(name)));
@@ -148,7 +178,13 @@ void add_job_commands(CLI::App& root, Context& context) {
         return show(*id, *log, context);
     })->add_flag("--log", *log, "with its log");
     one("wait", "Follow a job until it ends; the exit code is the job's", [=, &context] { return wait(*id, context); });
-    one("cancel", "Stop a job", [=, &context] { return act(*id, "cancel", context); });
+    auto machine = std::make_shared<std::string>();
+    auto* cancel_app = add_command(*job, context, "cancel", "Stop a job, or all that work on a machine",
+                                   "  slipway job cancel 7\n"
+                                   "  slipway job cancel --machine poseidon\n");
+    cancel_app->add_option("id", *id, "the job's number");
+    cancel_app->add_option("--machine", *machine, "a device or VM: every unfinished job that works on it");
+    on_command(*cancel_app, context, [=, &context] { return cancel(*id, *machine, context); });
     one("resume", "Go on with a failed job at the step that failed",
         [=, &context] { return act(*id, "resume", context); });
     auto* get = one("artifact", "Fetch what a job kept, such as screenshot.png",

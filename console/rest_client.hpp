@@ -31,6 +31,9 @@ public:
     Result<boost::json::value> post(const std::string& path, const boost::json::value& body) {
         return call("POST", path, &body);
     }
+    Result<boost::json::value> patch(const std::string& path, const boost::json::value& body) {
+        return call("PATCH", path, &body);
+    }
     Result<boost::json::value> remove(const std::string& path) { return call("DELETE", path, nullptr); }
     Result<std::string> bytes(const std::string& path);  // not JSON: artifacts
 

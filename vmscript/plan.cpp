@@ -235,7 +235,7 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     if (!choice.problems.empty()) return make_error(errors::kNotFit, "{}", join(choice.problems, "; "));
     if (choice.kept.empty()) return make_error(errors::kNotFit, "no disk is left to migrate");
     Plan plan;
-    plan.name = switches.name;
+    plan.name = plan.image = switches.name;
     plan.vm_host = switches.vm_host;
     plan.network = switches.network;
     plan.config_path = switches.vm_config_path;

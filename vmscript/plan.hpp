@@ -48,6 +48,7 @@ struct PlannedNic {
 };
 
 struct Plan {
+    std::string image;  // name
     std::string name, vm_host, network, config_path, disk_path;
     std::string source_mac;  // the adapter that boots from the network
     std::string os_name;

@@ -12,9 +12,9 @@ namespace {
 std::string post_deploy_text(PostDeploy action) {
     switch (action) {
         case PostDeploy::StayInAgent:
-            return "0: the VM stays in the Deployment Agent; DeployVM.sh then restarts it, wants proof, and starts it";
+            return "0: the VM stays in the Deployment Agent, under control (see \"The first boot\")";
         case PostDeploy::ShutDown: return "1: the VM is shut down; after the first boot's proof it stays off";
-        case PostDeploy::Restart: return "2: the deploy job itself restarts the VM, wants proof, and starts it";
+        case PostDeploy::Restart: return "2: the VM restarts at once into its first boot, and runs after the proof";
     }
     return "?";
 }
@@ -43,12 +43,18 @@ std::string note_lines(const Plan& plan) {
 
 }  // namespace
 
-std::string nics_parameter(const Plan& plan) {
+std::vector<std::string> source_nics(const Plan& plan) {
     std::vector<std::string> out;
     for (const auto& n : plan.nics) {
         bool plain = !n.name.empty() && n.name.find_first_of(";= \t\n") == std::string::npos;
-        out.push_back(fmt::format("{}={}={}", plain ? n.name : "", n.old_mac, n.new_mac));
+        out.push_back(fmt::format("{}={}", plain ? n.name : "", n.old_mac));
     }
+    return out;
+}
+
+std::string nics_parameter(const Plan& plan) {
+    auto out = source_nics(plan);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] += "=" + plan.nics[i].new_mac;
     return join(out, ";");
 }
 
@@ -91,12 +97,26 @@ Notes
 Steps, in this order. Each may be run again; each stops with a message when something fails.
   1. {name}_capture.sh    makes the device, takes control, captures. The source must boot from the network: restart it
                           when the script asks, unless its power driver does. It is only read, and shut down at the end.
-  2. {name}_CreateVM.sh   makes the network {network} and the virtual machine with empty disks on {host}.
+  2. {name}_CreateVM.sh   checks that {host} has the memory and disk, then makes the network {network} and the virtual
+                          machine with empty disks.
   3. {name}_DeployVM.sh   lays the image down, repairs the system for its new hardware, and boots it from its disk on an
                           undo disk. Only when the system has proved that it came up is that boot kept.
   4. {name}_PostDeploy.sh inside the virtual machine, as root, at the first logon.
-  {name}_CleanupVM.sh     after a failure at any step: removes the virtual machine, its disks and the device records, so
-                          that the migration can be run again. The image stays, unless --image is given.
+  {name}_CleanupVM.sh     after a failure at any step: cancels what still runs, removes the virtual machine, its disks and
+                          the device records, so that the migration can be run again. The image stays, unless --image is given.
+
+`slipway migrate` does steps 1 to 3 as one job. While such a job runs, or once the virtual machine has the source's name, a
+second one is refused: {name}_CleanupVM.sh makes way, whichever way was taken.
+
+The first boot
+  {name}_DeployVM.sh without a word goes through both halves. With a word it does one:
+  deploy      lays the image down and repairs. With POST_DEPLOY_ACTION=0 the virtual machine then stays in the agent, for
+              whatever else is to be done to its disks; with 1 it is shut down; with 2 it goes on to the first boot.
+  first-boot  shuts it down from the agent and boots it from its disk, on an undo disk: a bad first boot is thrown away, and
+              nothing is sent twice. After the proof the boot is kept, control is released, and the machine is started
+              again (with 1 it stays off).
+  reboot      the Reboot template and Release Control instead: out of the agent straight into the disk. There is no undo
+              disk and no proof; what a bad boot writes, stays.
 
 Never run the source and the virtual machine at once on one network: they have the same addresses.
 

@@ -44,6 +44,7 @@ Keys keys_of(const Plan& plan) {
     std::vector<std::string> macs;
     for (const auto& n : plan.nics) macs.push_back(n.new_mac);
     return {{"NAME", plan.name},
+            {"IMAGE", shell_quote(plan.image)},
             {"HOST", plan.vm_host},
             {"NETWORK", plan.network},
             {"SOURCE_MAC", plan.source_mac},
@@ -51,7 +52,7 @@ Keys keys_of(const Plan& plan) {
             {"EXCLUDE", shell_quote(exclude_parameter(plan))},
             {"MACS", quoted_words(macs)},
             {"CONTROLLER", std::string(name_of(plan.controller))},
-            {"NICS", shell_quote(nics_parameter(plan))},
+            {"SOURCE_NICS", quoted_words(source_nics(plan))},
             {"ACTION", std::to_string(static_cast<int>(plan.post_deploy))},
             {"SERVICES", quoted_words(plan.hardware_services)}};
 }

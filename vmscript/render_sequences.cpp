@@ -56,7 +56,7 @@ Sequence capture(const Plan& plan) {
     s.name = plan.name + "_captureDisk";
     s.description =
         fmt::format("Boots {} into the Deployment Agent, captures its disks read-only, shuts it down.", plan.name);
-    s.variables = {variable("image", plan.name, "Name of the image; an existing one gets a new version"),
+    s.variables = {variable("image", plan.image, "Name of the image; an existing one gets a new version"),
                    variable("disks", disks_parameter(plan), "Disks to capture, separated by ';'"),
                    variable("exclude", exclude_parameter(plan), "Volumes to leave out, separated by ';'"),
                    variable("nonetencrypt", "false", "true: bulk data in the clear, still verified by hash")};
@@ -75,28 +75,12 @@ Sequence capture(const Plan& plan) {
     return s;
 }
 
-// Post-deploy action 2: out of the agent, into the first boot on an undo disk, and after the proof into a lasting one.
-void add_first_boot(const Plan& plan, Sequence& s) {
-    s.variables.push_back(variable("vm", plan.name, "The virtual machine"));
-    s.variables.push_back(variable("vmhost", plan.vm_host, "Device that is the VM host"));
-    sequences::Values vm{{"vm", "${vm}"}, {"vmhost", "${vmhost}"}};
-    auto with = [&](sequences::Values more) {
-        more.insert(vm.begin(), vm.end());
-        return more;
-    };
-    s.add("discard-undo", vm).id = "fresh";
-    s.add("start-vm", with({{"boot", "disk"}, {"undo", "true"}})).id = "first-boot";
-    s.add("boot-proof", with({{"nonce", "${nonce}"}, {"timeout", "1200"}})).id = "proof";
-    s.add("stop-vm", vm).id = "stop";
-    s.add("commit-undo", vm).id = "keep";
-    s.add("start-vm", with({{"boot", "disk"}, {"undo", "false"}})).id = "restart";
-}
-
+// Ends in the agent: the post-deploy action is a setting of the scripts, which go on from there.
 Sequence deploy(const Plan& plan) {
     Sequence s;
     s.name = plan.name + "_DeployVM";
     s.description = fmt::format("Lays the image of {} down on its virtual machine and repairs the system.", plan.name);
-    s.variables = {variable("image", plan.name, "NAME or NAME@VERSION"), variable("nonetencrypt", "false", "")};
+    s.variables = {variable("image", plan.image, "NAME or NAME@VERSION"), variable("nonetencrypt", "false", "")};
     s.add("take-control").id = "control";
     s.add("boot-to-da").id = "boot";
     auto& task = s.add("deploy-image", {{"image", "${image}"}, {"nonetencrypt", "${nonetencrypt}"}});
@@ -104,10 +88,6 @@ Sequence deploy(const Plan& plan) {
     task.retry = 3;
     add_repair(plan, s);
     carry(plan, s);
-    if (plan.post_deploy == PostDeploy::StayInAgent) return s;
-    s.add("shutdown").id = "shutdown";
-    s.add("wait-off").id = "off";
-    if (plan.post_deploy == PostDeploy::Restart) add_first_boot(plan, s);
     return s;
 }
 

@@ -135,7 +135,7 @@ const SwitchRow kRows[] = {
      flag<&Switches::dynamic_macs>},
     {"vmmemory", "MIB", "memory of the VM (default: the source's)", false, set_memory},
     {"postdeployaction", "0|1|2",
-     "0 stay in the Deployment Agent (default; the script then restarts it), 1 shut down, 2 restart", false,
+     "0 stay in the Deployment Agent (default; first-boot or reboot then leaves it), 1 shut down, 2 restart", false,
      set_post_deploy},
     {"excludedrives", "LIST", "volumes to leave out: 'sda2;/var' or 'G:;H:'", false, set_excluded},
     {"forcegenerate", "", "overwrite files that were edited", false, flag<&Switches::force>},

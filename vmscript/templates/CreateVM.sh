@@ -11,20 +11,21 @@ NEXT_STEP="@NAME@_CleanupVM.sh removes what was made; then run this script again
 made=$(cat "$VM_MARKER" 2>/dev/null || true)
 case $made in
     "") ;;
-    made | proved)
+    made | proved | restarted)
         say "The virtual machine $VM_NAME was made already. @NAME@_CleanupVM.sh removes it."
         exit 0
         ;;
     *) die "an earlier try left something: run @NAME@_CleanupVM.sh first" ;;
 esac
 step "looking for the image $IMAGE_NAME" "$SLIPWAY" image show "$IMAGE_NAME"
+step "checking that $VM_HOST has the memory and disk for $VM_NAME" "$SLIPWAY" vm check "${VM_OPTIONS[@]}"
 step "making the network $VM_NETWORK on $VM_HOST" \
     "$SLIPWAY" network create "$VM_NETWORK" --host "$VM_HOST" --if-absent \
     ${VM_NETWORK_INTERFACE:+--interface "$VM_NETWORK_INTERFACE"}
 # A failed creation may leave something: from here on there is something to clean.
 echo begun >"$VM_MARKER"
 step "making the virtual machine $VM_NAME and its disks" \
-    "$SLIPWAY" vm create --definition "$P2V_DIR/@NAME@_internalState.xml" --host "$VM_HOST"
+    "$SLIPWAY" vm create "${VM_OPTIONS[@]}"
 macs=()
 for mac in "${VM_MACS[@]}"; do macs+=(--mac "$mac"); done
 # If a capture that was broken off left the source's record, it has the same addresses.

@@ -13,29 +13,34 @@ DEVICE_SOURCE_POWER_DRIVER=$SLIPWAY_POWER_DRIVER
 DEVICE_SOURCE_POWER_COMMAND=$SLIPWAY_POWER_COMMAND
 
 # Its image.
-IMAGE_NAME=@NAME@
+IMAGE_NAME=@IMAGE@
 CAPTURE_DISKS=@DISKS@
 CAPTURE_EXCLUDE=@EXCLUDE@
 NONETENCRYPT=$SLIPWAY_NONETENCRYPT
 
-# The virtual machine. Its hardware is in @NAME@_internalState.xml.
+# The virtual machine. Memory, processors and disks are in @NAME@_internalState.xml; the rest is here.
 VM_NAME=@NAME@
 VM_HOST=@HOST@
 VM_NETWORK=@NETWORK@
 VM_NETWORK_INTERFACE=$SLIPWAY_VM_NETWORK_INTERFACE
+# An address for each adapter of the source: name=address of SOURCE_NICS, in the same order.
+SOURCE_NICS=(@SOURCE_NICS@)
 VM_MACS=(@MACS@)
 
-# The repair.
+# The repair: the controller of the disks in @NAME@_internalState.xml.
 TARGET_CONTROLLER=@CONTROLLER@
-REPAIR_NICS=@NICS@
-# After the deployment 0: stay in the agent until this script restarts it; 1: shut down, and stay off after the proof;
-# 2: the deploy job itself restarts it. @NAME@_DeployVM.xml must agree.
+# Once the image is laid down 0: the VM stays in the agent, then '@NAME@_DeployVM.sh first-boot' or 'reboot'; 1: it is
+# shut down, and stays off after the first boot; 2: it restarts at once into the first boot.
 POST_DEPLOY_ACTION=@ACTION@
 
 # ---- nothing to edit below
 
+VM_DEFINITION=$P2V_DIR/@NAME@_internalState.xml
+# made | proved | restarted; begun while it is being made.
 VM_MARKER=$P2V_DIR/.@NAME@_vm
+# Laid down and not yet booted: the nonce of the proof. And: it is still in the agent.
 DEPLOYED_MARKER=$P2V_DIR/.@NAME@_deployed
+AGENT_MARKER=$P2V_DIR/.@NAME@_agent
 OUTCOME=0
 NEXT_STEP=""
 ON_FAILURE=:
@@ -66,3 +71,15 @@ step() {
             ;;
     esac
 }
+
+case $POST_DEPLOY_ACTION in
+    0 | 1 | 2) ;;
+    *) die "POST_DEPLOY_ACTION is 0, 1 or 2" ;;
+esac
+[ "${#SOURCE_NICS[@]}" = "${#VM_MACS[@]}" ] || die "VM_MACS must have an address for each of SOURCE_NICS"
+REPAIR_NICS=""
+VM_OPTIONS=(--definition "$VM_DEFINITION" --name "$VM_NAME" --host "$VM_HOST" --network "$VM_NETWORK")
+for i in "${!VM_MACS[@]}"; do
+    REPAIR_NICS+="${REPAIR_NICS:+;}${SOURCE_NICS[i]}=${VM_MACS[i]}"
+    VM_OPTIONS+=(--mac "${VM_MACS[i]}")
+done

@@ -63,17 +63,25 @@ public:
         }
         return last;
     }
-    void fail_at(std::size_t call, bool after = false, int code = 1) {
+    void fail_at(std::size_t call, const std::string& how = "", int code = 1) {
         put("fail", std::to_string(call));
-        if (after) put("after", "");
+        if (!how.empty()) put(how, "");
         code_ = code;
         fs::remove(temp_ / "fake/log");
     }
     void fail_no_more() {
-        fs::remove(temp_ / "fake/fail");
-        fs::remove(temp_ / "fake/after");
+        for (auto name : {"fail", "after", "runs-on"}) fs::remove(temp_ / "fake" / name);
     }
     void put(const std::string& name, const std::string& text) const { std::ofstream(temp_ / "fake" / name) << text; }
+    void drop(const std::string& name) const { fs::remove(temp_ / "fake" / name); }
+    // As an operator does, in the one place to edit.
+    void edit(const std::string& line, const std::string& by) const {
+        auto file = directory_ / "triton_commonInit.sh";
+        auto text = read_text_file(file).value();
+        auto at = text.find(line);
+        ASSERT_NE(at, std::string::npos) << line;
+        ASSERT_TRUE(write_file_atomic(file, as_bytes(text.replace(at, line.size(), by)), 0644).ok());
+    }
     std::string log() const { return read_text_file(temp_ / "fake/log").value_or(""); }
     std::size_t calls() const { return split(log(), '\n').size() - 1; }
     std::vector<std::string> state() const {
@@ -177,18 +185,23 @@ TEST(Journey, calls_the_console_in_this_order) {
 }
 
 TEST(Journey, after_a_failure_at_any_call_cleanup_leaves_nothing_and_it_runs_again) {
-    std::size_t calls = 0;
+    std::vector<std::string> calls;
     {
         Migration m(good_switches());
         ASSERT_TRUE(m.journey().ok());
-        calls = m.calls();
+        calls = split(m.log(), '\n');
+        calls.pop_back();
     }
-    ASSERT_GT(calls, 10u);
-    for (bool after : {false, true})
-        for (std::size_t call = 1; call <= calls; ++call) {
-            SCOPED_TRACE("call " + std::to_string(call) + (after ? " fails after its work" : " fails"));
+    ASSERT_GT(calls.size(), 10u);
+    // "" before the call has done anything; "after" its work; "runs-on": only who follows the job fails, the job goes
+    // on.
+    for (const char* how : {"", "after", "runs-on"})
+        for (std::size_t call = 0; call < calls.size(); ++call) {
+            bool job = calls[call].starts_with("job run") || calls[call].starts_with("vm create");
+            if (how == std::string("runs-on") && !job) continue;
+            SCOPED_TRACE(fmt::format("{}: fails {}", calls[call], how));
             Migration m(good_switches());
-            m.fail_at(call, after);
+            m.fail_at(call + 1, how);
             auto failed = m.journey();
             EXPECT_EQ(failed.exit_code, 1) << failed.output;
             EXPECT_NE(failed.error_text.find("error: "), std::string::npos);
@@ -234,7 +247,7 @@ TEST(Journey, a_script_out_of_turn_says_which_comes_first) {
 
 TEST(Journey, losses_of_the_capture_are_the_script_s_exit_code) {
     Migration m(good_switches());
-    m.fail_at(3, true, 4);
+    m.fail_at(3, "after", 4);
     auto run = m.run("capture.sh");
     EXPECT_EQ(run.exit_code, 4) << run.error_text;
     EXPECT_NE(run.error_text.find("note: "), std::string::npos);
@@ -246,7 +259,7 @@ TEST(Deploy, a_bad_first_boot_is_discarded_and_tried_again_without_deploying) {
     Migration m(good_switches());
     ASSERT_EQ(m.run("capture.sh").exit_code, 0);
     ASSERT_EQ(m.run("CreateVM.sh").exit_code, 0);
-    m.fail_at(3);  // take-control, deploy job, first-boot job
+    m.fail_at(4);  // take-control, deploy job, shutdown job, first-boot job
     EXPECT_EQ(m.run("DeployVM.sh").exit_code, 1);
     auto log = m.log();
     EXPECT_NE(log.find("triton-discard"), std::string::npos) << log;
@@ -260,6 +273,20 @@ TEST(Deploy, a_bad_first_boot_is_discarded_and_tried_again_without_deploying) {
     EXPECT_EQ(m.run("DeployVM.sh", {"first-boot"}).exit_code, 1) << "it proves itself once";
 }
 
+TEST(Deploy, what_has_proved_itself_is_not_laid_down_again_when_only_its_start_failed) {
+    Migration m(good_switches());
+    ASSERT_EQ(m.run("capture.sh").exit_code, 0);
+    ASSERT_EQ(m.run("CreateVM.sh").exit_code, 0);
+    m.fail_at(6);  // take-control, deploy, shutdown, first-boot, release-control, vm start
+    auto run = m.run("DeployVM.sh");
+    EXPECT_EQ(run.exit_code, 1);
+    EXPECT_NE(run.error_text.find("slipway vm start triton"), std::string::npos) << run.error_text;
+    m.fail_no_more();
+    auto before = m.log();
+    EXPECT_EQ(m.run("DeployVM.sh").exit_code, 0);
+    EXPECT_EQ(m.log(), before);
+}
+
 TEST(Deploy, every_run_has_its_own_nonce) {
     Migration m(good_switches());
     ASSERT_TRUE(m.journey().ok());
@@ -271,12 +298,12 @@ TEST(Deploy, every_run_has_its_own_nonce) {
 TEST(Deploy, the_post_deploy_actions_end_as_they_say) {
     struct Row {
         PostDeploy action;
-        bool own_first_boot, started;
+        bool started;
         const char* says;
     };
-    for (const auto& row : {Row{PostDeploy::StayInAgent, true, true, "and runs"},
-                            {PostDeploy::ShutDown, true, false, "and is off"},
-                            {PostDeploy::Restart, false, false, "and runs"}}) {  // the deploy job holds it all
+    for (const auto& row : {Row{PostDeploy::StayInAgent, true, "and runs"},
+                            {PostDeploy::ShutDown, false, "and is off"},
+                            {PostDeploy::Restart, true, "and runs"}}) {
         auto switches = good_switches();
         switches.post_deploy = row.action;
         Migration m(switches);
@@ -284,36 +311,150 @@ TEST(Deploy, the_post_deploy_actions_end_as_they_say) {
         EXPECT_EQ(end.exit_code, 0) << end.error_text;
         EXPECT_NE(end.output.find(row.says), std::string::npos) << end.output;
         auto log = m.log();
-        EXPECT_EQ(log.find("--sequence first-boot") != std::string::npos, row.own_first_boot) << log;
+        EXPECT_LT(log.find("--sequence da-shutdown"), log.find("--sequence first-boot"))
+            << "the agent is left in order";
+        EXPECT_NE(log.find("--sequence first-boot"), std::string::npos) << log;
         EXPECT_EQ(log.find("vm start") != std::string::npos, row.started) << log;
         EXPECT_NE(log.rfind("device release-control triton\n"), std::string::npos);
     }
 }
 
-TEST(Deploy, in_two_halves_it_waits_for_the_second) {
+TEST(Deploy, its_first_half_ends_as_the_action_says) {
+    struct Row {
+        PostDeploy action;
+        bool in_agent, proved;
+        const char* says;
+    };
+    for (const auto& row : {Row{PostDeploy::StayInAgent, true, false, "stays in the agent"},
+                            {PostDeploy::ShutDown, false, false, "deployed and off"},
+                            {PostDeploy::Restart, false, true, "and runs"}}) {
+        auto switches = good_switches();
+        switches.post_deploy = row.action;
+        Migration m(switches);
+        ASSERT_EQ(m.run("capture.sh").exit_code, 0);
+        ASSERT_EQ(m.run("CreateVM.sh").exit_code, 0);
+        auto first = m.run("DeployVM.sh", {"deploy"});
+        EXPECT_EQ(first.exit_code, 0) << first.error_text;
+        EXPECT_NE(first.output.find(row.says), std::string::npos) << first.output;
+        auto state = m.state();
+        EXPECT_EQ(std::count(state.begin(), state.end(), "agent"), row.in_agent);
+        EXPECT_EQ(m.log().find("first-boot") != std::string::npos, row.proved);
+        EXPECT_EQ(m.run("DeployVM.sh", {"first-boot"}).exit_code, row.proved ? 1 : 0);
+    }
+}
+
+TEST(Deploy, out_of_the_agent_the_reboot_template_and_release_control_do_too) {
     Migration m(good_switches());
     ASSERT_EQ(m.run("capture.sh").exit_code, 0);
     ASSERT_EQ(m.run("CreateVM.sh").exit_code, 0);
-    auto first = m.run("DeployVM.sh", {"deploy"});
-    EXPECT_EQ(first.exit_code, 0) << first.error_text;
-    EXPECT_NE(first.output.find("triton_DeployVM.sh first-boot"), std::string::npos);
-    EXPECT_EQ(m.log().find("first-boot"), std::string::npos);
-    EXPECT_EQ(m.run("DeployVM.sh", {"first-boot"}).exit_code, 0);
+    EXPECT_EQ(m.run("DeployVM.sh", {"reboot"}).exit_code, 1) << "it is in no agent yet";
+    ASSERT_EQ(m.run("DeployVM.sh", {"deploy"}).exit_code, 0);
+    auto before = m.log().size();
+    auto reboot = m.run("DeployVM.sh", {"reboot"});
+    EXPECT_EQ(reboot.exit_code, 0) << reboot.error_text;
+    EXPECT_EQ(m.log().substr(before),
+              "job run --sequence reboot --device triton --name triton-reboot --wait\ndevice release-control triton\n");
+    EXPECT_NE(reboot.output.find("Nothing has proved"), std::string::npos);
+    EXPECT_EQ(m.run("DeployVM.sh", {"reboot"}).exit_code, 1);
+    EXPECT_EQ(m.run("DeployVM.sh").exit_code, 0) << "it may be at work";
+    EXPECT_EQ(m.log().find("--sequence first-boot"), std::string::npos);
+}
+
+TEST(Settings, edited_in_the_one_place_reach_every_call) {
+    Migration m(good_switches());
+    m.edit("DEVICE_SOURCE_MAC=52:54:00:51:00:01", "DEVICE_SOURCE_MAC=52:54:00:51:00:77");
+    ASSERT_EQ(m.run("capture.sh").exit_code, 0);
+    EXPECT_NE(m.log().find("--mac 52:54:00:51:00:77"), std::string::npos) << m.log();
+    m.edit("VM_NAME=triton", "VM_NAME=nereus");
+    m.edit("VM_NETWORK=VM0", "VM_NETWORK=lab");
+    m.edit("VM_MACS=(52:54:00:51:00:01)", "VM_MACS=(52:54:00:99:00:01)");
+    m.edit("POST_DEPLOY_ACTION=0", "POST_DEPLOY_ACTION=1");
+    ASSERT_EQ(m.run("CreateVM.sh").exit_code, 0);
+    auto end = m.run("DeployVM.sh");
+    ASSERT_EQ(end.exit_code, 0) << end.error_text;
+    auto log = m.log();
+    for (auto part : {"network create lab ", "--name nereus --host hercules --network lab --mac 52:54:00:99:00:01",
+                      "device add nereus --mac 52:54:00:99:00:01", "nics=ens18=52:54:00:51:00:01=52:54:00:99:00:01"})
+        EXPECT_NE(log.find(part), std::string::npos) << part << "\n" << log;
+    EXPECT_EQ(log.find("VM0"), std::string::npos);
+    EXPECT_EQ(log.find("vm start"), std::string::npos) << "action 1: it stays off";
+    m.edit("POST_DEPLOY_ACTION=1", "POST_DEPLOY_ACTION=7");
+    EXPECT_NE(m.run("DeployVM.sh").error_text.find("0, 1 or 2"), std::string::npos);
+    m.edit("POST_DEPLOY_ACTION=7", "POST_DEPLOY_ACTION=1");
+    m.edit("VM_MACS=(52:54:00:99:00:01)", "VM_MACS=()");
+    EXPECT_NE(m.run("DeployVM.sh").error_text.find("SOURCE_NICS"), std::string::npos);
+}
+
+TEST(Settings, a_corrected_address_after_a_failed_try_takes_effect) {
+    Migration m(good_switches());
+    m.fail_at(3);
+    ASSERT_EQ(m.run("capture.sh").exit_code, 1);
+    m.fail_no_more();
+    m.edit("DEVICE_SOURCE_MAC=52:54:00:51:00:01", "DEVICE_SOURCE_MAC=52:54:00:51:00:02");
+    m.fail_at(3);
+    ASSERT_EQ(m.run("capture.sh").exit_code, 1);
+    EXPECT_EQ(read_text_file(m.base() / "fake/state/device-triton").value(), "prompt\n52:54:00:51:00:02\n");
+}
+
+TEST(Create, a_host_without_room_is_found_before_anything_is_made) {
+    Migration m(good_switches());
+    ASSERT_EQ(m.run("capture.sh").exit_code, 0);
+    m.put("poor", "");
+    auto run = m.run("CreateVM.sh");
+    EXPECT_EQ(run.exit_code, 1);
+    EXPECT_NE(run.error_text.find("vmm.memory"), std::string::npos) << run.error_text;
+    EXPECT_EQ(m.log().find("network create"), std::string::npos);
+    EXPECT_EQ(m.state(), (std::vector<std::string>{"image-triton"}));
+    m.drop("poor");
+    EXPECT_EQ(m.run("CreateVM.sh").exit_code, 0) << "with no clean-up between";
 }
 
 TEST(Cleanup, cancels_the_jobs_of_this_migration_only) {
     Migration m(good_switches());
-    m.put("running", "7 triton-capture triton running\n8 poseidon-capture poseidon running\n9 triton-other x running");
+    m.put("running", "7 triton\n8 poseidon\n9 triton\n");
+    m.put("state/device-triton", "prompt\n");
+    EXPECT_EQ(m.run("CleanupVM.sh").exit_code, 0) << "a device that a job holds cannot be deleted";
+    EXPECT_EQ(read_text_file(m.base() / "fake/running").value(), "8 poseidon\n");
+    EXPECT_TRUE(m.state().empty());
+}
+
+// `slipway migrate` leaves the generated files, and no marker of the scripts.
+TEST(Cleanup, removes_what_a_migration_as_one_job_made) {
+    Migration m(good_switches());
+    auto definition = read_text_file(m.directory() / "triton_internalState.xml").value();
+    auto at = definition.find("uuid=");
+    ASSERT_NE(at, std::string::npos);
+    m.put("state/vm", definition.substr(at, definition.find('"', at + 6) + 1 - at) + "\n");
+    m.put("state/device-triton", "vm\n");
+    m.put("running", "3 triton\n");
+    EXPECT_EQ(m.run("capture.sh").exit_code, 1) << "the VM is not captured as the source";
+    EXPECT_EQ(m.run("CreateVM.sh").exit_code, 1);
+    auto run = m.run("CleanupVM.sh");
+    EXPECT_EQ(run.exit_code, 0) << run.error_text;
+    EXPECT_TRUE(m.state().empty());
+    EXPECT_EQ(m.journey().exit_code, 0);
+}
+
+TEST(Cleanup, leaves_a_machine_that_another_definition_made) {
+    Migration m(good_switches());
+    m.put("state/vm", "uuid=\"another\"\n");
     EXPECT_EQ(m.run("CleanupVM.sh").exit_code, 0);
-    EXPECT_NE(m.log().find("job cancel 7\n"), std::string::npos);
-    EXPECT_EQ(m.log().find("job cancel 8"), std::string::npos);
-    EXPECT_EQ(m.log().find("job cancel 9"), std::string::npos);
+    EXPECT_EQ(m.state(), (std::vector<std::string>{"vm"}));
+}
+
+TEST(Cleanup, needs_no_vm_host_before_there_is_one) {
+    Migration m(good_switches());
+    m.put("no-host", "");
+    ASSERT_EQ(m.run("capture.sh").exit_code, 0);
+    auto run = m.run("CleanupVM.sh");
+    EXPECT_EQ(run.exit_code, 0) << run.error_text;
+    EXPECT_EQ(m.log().find("vm delete"), std::string::npos);
 }
 
 TEST(Cleanup, goes_on_over_a_failure_and_says_that_something_is_left) {
     Migration m(good_switches());
     ASSERT_TRUE(m.journey().ok());
-    m.fail_at(4);  // job list twice, release-control, vm delete
+    m.fail_at(4);  // job cancel, release-control, device show, vm delete
     auto run = m.run("CleanupVM.sh");
     EXPECT_EQ(run.exit_code, 1);
     EXPECT_NE(m.log().find("device delete"), std::string::npos) << "the steps after it are done";
@@ -340,8 +481,9 @@ TEST(Scripts, speak_the_console_s_language) {
     auto slipway = fs::path(std::getenv("SLIPWAY_BIN") ? std::getenv("SLIPWAY_BIN") : "bin") / "slipway";
     if (!fs::exists(slipway)) GTEST_SKIP() << slipway << " is not built";
     Migration m(good_switches());
-    m.put("running", "7 triton-capture triton running");
     ASSERT_TRUE(m.journey().ok());
+    ASSERT_EQ(m.run("DeployVM.sh", {"deploy"}).exit_code, 0);
+    ASSERT_EQ(m.run("DeployVM.sh", {"reboot"}).exit_code, 0);
     ASSERT_EQ(m.run("CleanupVM.sh", {"--image"}).exit_code, 0);
     CommandOptions options;
     options.environment = {"HOME=/nonexistent", "SLIPWAY_URL=https://127.0.0.1:1"};

@@ -28,31 +28,22 @@ try() {
         failed=1
     fi
 }
-# Jobs of this migration that still run would hold the device.
-jobs_of_this() {
-    local state
-    for state in queued running; do
-        "$SLIPWAY" job list --state "$state" | awk -v name="$VM_NAME" '
-            $2 == name "-capture" || $2 == name "-deploy" || $2 == name "-first-boot" || $2 == name "-discard" { print $1 }'
-    done
-}
-
-if ! jobs=$(jobs_of_this); then
-    printf 'error: the jobs cannot be listed\n' >&2
-    failed=1
-fi
-for job in $jobs; do try "cancelling job $job" "$SLIPWAY" job cancel "$job"; done
+# Whatever made it, the scripts or slipway migrate: unfinished jobs hold the device.
+try "cancelling the jobs that work on $VM_NAME" "$SLIPWAY" job cancel --machine "$VM_NAME"
+[ "$DEVICE_SOURCE_NAME" = "$VM_NAME" ] ||
+    try "cancelling the jobs that work on $DEVICE_SOURCE_NAME" "$SLIPWAY" job cancel --machine "$DEVICE_SOURCE_NAME"
 try "releasing control of $VM_NAME" "$SLIPWAY" device release-control "$VM_NAME" --if-exists
-if [ -e "$VM_MARKER" ]; then
+# Another machine of that name, which this definition did not make, stays.
+if [ -e "$VM_MARKER" ] || "$SLIPWAY" device show "$VM_HOST" >/dev/null 2>&1; then
     try "deleting the virtual machine $VM_NAME and its disks" \
-        "$SLIPWAY" vm delete "$VM_NAME" --host "$VM_HOST" --if-exists
+        "$SLIPWAY" vm delete "$VM_NAME" --definition "$VM_DEFINITION" --host "$VM_HOST" --if-exists
 else
-    say "No virtual machine was made."
+    say "There is no VM host $VM_HOST, so there is no virtual machine."
 fi
 try "deleting the device record of $VM_NAME" "$SLIPWAY" device delete "$VM_NAME" --if-exists
 [ "$DEVICE_SOURCE_NAME" = "$VM_NAME" ] ||
     try "deleting the source's device record" "$SLIPWAY" device delete "$DEVICE_SOURCE_NAME" --if-exists
 [ "$delete_image" = 0 ] || try "deleting the image $IMAGE_NAME" "$SLIPWAY" image delete "$IMAGE_NAME"
 [ "$failed" = 0 ] || die "something is left: see above, then run this script again"
-rm -f "$VM_MARKER" "$DEPLOYED_MARKER"
+rm -f "$VM_MARKER" "$DEPLOYED_MARKER" "$AGENT_MARKER"
 say "Clean: the migration can be run again. The network $VM_NETWORK stays, others may use it."

@@ -6,24 +6,28 @@ set -euo pipefail
 # shellcheck source=/dev/null
 . "$(dirname "${BASH_SOURCE[0]}")/triton_commonInit.sh"
 
-# triton_DeployVM.sh [deploy|first-boot]: only that half; without: both.
+# triton_DeployVM.sh             deploy and first-boot, one after the other
+#                      deploy      lays the image down and repairs; ends as POST_DEPLOY_ACTION says
+#                      first-boot  leaves the agent, boots from the disk on an undo disk, keeps it once it has proved itself
+#                      reboot      out of the agent straight into the disk: the Reboot template, then Release Control; there is
+#                                  no undo disk and no proof
 NEXT_STEP="The image is untouched. Run this script again, or triton_CleanupVM.sh to begin anew."
 
 what=${1:-all}
 case $what in
-    all | deploy | first-boot) ;;
+    all | deploy | first-boot | reboot) ;;
     *)
-        printf 'usage: triton_DeployVM.sh [deploy|first-boot]\n' >&2
+        printf 'usage: triton_DeployVM.sh [deploy|first-boot|reboot]\n' >&2
         exit 2
         ;;
 esac
 made=$(cat "$VM_MARKER" 2>/dev/null || true)
 case $made in
     made) ;;
-    proved)
+    proved | restarted)
         # It may be at work by now: only by name is it overwritten.
         if [ "$what" = all ]; then
-            say "$VM_NAME was deployed and has proved itself. To lay it down again: triton_DeployVM.sh deploy"
+            say "$VM_NAME was deployed and has booted from its disk. To lay it down again: triton_DeployVM.sh deploy"
             exit 0
         fi
         ;;
@@ -65,22 +69,33 @@ deploy() {
     local nonce
     # New for every run: an old proof proves nothing.
     nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-    rm -f "$DEPLOYED_MARKER"
+    rm -f "$DEPLOYED_MARKER" "$AGENT_MARKER"
     echo made >"$VM_MARKER"
-    [ "$POST_DEPLOY_ACTION" != 2 ] || ON_FAILURE=discard
     step "taking control of $VM_NAME" "$SLIPWAY" device take-control "$VM_NAME"
     step "laying the image $IMAGE_NAME down and repairing the system" \
         "$SLIPWAY" job run --sequence "$P2V_DIR/triton_DeployVM.xml" --device "$VM_NAME" --name "$VM_NAME-deploy" \
         --variable "image=$IMAGE_NAME" --variable "nonetencrypt=$NONETENCRYPT" \
         --variable "target-controller=$TARGET_CONTROLLER" --variable "nics=$REPAIR_NICS" --variable "nonce=$nonce" --wait
-    ON_FAILURE=:
-    [ "$POST_DEPLOY_ACTION" = 2 ] || printf '%s\n' "$nonce" >"$DEPLOYED_MARKER"
+    printf '%s\n' "$nonce" >"$DEPLOYED_MARKER"
+    touch "$AGENT_MARKER"
+    NEXT_STEP="It is laid down: triton_DeployVM.sh first-boot goes on from here; triton_CleanupVM.sh begins anew."
+    [ "$POST_DEPLOY_ACTION" = 0 ] || leave_agent
+}
+
+# Once: if that fails, the first boot takes the machine's power.
+leave_agent() {
+    [ -e "$AGENT_MARKER" ] || return 0
+    rm -f "$AGENT_MARKER"
+    step "shutting $VM_NAME down from the agent" \
+        "$SLIPWAY" job run --sequence da-shutdown --device "$VM_NAME" --name "$VM_NAME-shutdown" --wait
 }
 
 first_boot() {
     [ -e "$DEPLOYED_MARKER" ] || die "no first boot is due: run triton_DeployVM.sh deploy"
+    NEXT_STEP="Run triton_DeployVM.sh first-boot again, or triton_CleanupVM.sh to begin anew."
     local nonce
     nonce=$(cat "$DEPLOYED_MARKER")
+    leave_agent
     ON_FAILURE=discard
     step "first boot from the disk, on an undo disk, until the system proves that it came up" \
         "$SLIPWAY" job run --sequence first-boot --device "$VM_NAME" --name "$VM_NAME-first-boot" \
@@ -88,24 +103,46 @@ first_boot() {
     ON_FAILURE=:
     # The unit that gave the proof removed itself: there is no second one.
     rm -f "$DEPLOYED_MARKER"
+    echo proved >"$VM_MARKER"
+    NEXT_STEP="It has proved itself; what is left: slipway device release-control $VM_NAME, slipway vm start $VM_NAME.
+triton_CleanupVM.sh undoes all."
+    step "releasing control" "$SLIPWAY" device release-control "$VM_NAME"
+    if [ "$POST_DEPLOY_ACTION" = 1 ]; then
+        say "$VM_NAME has proved that it comes up, and is off: slipway vm start $VM_NAME --host $VM_HOST"
+    else
+        step "starting $VM_NAME from its disk" "$SLIPWAY" vm start "$VM_NAME" --host "$VM_HOST" --boot disk
+        say "$VM_NAME has proved that it comes up, and runs. The proof: slipway job list, slipway job show N"
+    fi
 }
 
-if [ "$what" != first-boot ]; then deploy; fi
-# With action 2 the deploy job itself held the first boot.
-if [ "$what" = first-boot ] || { [ "$what" = all ] && [ "$POST_DEPLOY_ACTION" != 2 ]; }; then first_boot; fi
-if [ -e "$DEPLOYED_MARKER" ]; then
-    say "$VM_NAME is deployed. Next: triton_DeployVM.sh first-boot"
-    exit "$OUTCOME"
-fi
-step "releasing control" "$SLIPWAY" device release-control "$VM_NAME"
-if [ "$POST_DEPLOY_ACTION" = 0 ]; then
-    step "starting $VM_NAME from its disk" "$SLIPWAY" vm start "$VM_NAME" --host "$VM_HOST" --boot disk
-fi
-echo proved >"$VM_MARKER"
-if [ "$POST_DEPLOY_ACTION" = 1 ]; then
-    say "$VM_NAME has proved that it comes up, and is off: slipway vm start $VM_NAME --host $VM_HOST"
+reboot_from_agent() {
+    [ -e "$AGENT_MARKER" ] || die "$VM_NAME is not in the agent: POST_DEPLOY_ACTION=0, then triton_DeployVM.sh deploy"
+    step "restarting $VM_NAME from the agent into its disk" \
+        "$SLIPWAY" job run --sequence reboot --device "$VM_NAME" --name "$VM_NAME-reboot" --wait
+    rm -f "$AGENT_MARKER" "$DEPLOYED_MARKER"
+    step "releasing control" "$SLIPWAY" device release-control "$VM_NAME"
+    echo restarted >"$VM_MARKER"
+    say "$VM_NAME boots from its disk. Nothing has proved yet that it comes up: look at it."
+}
+
+case $what in
+    all)
+        deploy
+        first_boot
+        ;;
+    deploy)
+        deploy
+        # Action 2 is the restart, and the restart of a new machine is its first boot.
+        [ "$POST_DEPLOY_ACTION" != 2 ] || first_boot
+        ;;
+    first-boot) first_boot ;;
+    reboot) reboot_from_agent ;;
+esac
+if [ -e "$AGENT_MARKER" ]; then
+    say "$VM_NAME is deployed and stays in the agent. Next: triton_DeployVM.sh first-boot (or reboot)"
+elif [ -e "$DEPLOYED_MARKER" ]; then
+    say "$VM_NAME is deployed and off. Next: triton_DeployVM.sh first-boot"
 else
-    say "$VM_NAME has proved that it comes up, and runs. The proof: slipway job list, slipway job show N"
+    say "Next, inside it: triton_PostDeploy.sh"
 fi
-say "Next, inside it: triton_PostDeploy.sh"
 exit "$OUTCOME"

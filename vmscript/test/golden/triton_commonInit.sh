@@ -18,24 +18,29 @@ CAPTURE_DISKS=all
 CAPTURE_EXCLUDE=SN2:2
 NONETENCRYPT=$SLIPWAY_NONETENCRYPT
 
-# The virtual machine. Its hardware is in triton_internalState.xml.
+# The virtual machine. Memory, processors and disks are in triton_internalState.xml; the rest is here.
 VM_NAME=triton
 VM_HOST=hercules
 VM_NETWORK=VM0
 VM_NETWORK_INTERFACE=$SLIPWAY_VM_NETWORK_INTERFACE
+# An address for each adapter of the source: name=address of SOURCE_NICS, in the same order.
+SOURCE_NICS=(ens18=52:54:00:51:00:01)
 VM_MACS=(52:54:00:51:00:01)
 
-# The repair.
+# The repair: the controller of the disks in triton_internalState.xml.
 TARGET_CONTROLLER=ide
-REPAIR_NICS=ens18=52:54:00:51:00:01=52:54:00:51:00:01
-# After the deployment 0: stay in the agent until this script restarts it; 1: shut down, and stay off after the proof;
-# 2: the deploy job itself restarts it. triton_DeployVM.xml must agree.
+# Once the image is laid down 0: the VM stays in the agent, then 'triton_DeployVM.sh first-boot' or 'reboot'; 1: it is
+# shut down, and stays off after the first boot; 2: it restarts at once into the first boot.
 POST_DEPLOY_ACTION=0
 
 # ---- nothing to edit below
 
+VM_DEFINITION=$P2V_DIR/triton_internalState.xml
+# made | proved | restarted; begun while it is being made.
 VM_MARKER=$P2V_DIR/.triton_vm
+# Laid down and not yet booted: the nonce of the proof. And: it is still in the agent.
 DEPLOYED_MARKER=$P2V_DIR/.triton_deployed
+AGENT_MARKER=$P2V_DIR/.triton_agent
 OUTCOME=0
 NEXT_STEP=""
 ON_FAILURE=:
@@ -66,3 +71,15 @@ step() {
             ;;
     esac
 }
+
+case $POST_DEPLOY_ACTION in
+    0 | 1 | 2) ;;
+    *) die "POST_DEPLOY_ACTION is 0, 1 or 2" ;;
+esac
+[ "${#SOURCE_NICS[@]}" = "${#VM_MACS[@]}" ] || die "VM_MACS must have an address for each of SOURCE_NICS"
+REPAIR_NICS=""
+VM_OPTIONS=(--definition "$VM_DEFINITION" --name "$VM_NAME" --host "$VM_HOST" --network "$VM_NETWORK")
+for i in "${!VM_MACS[@]}"; do
+    REPAIR_NICS+="${REPAIR_NICS:+;}${SOURCE_NICS[i]}=${VM_MACS[i]}"
+    VM_OPTIONS+=(--mac "${VM_MACS[i]}")
+done
