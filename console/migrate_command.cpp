@@ -9,6 +9,7 @@
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
 #include "vmscript/checks.hpp"
+#include "vmscript/output.hpp"
 #include "vmscript/plan.hpp"
 #include "vmscript/render.hpp"
 
@@ -19,15 +20,48 @@ namespace {
 namespace json = boost::json;
 
 struct MigrateArguments {
-    std::string power_driver = "prompt", image;
+    std::string power_driver, image;
     std::vector<std::string> power_command, switches;
     bool nonetencrypt = false, no_wait = false;
 };
+
+json::object request_of(const vmscript::Plan& plan, const MigrateArguments& a) {
+    // The adapter that boots comes first; it may be none of the inventory (--adminmac).
+    json::array nics, macs{plan.source_mac};
+    for (const auto& nic : plan.nics) {
+        nics.push_back({{"name", nic.name}, {"old_mac", nic.old_mac}, {"new_mac", nic.new_mac}});
+        if (nic.old_mac != plan.source_mac) macs.emplace_back(nic.old_mac);
+    }
+    json::object body{{"name", plan.name},
+                      {"source_macs", macs},
+                      {"image", plan.image},
+                      {"vm_definition", vmscript::render_definition(plan)},
+                      {"vmhost", plan.vm_host},
+                      {"network", plan.network},
+                      {"target_controller", std::string(name_of(plan.controller))},
+                      {"postdeployaction", static_cast<int>(plan.post_deploy)},
+                      {"nics", nics},
+                      {"disks", vmscript::disks_parameter(plan)},
+                      {"exclude", vmscript::exclude_parameter(plan)},
+                      {"patch_directory", plan.patch_directory},
+                      {"service_driver_file", plan.service_driver_state},
+                      {"fix_hal", plan.fix_hal},
+                      {"suppress_console", plan.suppress_console},
+                      {"nonetencrypt", a.nonetencrypt}};
+    // Without the option the source is switched as its record says, when it has one.
+    if (!a.power_driver.empty() || !a.power_command.empty()) {
+        body["source_power_driver"] = a.power_driver.empty() ? "command" : a.power_driver;
+        body["source_power_command"] = json::array(a.power_command.begin(), a.power_command.end());
+    }
+    return body;
+}
 
 Result<ExitCode> migrate(const MigrateArguments& a, const Context& context) {
     auto words = a.switches;
     words.insert(words.begin(), "--hwgeneratep2v");
     auto switches = TRY(vmscript::parse_switches(words));
+    if (switches.command != vmscript::Command::Generate)
+        return make_error(errors::kUsage, "of vmscript's commands only --hwgeneratep2v is meant here");
     auto xml = TRY_WITH(read_text_file(switches.hw_info_file, 64u << 20), "reading the inventory");
     auto read = TRY_WITH(gatherhw::read_inventory(xml), "reading " + switches.hw_info_file);
     std::vector<std::string> problems;
@@ -38,26 +72,14 @@ Result<ExitCode> migrate(const MigrateArguments& a, const Context& context) {
     }
     if (!problems.empty()) return make_error(errors::kNotFit, "{}", join(problems, "; "));
     auto plan = TRY(vmscript::make_plan(read.inventory, switches));
-    json::array nics, macs;
-    for (const auto& nic : plan.nics) {
-        nics.push_back({{"name", nic.name}, {"old_mac", nic.old_mac}, {"new_mac", nic.new_mac}});
-        macs.emplace_back(nic.old_mac);
-    }
-    json::object body{{"name", plan.name},
-                      {"source_macs", macs},
-                      {"source_power_driver", a.power_driver},
-                      {"source_power_command", json::array(a.power_command.begin(), a.power_command.end())},
-                      {"image", a.image.empty() ? plan.name : a.image},
-                      {"vm_definition", vmscript::render_definition(plan)},
-                      {"vmhost", plan.vm_host},
-                      {"network", plan.network},
-                      {"target_controller", std::string(name_of(plan.controller))},
-                      {"postdeployaction", static_cast<int>(plan.post_deploy)},
-                      {"nics", nics},
-                      {"disks", vmscript::disks_parameter(plan)},
-                      {"exclude", vmscript::exclude_parameter(plan)},
-                      {"nonetencrypt", a.nonetencrypt}};
-    return start_job("/migrations", body, !a.no_wait, context);
+    if (!a.image.empty()) plan.image = a.image;
+    // The same files that the step by step way begins with: to read, and to clean up with.
+    auto files = vmscript::render_files(plan, read.inventory);
+    auto directory = TRY(vmscript::write_files(switches.task_sequence_path, plan.name, files, switches.force));
+    if (!context.json)
+        std::cerr << "written: " << directory.string() << "; " << plan.name
+                  << "_CleanupVM.sh there undoes a migration that failed\n";
+    return start_job("/migrations", request_of(plan, a), !a.no_wait, context);
 }
 
 }  // namespace
@@ -69,10 +91,14 @@ void add_migrate_command(CLI::App& root, Context& context) {
         "  slipway migrate --hwinfofile poseidon.xml --name poseidon --vmconfigpath /var/lib/slipway-agent/vm \\\n"
         "      --virtualdiskpath /srv/vm --hwdestvs hercules --power-driver command --power-command "
         "/usr/local/sbin/pdu\n"
-        "All switches of `vmscript --hwgeneratep2v` are taken; see vmscript --help.\n");
-    app->add_option("--power-driver", a->power_driver, "how the source is switched")
-        ->check(CLI::IsMember({"prompt", "command"}))
-        ->capture_default_str();
+        "All switches of `vmscript --hwgeneratep2v` are taken; see vmscript --help. The files it writes are written "
+        "too:\n"
+        "p2v/NAME/NAME_CleanupVM.sh undoes a migration that failed. As one job, --postdeployaction 0 and 2 end alike, "
+        "with\n"
+        "the VM at work: nobody is there between the agent and the first boot to run the Reboot template.\n");
+    app->add_option("--power-driver", a->power_driver,
+                    "how the source is switched; without it as its record says, else prompt")
+        ->check(CLI::IsMember({"prompt", "command"}));
     app->add_option("--power-command", a->power_command,
                     "program and its arguments, one word each; on, off, cycle or status is added");
     app->add_option("--image", a->image, "name of the image; without it the VM's name");

@@ -261,6 +261,11 @@ Answer migrate(const ApiPlace& p, const Request& r) {
     m.postdeployaction = static_cast<int>(TRY(optional_number(body, "postdeployaction")).value_or(0));
     m.nonetencrypt = TRY(optional_flag(body, "nonetencrypt")).value_or(false);
     m.nics = TRY(nics_of(body));
+    m.service_driver_file = TRY(optional_text(body, "service_driver_file")).value_or("");
+    if (auto path = TRY(optional_text(body, "patch_directory")); path && !path->empty())
+        m.carried["patch-directory"] = *path;
+    if (TRY(optional_flag(body, "fix_hal")).value_or(false)) m.carried["fix-hal"] = "true";
+    if (TRY(optional_flag(body, "suppress_console")).value_or(false)) m.carried["suppress-console"] = "true";
     for (const auto& text : TRY(optional_texts(body, "source_macs")).value_or(std::vector<std::string>())) {
         auto mac = MacAddress::parse(text);
         if (!mac) return make_error(errors::kBadRequest, "'{}' is not a MAC address", printable(text));

@@ -62,7 +62,9 @@ JobRequest deploy(const Migration& m) {
     s.add("take-control");
     s.add("boot-to-da");
     s.add("deploy-image", {{"image", "${image}"}, {"nonetencrypt", "${nonetencrypt}"}}).retry = 3;
-    s.add("repair", {{"target-controller", "${target-controller}"}, {"nics", "${nics}"}, {"proof-nonce", "${nonce}"}});
+    auto& repair = s.add(
+        "repair", {{"target-controller", "${target-controller}"}, {"nics", "${nics}"}, {"proof-nonce", "${nonce}"}});
+    if (!m.service_driver_file.empty()) repair.parameters["service-driver-file"] = "${service-driver-file}";
     s.add("shutdown");
     s.add("wait-off");
     auto job = child(m, std::move(s), m.name);
@@ -122,6 +124,8 @@ JobRequest plan_migration(const Migration& m) {
                         {"vm", m.name},
                         {"target-controller", m.target_controller},
                         {"nics", nics}};
+    if (!m.service_driver_file.empty()) parent.variables["service-driver-file"] = m.service_driver_file;
+    parent.variables.insert(m.carried.begin(), m.carried.end());
     parent.children = {capture(m), create(m), deploy(m), first_boot(m)};
     return parent;
 }

@@ -19,7 +19,11 @@ struct Migration {
     std::string vmhost;          // empty: the only one
     std::string network = "VM0";
     std::string target_controller = "ide";
-    int postdeployaction = 0;  // 1: the VM stays off; 0, 2: it is started from its disk
+    // 1: the VM stays off; 0, 2: it is started from its disk. As one job there is nobody between agent and first boot
+    // who would run the Reboot template, so staying in the agent (0) lasts until the first boot begins.
+    int postdeployaction = 0;
+    std::string service_driver_file;  // for the repair; empty: none
+    sequences::Values carried;        // variables that no task of this version needs: patch-directory, …
     struct Nic {
         std::string name, old_mac, new_mac;
     };

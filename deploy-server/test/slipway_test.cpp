@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The console program against a server in this process: what its commands make of records, jobs and files.
+#include <future>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "deploy-server/db/json.hpp"
+#include "deploy-server/server.hpp"
+#include "gatherhw/writer.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/process.hpp"
+#include "lib/base/temp_dir.hpp"
+#include "vmscript/plan.hpp"
+#include "vmscript/render.hpp"
+#include "vmscript/test/phony_source.hpp"
+
+namespace slipway::server {
+namespace {
+
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+struct SlipwayTest : testing::Test {
+    TempDir dir = TempDir::create("slipway").value();
+    SystemClock clock;
+    std::unique_ptr<DeployServer> server;
+
+    void SetUp() override {
+        ServerOptions o;
+        o.state = dir / "state";
+        o.address = "127.0.0.1";
+        o.tls_port = o.http_port = 0;
+        auto started = DeployServer::start(o, clock);
+        ASSERT_TRUE(started) << started.error().describe();
+        server = std::move(*started);
+        ASSERT_TRUE(write_file_atomic(dir / "triton.xml", as_bytes(gatherhw::to_xml(vmscript::good_source()))).ok());
+    }
+    CommandResult run(std::vector<std::string> arguments) const {
+        const char* bin = std::getenv("SLIPWAY_BIN");
+        arguments.insert(arguments.begin(), (fs::path(bin ? bin : "bin") / "slipway").string());
+        CommandOptions options;
+        options.working_directory = dir.path();
+        options.timeout = std::chrono::seconds(60);
+        options.environment = {fmt::format("SLIPWAY_URL=https://127.0.0.1:{}", server->tls_port()),
+                               "SLIPWAY_CA=" + (dir / "state/pki/ca.pem").string(),
+                               "SLIPWAY_TOKEN_FILE=" + (dir / "state/admin.token").string()};
+        return run_command(arguments, options).value();
+    }
+    void done(const std::vector<std::string>& arguments) const {
+        auto ran = run(arguments);
+        EXPECT_EQ(ran.exit_code, 0) << ran.error_text;
+    }
+    json::object asked(std::vector<std::string> arguments) const {
+        arguments.push_back("--json");
+        auto ran = run(arguments);
+        EXPECT_EQ(ran.exit_code, 0) << ran.output << ran.error_text;
+        return parse_object(ran.output).value_or({});
+    }
+    CommandResult migrate(const std::vector<std::string>& more) const {
+        std::vector<std::string> words{"migrate",    "--hwinfofile",   "triton.xml", "--name",
+                                       "triton",     "--vmconfigpath", "/srv/vm",    "--virtualdiskpath",
+                                       "/srv/disks", "--hwdestvs",     "hercules",   "--hwtaskseqpath",
+                                       "out",        "--no-wait"};
+        words.insert(words.end(), more.begin(), more.end());
+        return run(words);
+    }
+    // The host is registered, its agent never comes: jobs wait for it.
+    void add_host() const {
+        done({"device", "add", "hercules", "--kind", "vmhost"});
+        done({"device", "take-control", "hercules"});
+    }
+};
+
+TEST_F(SlipwayTest, a_record_is_brought_up_to_date_but_never_turned_into_another_machine) {
+    done({"device", "add", "a", "--mac", "52:54:00:00:00:01", "--update"});
+    done({"device", "add", "a", "--mac", "52:54:00:00:00:02", "--power-driver", "command", "--power-command", "pdu",
+          "--update"});
+    auto device = asked({"device", "show", "a"});
+    EXPECT_EQ(device.at("macs"), (json::array{"52:54:00:00:00:02"}));
+    EXPECT_EQ(device.at("power_driver"), "command");
+    done({"device", "add", "a", "--mac", "52:54:00:00:00:03", "--if-absent"});
+    EXPECT_EQ(asked({"device", "show", "a"}).at("macs"), (json::array{"52:54:00:00:00:02"}));
+    auto as_vm = run({"device", "add", "a", "--power-driver", "vm", "--update"});
+    EXPECT_THAT(as_vm.error_text, HasSubstr("console.other-machine"));
+    done({"device", "add", "vm", "--mac", "52:54:00:00:00:04", "--power-driver", "vm"});
+    auto as_source = run({"device", "add", "vm", "--mac", "52:54:00:00:00:04", "--power-driver", "prompt", "--update"});
+    EXPECT_EQ(as_source.exit_code, 1);
+    EXPECT_THAT(as_source.error_text, HasSubstr("as a virtual machine"));
+    auto taken = run({"device", "add", "b", "--mac", "52:54:00:00:00:04", "--update"});
+    EXPECT_THAT(taken.error_text, HasSubstr("another device has the MAC")) << taken.error_text;
+}
+
+TEST_F(SlipwayTest, migrate_writes_the_files_and_hands_every_switch_on) {
+    add_host();
+    auto ran = migrate({"--adminmac", "52:54:00:51:00:77", "--servicedriverstate", "/s.xml", "--hwpatchdir", "/patches",
+                        "--fixhal", "--suppressvsconsole", "--image", "golden", "--power-command", "/usr/bin/pdu"});
+    ASSERT_EQ(ran.exit_code, 0) << ran.error_text;
+    EXPECT_THAT(ran.error_text, HasSubstr("triton_CleanupVM.sh"));
+    auto settings = read_text_file(dir / "out/p2v/triton/triton_commonInit.sh").value();
+    EXPECT_THAT(settings, HasSubstr("IMAGE_NAME=golden\n"));
+    EXPECT_TRUE(fs::exists(dir / "out/p2v/triton/triton_internalState.xml"));
+    auto device = asked({"device", "show", "triton"});
+    EXPECT_EQ(device.at("macs"), (json::array{"52:54:00:51:00:77", "52:54:00:51:00:01"}));
+    EXPECT_EQ(device.at("power_driver"), "command");
+    auto job = asked({"job", "show", "1"});
+    const auto& variables = job.at("variables").as_object();
+    for (auto [name, value] : {std::pair{"image", "golden"},
+                               {"service-driver-file", "/s.xml"},
+                               {"patch-directory", "/patches"},
+                               {"fix-hal", "true"},
+                               {"suppress-console", "true"}})
+        EXPECT_EQ(variables.at(name), value) << name;
+}
+
+TEST_F(SlipwayTest, migrate_neither_runs_twice_nor_overwrites_edited_files) {
+    add_host();
+    ASSERT_EQ(migrate({}).exit_code, 0);
+    auto twice = migrate({});
+    EXPECT_EQ(twice.exit_code, 1);
+    EXPECT_THAT(twice.error_text, HasSubstr("server.device-busy"));
+    done({"job", "cancel", "--machine", "triton"});
+    EXPECT_EQ(asked({"job", "list", "--state", "running"}).at("items").as_array().size(), 0u);
+    EXPECT_EQ(asked({"job", "list", "--state", "queued"}).at("items").as_array().size(), 0u);
+    EXPECT_THAT(run({"job", "cancel", "--machine", "triton"}).output, HasSubstr("no job works on triton"));
+    EXPECT_THAT(migrate({"--vmmemory", "256"}).error_text, HasSubstr("vmscript.edited"));
+    EXPECT_EQ(migrate({"--vmmemory", "256", "--forcegenerate"}).exit_code, 0);
+    EXPECT_EQ(run({"job", "cancel"}).exit_code, 1) << "which?";
+}
+
+TEST_F(SlipwayTest, a_vm_is_checked_and_made_with_the_network_and_addresses_given) {
+    add_host();
+    auto plan = vmscript::make_plan(vmscript::good_source(), vmscript::good_switches()).value();
+    ASSERT_TRUE(write_file_atomic(dir / "vm.xml", as_bytes(vmscript::render_definition(plan))).ok());
+    auto definition = (dir / "vm.xml").string();
+    auto wrong =
+        run({"vm", "create", "--definition", definition, "--mac", "52:54:00:00:00:01", "--mac", "52:54:00:00:00:02"});
+    EXPECT_THAT(wrong.error_text, HasSubstr("1 adapters"));
+    for (std::string verb : {"check", "create"}) {
+        auto follows = std::async(std::launch::async, [&] {
+            return run({"vm", verb, "--definition", definition, "--host", "hercules", "--name", "nereus", "--network",
+                        "lab", "--mac", "52:54:00:99:00:01"});
+        });
+        auto items = json::array();
+        while (items.empty()) items = asked({"job", "list", "--state", "running"}).at("items").as_array();
+        auto job = asked({"job", "show", std::to_string(items[0].at("id").to_number<int>())});
+        EXPECT_EQ(job.at("steps").at(0).at("type"), verb == "check" ? "check-vmhost" : "create-vm");
+        auto made = std::string(job.at("variables").at("definition").as_string());
+        EXPECT_THAT(made, HasSubstr("name=\"nereus\""));
+        EXPECT_THAT(made, HasSubstr("52:54:00:99:00:01"));
+        EXPECT_THAT(made, HasSubstr("\"lab\""));
+        EXPECT_THAT(made, HasSubstr(vmscript::render_definition(plan).substr(
+                              vmscript::render_definition(plan).find("uuid="), 42)));
+        done({"job", "cancel", "--machine", "nereus"});  // found by the VM's name
+        EXPECT_EQ(follows.get().exit_code, 1);
+    }
+}
+
+}  // namespace
+}  // namespace slipway::server
