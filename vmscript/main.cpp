@@ -24,11 +24,17 @@ Result<ExitCode> validate(const Switches& switches, const gatherhw::ReadInventor
     return exit_code_of(worst(findings));
 }
 
+// An NT source is captured and deployed like any other; only its repair is not in this version.
+bool forced(const Finding& f, const Switches& switches, const gatherhw::Inventory& inventory) {
+    return switches.force && inventory.os.family == "windows" && (f.id == "os" || f.id == "root");
+}
+
 Result<ExitCode> generate(const Switches& switches, const gatherhw::ReadInventory& read) {
     std::vector<std::string> errors;
     for (const auto& f : check(read.inventory, switches, read.warnings)) {
-        if (f.verdict == Verdict::Error) errors.push_back(f.what + ": " + f.meaning);
-        if (f.verdict == Verdict::Warning)
+        const bool goes_on = f.verdict == Verdict::Warning || forced(f, switches, read.inventory);
+        if (f.verdict == Verdict::Error && !goes_on) errors.push_back(f.what + ": " + f.meaning);
+        if (f.verdict != Verdict::Ok && goes_on)
             std::cerr << "warning: " << f.what << ": " << f.meaning << " " << f.to_do << "\n";
     }
     if (!errors.empty()) return make_error(errors::kNotFit, "{}", join(errors, "; "));

@@ -251,6 +251,11 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan.fix_hal = switches.fix_hal;
     plan.suppress_console = switches.suppress_console;
     plan.hardware_services = hardware_services(inventory);
+    if (plan.windows)
+        plan.notes.push_back(
+            "This version does not repair NT systems: the deploy job lays the disks down and then fails at its repair. "
+            "Repair the system by other means, then: slipway job run --sequence reboot --device " +
+            plan.name);
     plan_disks(inventory, choice, switches, plan);
     plan_nics(inventory, switches, plan);
     if (plan.source_mac.empty()) return make_error(errors::kNotFit, "no wired network adapter with a MAC address");

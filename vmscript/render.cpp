@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "vmscript/render.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "lib/base/strings.hpp"
@@ -69,6 +71,15 @@ std::string exclude_parameter(const Plan& plan) { return join(plan.excluded_volu
 
 std::string render_boot_configuration(const gatherhw::Inventory& inventory) {
     const auto& boot = inventory.boot;
+    if (inventory.os.family == "windows") {
+        auto is_boot_ini = [](const gatherhw::ConfigurationFile& file) {
+            return iequals(std::string_view(file.path).substr(file.path.find_last_of("/\\:") + 1), "boot.ini");
+        };
+        auto found = std::find_if(boot.files.begin(), boot.files.end(), is_boot_ini);
+        auto text = fmt::format("; boot.ini of {} as gatherhw found it. For reading only.\r\n",
+                                printable(inventory.system.host_name));
+        return text + (found == boot.files.end() ? "; It has none.\r\n" : found->text);
+    }
     auto out = fmt::format(
         "# Boot configuration of {} as gatherhw found it. For reading only.\n# loader: {}\n# kernel command line: {}\n",
         printable(inventory.system.host_name), printable(boot.loader), printable(boot.kernel_command_line));

@@ -79,6 +79,28 @@ TEST_F(Vmscript, writes_nothing_for_a_machine_that_does_not_fit) {
     EXPECT_FALSE(fs::exists(temp_ / "p2v"));
 }
 
+TEST_F(Vmscript, an_nt_source_has_a_boot_ini_and_is_written_for_when_forced) {
+    auto nt = vmscript::good_source();
+    nt.os = {"windows", "windows", "Windows Server 2003", "5.2", "", "", "i386", ""};
+    nt.boot = {"ntldr", "", "", {{"C:\\boot.ini", "[boot loader]\ntimeout=30\n"}}};
+    for (auto& v : nt.volumes) v.mount_points = {"C:"};
+    give(nt);
+    EXPECT_EQ(run({"--hwvalidate", "--hwinfofile", "x.xml"}).exit_code, kExitFailed);
+    EXPECT_EQ(run(generate()).exit_code, kExitFailed);
+    EXPECT_FALSE(fs::exists(temp_ / "p2v"));
+    auto forced = run(generate({"--forcegenerate"}));
+    ASSERT_EQ(forced.exit_code, kExitDone) << forced.error_text;
+    EXPECT_NE(forced.error_text.find("warning: Windows Server 2003"), std::string::npos) << forced.error_text;
+    EXPECT_NE(read_text_file(temp_ / "p2v/triton/triton_boot.ini").value_or("").find("\n[boot loader]"),
+              std::string::npos);
+    EXPECT_FALSE(fs::exists(temp_ / "p2v/triton/triton_boot.cfg"));
+    EXPECT_NE(read_text_file(temp_ / "p2v/triton/triton_P2V_readme.txt").value().find("does not repair NT"),
+              std::string::npos);
+    nt.system.firmware = gatherhw::Firmware::Uefi;
+    give(nt);
+    EXPECT_EQ(run(generate({"--forcegenerate"})).exit_code, kExitFailed) << "nothing else is forced";
+}
+
 TEST_F(Vmscript, names_a_damaged_or_missing_inventory) {
     EXPECT_EQ(run({"--hwvalidate", "--hwinfofile", "none.xml"}).exit_code, kExitFailed);
     auto xml = gatherhw::to_xml(vmscript::good_source());
