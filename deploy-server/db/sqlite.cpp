@@ -3,6 +3,8 @@
 
 #include <sqlite3.h>
 
+#include <utility>
+
 #include "deploy-server/errors.hpp"
 #include "lib/base/errors.hpp"
 
@@ -23,18 +25,120 @@ Error Sqlite::failure(int code, std::string_view what) const {
 
 Result<std::unique_ptr<Sqlite>> Sqlite::open(const std::filesystem::path& file) {
     sqlite3* handle = nullptr;
-    int code = sqlite3_open_v2(file.c_str(), &handle,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+    int code = sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                               nullptr);
     std::unique_ptr<Sqlite> db(new Sqlite(handle));
     if (code != SQLITE_OK) return db->failure(code, file.string());
     sqlite3_busy_timeout(handle, 5000);
-    TRY_WITH(db->script("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"), file.string());
+    TRY_WITH(db->execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"), file.string());
+    db->thread_ = std::thread([self = db.get()] { self->serve(); });
     return db;
 }
 
 Sqlite::~Sqlite() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    asked_.notify_all();
+    if (thread_.joinable()) thread_.join();
     for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
     sqlite3_close(handle_);
+}
+
+// ---- the callers' side
+
+Status Sqlite::call(Kind kind, const std::function<Status()>& body) {
+    Call call{kind, body, {}};
+    std::unique_lock lock(mutex_);
+    calls_.push_back(&call);
+    asked_.notify_one();
+    answered_.wait(lock, [&] { return call.done; });
+    return std::move(call.status);
+}
+
+Status Sqlite::query(std::string_view sql, std::initializer_list<SqlValue> values,
+                     const std::function<void(Row)>& row) {
+    return mine() ? step(sql, values, row) : call(Kind::Read, [&] { return step(sql, values, row); });
+}
+
+Status Sqlite::run(std::string_view sql, std::initializer_list<SqlValue> values) {
+    return mine() ? step(sql, values, nullptr) : call(Kind::Write, [&] { return step(sql, values, nullptr); });
+}
+
+Status Sqlite::script(const std::string& sql) {
+    return mine() ? execute(sql.c_str()) : call(Kind::Alone, [&] { return execute(sql.c_str()); });
+}
+
+Status Sqlite::transaction(const std::function<Status()>& body) { return mine() ? body() : call(Kind::Write, body); }
+
+void Sqlite::guard_commits(std::function<bool()> allow) {
+    (void)call(Kind::Alone, [&]() -> Status {
+        allow_ = std::move(allow);
+        auto hook = [](void* self) { return static_cast<Sqlite*>(self)->allow_() ? 0 : 1; };
+        sqlite3_commit_hook(handle_, allow_ ? +hook : nullptr, this);
+        return {};
+    });
+}
+
+std::size_t Sqlite::waiting() const {
+    std::lock_guard lock(mutex_);
+    return calls_.size();
+}
+
+// ---- SQLite's thread
+
+// Whoever called waits for the answer, so the calls found here are of different callers and in no order of theirs: the
+// reads go first and see what is committed.
+void Sqlite::serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        asked_.wait(lock, [&] { return stopping_ || !calls_.empty(); });
+        if (calls_.empty()) return;
+        std::vector<Call*> reads, writes;
+        for (auto* call : std::exchange(calls_, {})) (call->kind == Kind::Write ? writes : reads).push_back(call);
+        lock.unlock();
+        for (auto* call : reads) call->status = call->body();
+        answer(reads);
+        commit_together(writes);
+        answer(writes);
+        lock.lock();
+    }
+}
+
+void Sqlite::answer(const std::vector<Call*>& calls) {
+    std::lock_guard lock(mutex_);
+    for (auto* call : calls) call->done = true;
+    answered_.notify_all();
+}
+
+void Sqlite::commit_together(const std::vector<Call*>& writes) {
+    std::vector<Call*> made;  // in the transaction under way
+    auto over = [&](const Status& why) {
+        for (auto* call : made) call->status = why;
+        made.clear();
+    };
+    for (auto* call : writes) {
+        const bool under_way = sqlite3_get_autocommit(handle_) == 0;
+        if (auto begun = under_way ? Status() : execute("BEGIN IMMEDIATE"); !begun) {
+            call->status = std::move(begun);
+            continue;
+        }
+        call->status = execute("SAVEPOINT one");
+        if (call->status.ok()) call->status = call->body();
+        if (sqlite3_get_autocommit(handle_) != 0) {  // a full disk, say: SQLite itself has undone all of it
+            if (call->status.ok()) call->status = make_error(errors::kDatabase, "the transaction was undone");
+            over(call->status);
+            continue;
+        }
+        if (!call->status.ok()) (void)execute("ROLLBACK TO one");
+        if (auto released = execute("RELEASE one"); !released && call->status.ok()) call->status = std::move(released);
+        if (call->status.ok()) made.push_back(call);
+    }
+    if (sqlite3_get_autocommit(handle_) != 0) return;
+    auto committed = made.empty() ? Status() : execute("COMMIT");
+    if (!committed) over(committed);
+    if (sqlite3_get_autocommit(handle_) == 0) (void)execute("ROLLBACK");
 }
 
 Result<sqlite3_stmt*> Sqlite::prepare(std::string_view sql, std::initializer_list<SqlValue> values) {
@@ -61,9 +165,7 @@ Result<sqlite3_stmt*> Sqlite::prepare(std::string_view sql, std::initializer_lis
     return s;
 }
 
-Status Sqlite::query(std::string_view sql, std::initializer_list<SqlValue> values,
-                     const std::function<void(Row)>& row) {
-    std::lock_guard lock(mutex_);
+Status Sqlite::step(std::string_view sql, std::initializer_list<SqlValue> values, const std::function<void(Row)>& row) {
     auto* statement = TRY(prepare(sql, values));
     int code = sqlite3_step(statement);
     for (; code == SQLITE_ROW; code = sqlite3_step(statement))
@@ -74,35 +176,13 @@ Status Sqlite::query(std::string_view sql, std::initializer_list<SqlValue> value
     return status;
 }
 
-Status Sqlite::run(std::string_view sql, std::initializer_list<SqlValue> values) { return query(sql, values, nullptr); }
-
-Status Sqlite::script(const std::string& sql) {
-    std::lock_guard lock(mutex_);
-    int code = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
-    if (code != SQLITE_OK) return failure(code, "a script");
+Status Sqlite::execute(const char* sql) {
+    int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
+    if (code != SQLITE_OK) return failure(code, std::string_view(sql).substr(0, 100));
     return {};
-}
-
-void Sqlite::guard_commits(std::function<bool()> allow) {
-    std::lock_guard lock(mutex_);
-    allow_ = std::move(allow);
-    auto hook = [](void* self) { return static_cast<Sqlite*>(self)->allow_() ? 0 : 1; };
-    sqlite3_commit_hook(handle_, allow_ ? +hook : nullptr, this);
 }
 
 std::int64_t Sqlite::last_id() const { return sqlite3_last_insert_rowid(handle_); }
 int Sqlite::changes() const { return sqlite3_changes(handle_); }
-
-Status Sqlite::transaction(const std::function<Status()>& body) {
-    std::lock_guard lock(mutex_);
-    if (depth_ > 0) return body();
-    TRY(run("BEGIN IMMEDIATE"));
-    ++depth_;
-    auto status = body();
-    --depth_;
-    if (status.ok()) status = run("COMMIT");
-    if (!status.ok()) (void)run("ROLLBACK");
-    return status;
-}
 
 }  // namespace slipway::server

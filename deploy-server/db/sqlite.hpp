@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// SQLite as values and Status. Statements are prepared once and kept. Thread-safe; a transaction
-// holds the connection to its end, so that other threads wait.
+// SQLite as values and Status, on a thread of its own: callers wait there for their turn. Statements are prepared once
+// and kept. Writes that wait at the same time share one commit, and so one fsync (group commit); each of them succeeds
+// or is undone alone, but a commit that fails fails them all.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -11,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -45,26 +48,51 @@ public:
     Sqlite(const Sqlite&) = delete;
     Sqlite& operator=(const Sqlite&) = delete;
 
+    // A write: durable when it returns.
     Status run(std::string_view sql, std::initializer_list<SqlValue> values = {});
+    // A read of what is committed (inside a transaction: of that too). row is called on SQLite's thread.
     Status query(std::string_view sql, std::initializer_list<SqlValue> values, const std::function<void(Row)>& row);
-    Status script(const std::string& sql);  // several statements without values
+    Status script(const std::string& sql);  // several statements without values, in no common transaction
+    // Of the transaction's last statement: inside its body.
     std::int64_t last_id() const;
     int changes() const;
+    std::size_t waiting() const;  // calls that nobody has begun with
     // For fault tests: asked before each commit that changes something; false makes it fail and roll back.
     void guard_commits(std::function<bool()> allow);
-    // Commits when body succeeds, else rolls back. Inside another transaction it is part of that.
+    // Commits when body succeeds, else undoes it. Inside another transaction it is part of that. body is called on
+    // SQLite's thread while the caller waits: it must not wait for a lock that another caller may hold.
     Status transaction(const std::function<Status()>& body);
 
 private:
+    enum class Kind { Read, Write, Alone };
+    struct Call {
+        Kind kind;
+        const std::function<Status()>& body;
+        Status status;
+        bool done = false;
+    };
+
     explicit Sqlite(sqlite3* handle) : handle_(handle) {}
+    Status call(Kind kind, const std::function<Status()>& body);
+    void serve();
+    void commit_together(const std::vector<Call*>& writes);
+    void answer(const std::vector<Call*>& calls);
+    bool mine() const { return std::this_thread::get_id() == thread_.get_id(); }
+    Status step(std::string_view sql, std::initializer_list<SqlValue> values, const std::function<void(Row)>& row);
+    Status execute(const char* sql);
     Result<sqlite3_stmt*> prepare(std::string_view sql, std::initializer_list<SqlValue> values);
     Error failure(int code, std::string_view what) const;
 
-    mutable std::recursive_mutex mutex_;
+    // SQLite's thread alone touches these.
     sqlite3* handle_;
     std::map<std::string, sqlite3_stmt*, std::less<>> statements_;
-    int depth_ = 0;
     std::function<bool()> allow_;
+
+    mutable std::mutex mutex_;  // guards what follows
+    std::condition_variable asked_, answered_;
+    std::vector<Call*> calls_;
+    bool stopping_ = false;
+    std::thread thread_;  // started last
 };
 
 }  // namespace slipway::server

@@ -2,6 +2,11 @@
 #include "deploy-server/db/database.hpp"
 
 #include <gmock/gmock.h>
+#include <atomic>
+#include <future>
+#include <set>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "deploy-server/errors.hpp"
@@ -129,6 +134,63 @@ TEST_F(Bench, a_failed_transaction_changes_nothing) {
     });
     EXPECT_FALSE(status);
     EXPECT_TRUE(db->events(1, 0, 10).value().empty());
+}
+
+// Eight writers that all came while SQLite's thread was held up by a first one; the third of them fails by itself.
+struct Writers {
+    Database& db;
+    std::vector<Status> ended = std::vector<Status>(8);
+
+    Status write(std::size_t i) {
+        return db.sqlite().transaction([&]() -> Status {
+            TRY(db.add_event({0, 1, static_cast<std::int64_t>(i), "info", "x"}));
+            if (i == 2) return make_error(errors::kNoDevice, "on purpose");
+            return {};
+        });
+    }
+    void run() {
+        std::promise<void> held, go;
+        std::vector<std::thread> threads;
+        threads.emplace_back([&] {
+            EXPECT_TRUE(db.sqlite().transaction([&]() -> Status {
+                held.set_value();
+                go.get_future().wait();
+                return db.sqlite().run("INSERT INTO events(job, time, level, text) VALUES (1, 100, 'info', 'first')");
+            }));
+        });
+        held.get_future().wait();
+        for (std::size_t i = 0; i < ended.size(); ++i) threads.emplace_back([this, i] { ended[i] = write(i); });
+        while (db.sqlite().waiting() < ended.size()) std::this_thread::yield();
+        go.set_value();
+        for (auto& thread : threads) thread.join();
+    }
+};
+
+TEST_F(Bench, writes_that_wait_together_share_one_commit_and_fail_alone) {
+    std::atomic<int> commits{0};
+    db->sqlite().guard_commits([&] { return ++commits > 0; });
+    Writers writers{*db};
+    writers.run();
+    db->sqlite().guard_commits({});
+    EXPECT_EQ(commits, 2);
+    for (std::size_t i = 0; i < writers.ended.size(); ++i) EXPECT_EQ(writers.ended[i].ok(), i != 2) << i;
+    EXPECT_TRUE(writers.ended[2].error().is(errors::kNoDevice));
+    std::set<std::int64_t> times;
+    const auto events = db->events(1, 0, 100).value();
+    for (const auto& e : events) times.insert(e.time_ms);
+    EXPECT_EQ(times, (std::set<std::int64_t>{0, 1, 3, 4, 5, 6, 7, 100}));
+}
+
+TEST_F(Bench, a_commit_that_fails_fails_all_that_share_it_and_nothing_after) {
+    std::atomic<int> commits{0};
+    db->sqlite().guard_commits([&] { return ++commits != 2; });
+    Writers writers{*db};
+    writers.run();
+    for (std::size_t i = 0; i < writers.ended.size(); ++i) EXPECT_FALSE(writers.ended[i].ok()) << i;
+    EXPECT_TRUE(writers.ended[2].error().is(errors::kNoDevice));
+    EXPECT_EQ(db->events(1, 0, 100).value().size(), 1u);
+    EXPECT_TRUE(writers.write(7));
+    EXPECT_EQ(db->events(1, 0, 100).value().size(), 2u);
 }
 
 TEST_F(Bench, events_are_read_from_where_the_reader_stopped) {
