@@ -79,17 +79,17 @@ constexpr std::array kReaders{
         if (auto boot = parse_fat_boot(head)) return map_fat(volume, head, *boot);
         return std::nullopt;
     }},
-    // Last: the signature, at the end of a page, may be older than what was made in its place.
-    Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
-        if (auto header = parse_swap_header(head)) return map_swap(volume, *header);
-        return std::nullopt;
-    }},
     Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
         if (auto super = parse_xfs_superblock(head)) return map_xfs(volume, *super);
         return std::nullopt;
     }},
     Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
         if (auto super = parse_btrfs_superblock(head)) return map_btrfs(volume, *super);
+        return std::nullopt;
+    }},
+    // Last: the signature, at the end of a page, may be older than what was made in its place.
+    Reader{[](BlockDevice& volume, ByteView head, const MapOptions&) -> std::optional<Result<UsedMap>> {
+        if (auto header = parse_swap_header(head)) return map_swap(volume, *header);
         return std::nullopt;
     }},
 };

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/base/fd.hpp"
-#include "lib/disks/fuzz/pieces.hpp"
+#include "lib/disks/fuzz/piece_disk.hpp"
 
 using namespace slipway;
 using namespace slipway::disks;
