@@ -35,7 +35,8 @@ inline constexpr ErrorId kNoVmHost{
 
 // Refusals of the agent channel.
 inline constexpr ErrorId kBadToken{
-    "server.bad-token", "A token is used once, within minutes, and a newer one voids it: boot the machine again, or make a new one."};
+    "server.bad-token",
+    "A token is used once, within minutes, and a newer one voids it: boot the machine again, or make a new one."};
 inline constexpr ErrorId kNoCertificate{"server.no-certificate", "Enroll first; the call needs a client certificate."};
 inline constexpr ErrorId kUnknownDevice{"server.unknown-device",
                                         "The device was deleted: register it and boot it into the agent again."};
