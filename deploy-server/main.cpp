@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <iostream>
 
 #include <CLI/CLI.hpp>
 
+#include "deploy-server/privileges.hpp"
 #include "deploy-server/server.hpp"
 #include "lib/base/exit_code.hpp"
+#include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "slipway_version.hpp"
 
@@ -32,7 +35,10 @@ struct CommandLine {
         app.add_option("--admin-token-file", token_file, "made at the first start (default STATE/admin.token)");
         app.add_option("--netboot", netboot, "answer PXE clients on IFACE=ADDRESS; repeat for several");
         app.add_option("--loaders", loaders, "directory of iPXE's boot loaders")->capture_default_str();
-        app.add_option("--user", options.user, "user to become once the ports are bound; power commands run as it too");
+        app.add_option(
+            "--user", options.user,
+            "user to become once the ports are bound, also for power commands and scripts (default, as root: "
+            "slipway when there is such a user; root: stays root)");
         app.set_config("--config", "/etc/slipway/slipway.toml", "settings under the options' names");
         app.add_flag("--json", json, "the listeners as one JSON line instead of words");
         app.footer(
@@ -48,6 +54,10 @@ struct CommandLine {
         options.state = state;
         options.admin_token_file = token_file;
         options.loaders = loaders;
+        const bool root = ::geteuid() == 0;
+        options.user = server::user_to_become(options.user, root, server::find_account(server::kOwnAccount).ok());
+        if (root && options.user.empty())
+            log::warning("server", "runs as root; with a user '{}' it would run as that", server::kOwnAccount);
         options.roles.clear();
         for (const auto& role : split(roles, ',')) {
             if (!server::kRoles.contains(role)) return "no role '" + role + "': controller, nbs, ids";

@@ -24,6 +24,11 @@ Result<Account> find_account(const std::string& name) {
     return Account{entry.pw_uid, entry.pw_gid, name};
 }
 
+std::string user_to_become(const std::string& asked, bool root, bool own_account_exists) {
+    if (!asked.empty()) return asked == "root" ? "" : asked;
+    return root && own_account_exists ? kOwnAccount : "";
+}
+
 Status hand_over(const fs::path& state, const Account& account) {
     auto give = [&](const fs::path& path) -> Status {
         if (::lchown(path.c_str(), account.uid, account.gid) != 0) return errno_error(errno, path.string());

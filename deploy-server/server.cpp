@@ -156,17 +156,20 @@ struct DeployServer::Impl {
         return place;
     }
 
-    Status listen() {
+    // Binds all ports, which may need root; nothing is answered before serve().
+    Status bind() {
         http = std::make_unique<http::Server>(kThreads);
         http::ListenerOptions tls;
         tls.address = options.address;
         tls.port = options.tls_port;
+        tls.held = true;
         tls.tls = http::TlsOptions{TRY(http::issue_server(ca, http::kControllerName, kServerLife)), ca.certificate_pem};
         ports->first = TRY_WITH(http->listen(std::move(tls), tls_routes), "the TLS listener");
         listeners.push_back(fmt::format("listening tls {}:{}", options.address, ports->first));
         http::ListenerOptions clear;
         clear.address = options.address;
         clear.port = options.http_port;
+        clear.held = true;
         ports->second = TRY_WITH(http->listen(std::move(clear), clear_routes), "the boot HTTP listener");
         listeners.push_back(fmt::format("listening http {}:{}", options.address, ports->second));
         if (!has("nbs") || options.netboot.empty()) return {};
@@ -175,7 +178,6 @@ struct DeployServer::Impl {
         n.ports = options.netboot_ports;
         join_netboot(n, boot_place());
         netboot = TRY(pxe::NetbootService::create(std::move(n)));
-        netboot->start();
         const auto& bound = netboot->ports();
         for (const auto& interface : options.netboot)
             listeners.push_back(fmt::format("listening netboot {} dhcp {} boot-server {} tftp {}",
@@ -188,6 +190,11 @@ struct DeployServer::Impl {
         auto account = TRY(find_account(options.user));
         TRY(hand_over(options.state, account));
         return become(account);
+    }
+
+    void serve() {
+        http->release();
+        if (netboot) netboot->start();
     }
 
     void stop() {
@@ -207,10 +214,11 @@ Result<std::unique_ptr<DeployServer>> DeployServer::start(ServerOptions options,
     std::unique_ptr<DeployServer> server(new DeployServer(std::move(impl)));
     TRY(server->impl_->open_state());
     server->impl_->add_routes();
-    // Jobs are taken up before the first request can be heard.
-    TRY(server->impl_->hub->start());
-    TRY(server->impl_->listen());
+    TRY(server->impl_->bind());
+    // Jobs run power commands and scripts: not as root. They are taken up before the first request is heard.
     TRY(server->impl_->drop_privileges());
+    TRY(server->impl_->hub->start());
+    server->impl_->serve();
     return server;
 }
 

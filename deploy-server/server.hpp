@@ -25,7 +25,8 @@ struct ServerOptions {
     std::vector<pxe::Interface> netboot;              // proxyDHCP and TFTP on these; empty: boot HTTP alone
     pxe::Ports netboot_ports;
     std::filesystem::path loaders = "/usr/lib/ipxe";
-    std::string user;  // what the server becomes once its ports are bound (as root); empty: stays what it is
+    std::string
+        user;  // what the server becomes once its ports are bound (as root), before any job; empty: stays what it is
     HubOptions hub;
 };
 

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "deploy-server/db/json.hpp"
+#include "deploy-server/privileges.hpp"
 #include "imagestore/store.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
@@ -183,6 +184,38 @@ TEST_F(ProcessTest, started_as_root_it_serves_as_an_ordinary_user_and_its_state_
     EXPECT_EQ(server->wait(), 0);
     EXPECT_FALSE(
         run_command({program("deploy-server"), "--state-dir", state.string(), "--user", "nobody-of-that-name"})->ok());
+}
+
+TEST_F(ProcessTest, power_commands_of_jobs_taken_up_at_the_start_do_not_run_as_root) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root to give it up";
+    fs::permissions(dir.path(), fs::perms::all);
+    const auto here = dir.path().string();
+    // The first one is caught by the kill; it ends by itself once there is "go". The next says whose it is.
+    const auto power = "cd " + here +
+                       "; if [ ! -e go ]; then : >asked; until [ -e go ]; do sleep 0.1; done; exit; fi; " +
+                       "id -u >uid.new; mv uid.new uid; echo off";
+    start_server();
+    api("POST", "/devices",
+        {{"name", "poseidon"},
+         {"macs", {kMac}},
+         {"power_driver", "command"},
+         {"power_command", {"/bin/sh", "-c", power}}});
+    api("POST", "/devices/poseidon/take-control", json::object());
+    next_job("<task type=\"inventory\"/>");
+    ASSERT_TRUE(eventually(20s, [&] { return fs::exists(dir / "asked"); }));
+    kill_server();
+    std::ofstream{dir / "go"};
+    start_server({"--user", "nobody"});
+    ASSERT_TRUE(eventually(20s, [&] { return fs::exists(dir / "uid"); }));
+    EXPECT_EQ(read_text_file(dir / "uid").value(), "65534\n");
+}
+
+TEST(UserToBecome, is_our_own_account_when_there_is_one_and_nothing_else_is_asked_for) {
+    EXPECT_EQ(user_to_become("", true, true), "slipway");
+    EXPECT_EQ(user_to_become("", true, false), "");
+    EXPECT_EQ(user_to_become("", false, true), "");
+    EXPECT_EQ(user_to_become("other", true, true), "other");
+    EXPECT_EQ(user_to_become("root", true, true), "");
 }
 
 TEST_F(ProcessTest, the_server_is_killed_in_mid_capture_and_the_job_goes_on_without_storing_twice) {

@@ -386,7 +386,7 @@ struct Server::Impl {
     std::vector<std::thread> threads;
     std::mutex mutex;  // guards the rest
     bool stopping = false;
-    std::vector<std::shared_ptr<Listener>> listeners;
+    std::vector<std::shared_ptr<Listener>> listeners, held;
     std::map<Session*, std::shared_ptr<Session>> sessions;
 
     explicit Impl(unsigned count) : io(static_cast<int>(count)) {
@@ -427,6 +427,13 @@ struct Server::Impl {
         } catch (const std::exception& e) {
             log::error("http", "a connection was given up: {}", e.what());
         }
+    }
+
+    void serve(const std::shared_ptr<Listener>& listener) {
+        asio::co_spawn(listener->acceptor.get_executor(), accept(listener),
+                       [listener](const std::exception_ptr& failure) {
+                           if (failure) report(failure);
+                       });
     }
 
     asio::awaitable<void> accept(std::shared_ptr<Listener> listener) {
@@ -472,10 +479,16 @@ Result<std::uint16_t> Server::listen(ListenerOptions options, std::shared_ptr<co
     std::lock_guard lock(impl_->mutex);
     if (impl_->stopping) return make_error(errors::kListen, "the server is stopped");
     impl_->listeners.push_back(listener);
-    asio::co_spawn(acceptor.get_executor(), impl_->accept(listener), [listener](const std::exception_ptr& failure) {
-        if (failure) Impl::report(failure);
-    });
+    if (site->options.held) impl_->held.push_back(listener);
+    else impl_->serve(listener);
     return local.port();
+}
+
+void Server::release() {
+    std::lock_guard lock(impl_->mutex);
+    if (impl_->stopping) return;
+    for (const auto& listener : impl_->held) impl_->serve(listener);
+    impl_->held.clear();
 }
 
 // Everything is told to end and the threads run dry, so that each coroutine leaves by its own way out.
@@ -490,6 +503,7 @@ void Server::stop() {
                 listener->pause.cancel();
             });
         impl_->listeners.clear();
+        impl_->held.clear();
         for (const auto& [key, session] : impl_->sessions)
             asio::post(session->executor(), [session = session] { session->abort(); });
     }

@@ -51,7 +51,8 @@ wait_for_line() {  # LOG TEXT PID [SECONDS]
 
 # shellcheck disable=SC2120  # arguments are for callers who have some
 start_server() {  # [ARGUMENTS…]
-    start "$work/server.log" "$bin/deploy-server" --state-dir "$work/state" --netboot br0=10.99.0.1 "$@"
+    # The lab's power commands and its agents are root's, whatever accounts this machine has.
+    start "$work/server.log" "$bin/deploy-server" --user root --state-dir "$work/state" --netboot br0=10.99.0.1 "$@"
     server_pid=$started
     # The log keeps earlier lives of the server: count the lines.
     server_starts=$((${server_starts:-0} + 1))

@@ -251,6 +251,15 @@ TEST(Http, an_answer_larger_than_asked_for_is_an_error) {
     EXPECT_TRUE(client.send(request).error().is(errors::kProtocol));
 }
 
+TEST(Http, a_held_listener_takes_connections_and_answers_once_it_is_released) {
+    Fixture f;
+    f.port = f.server->listen({.address = "127.0.0.1", .held = true}, f.router).value();
+    auto answer = std::async(std::launch::async, [&] { return talk(f.port, "GET /hello HTTP/1.0\r\n\r\n"); });
+    EXPECT_EQ(answer.wait_for(100ms), std::future_status::timeout);
+    f.server->release();
+    EXPECT_NE(answer.get().find("200 OK"), std::string::npos);
+}
+
 TEST(Http, connections_over_the_limit_are_closed) {
     Fixture f;
     ListenerOptions options;
