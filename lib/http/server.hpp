@@ -84,7 +84,8 @@ public:
     ~Server();  // stop()
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
-    // Binds, and serves at once unless the listener is held. The router is shared by all connections and must not change any more. The bound port.
+    // Binds, and serves at once unless the listener is held. The router is shared by all connections and must not change any
+    // more. The bound port.
     Result<std::uint16_t> listen(ListenerOptions options, std::shared_ptr<const Router> router);
     void release();  // held listeners serve from now on
     // Closes listeners and connections, ends the threads. Not from a handler. A Responder kept longer does no harm.
