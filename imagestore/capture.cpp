@@ -4,12 +4,14 @@
 #include "imagestore/capture.hpp"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "imagestore/base_cursor.hpp"
 #include "imagestore/chunk_reader.hpp"
 #include "imagestore/codec.hpp"
 #include "imagestore/errors.hpp"
@@ -17,6 +19,7 @@
 #include "imagestore/plan.hpp"
 #include "imagestore/queue.hpp"
 #include "imagestore/spool.hpp"
+#include "imagestore/stream_disk.hpp"
 #include "lib/base/clock.hpp"
 #include "lib/disks/block.hpp"
 #include "slipway_version.hpp"
@@ -35,6 +38,7 @@ struct Slot {
     std::uint64_t chunk = 0;
     bool zero = false;
     ChunkId id;
+    std::optional<ChunkId> base;  // of the base image at this place
     Bytes plain, encoded;
 };
 
@@ -43,6 +47,7 @@ struct Slot {
 struct Wish {
     std::uint32_t disk;
     std::uint64_t chunk;
+    std::optional<ChunkId> base = {};
 };
 
 // Adds up how long a thread was busy.
@@ -143,6 +148,7 @@ private:
             s.sequence = sequence++;
             s.disk = wish->disk;
             s.chunk = wish->chunk;
+            s.base = wish->base;
             auto& reader = readers_[wish->disk];
             auto before = reader.bytes_read();
             auto status = busies_.read([&] { return reader.read(s.chunk, s.plain); });
@@ -200,6 +206,7 @@ private:
                 }
             }
             TRY(in_order(seen));
+            finished += drop_unchanged(hashed);
             finished += TRY(ask(hashed));
             if (progress_ && Clock::now() - told > std::chrono::milliseconds(100)) {
                 told = Clock::now();
@@ -215,6 +222,27 @@ private:
             ++next_in_order_;
         }
         return {};
+    }
+
+    // Chunks as the base has them are not asked for; should the store have lost one, the commit says so.
+    std::uint64_t drop_unchanged(std::vector<Slot*>& hashed) {
+        if (!request_.base) return 0;
+        auto changed = std::stable_partition(hashed.begin(), hashed.end(),
+                                             [](const Slot* slot) { return slot->base != slot->id; });
+        for (auto it = hashed.begin(); report_.rounds == 0 && it != changed; ++it) {
+            ++report_.changed_chunks;
+            report_.changed_bytes += (*it)->plain.size();
+        }
+        auto same = static_cast<std::uint64_t>(hashed.end() - changed);
+        for (auto it = changed; it != hashed.end(); ++it) {
+            ++report_.data_chunks;
+            ++report_.base_chunks;
+            ++report_.deduplicated_chunks;
+            report_.deduplicated_bytes += (*it)->plain.size();
+            free_.push(*it);
+        }
+        hashed.erase(changed, hashed.end());
+        return same;
     }
 
     // How many of the chunks need no sending.
@@ -282,33 +310,38 @@ TableKind table_of(disks::TableKind kind) {
     return TableKind::None;
 }
 
-Status describe_disk(ManifestWriter& writer, std::uint32_t index, const CaptureDisk& disk, const DiskPlan& plan) {
+DiskInfo info_of(std::uint32_t index, const DiskIdentity& identity, const disks::BlockDevice& device,
+                 const disks::DiskLayout& layout) {
     DiskInfo info;
     info.index = index;
-    info.size = disk.device->size();
-    info.sector_size = disk.device->sector_size();
-    info.cylinders = disk.identity.cylinders;
-    info.heads = disk.identity.heads;
-    info.sectors = disk.identity.sectors;
-    info.name = disk.identity.name;
-    info.serial = disk.identity.serial;
-    info.model = disk.identity.model;
-    info.table = table_of(plan.layout.table);
-    if (info.table == TableKind::Mbr) info.table_id = fmt::format("{:08x}", plan.layout.mbr_signature);
-    if (info.table == TableKind::Gpt) info.table_id = plan.layout.gpt_id.text();
-    TRY(writer.disk(info));
-    for (const auto& p : plan.layout.partitions) {
-        PartitionInfo part;
-        part.number = p.index;
-        part.offset = p.offset;
-        part.length = p.length;
-        part.active = p.active;
-        part.name = p.name;
-        bool gpt = info.table == TableKind::Gpt;
-        part.type = gpt ? p.type.text() : fmt::format("{:02x}", p.mbr_type);
-        if (gpt) part.uuid = p.id.text();
+    info.size = device.size();
+    info.sector_size = device.sector_size();
+    info.cylinders = identity.cylinders;
+    info.heads = identity.heads;
+    info.sectors = identity.sectors;
+    info.name = identity.name;
+    info.serial = identity.serial;
+    info.model = identity.model;
+    info.table = table_of(layout.table);
+    if (info.table == TableKind::Mbr) info.table_id = fmt::format("{:08x}", layout.mbr_signature);
+    if (info.table == TableKind::Gpt) info.table_id = layout.gpt_id.text();
+    return info;
+}
+
+Status write_partitions(ManifestWriter& writer, const disks::DiskLayout& layout) {
+    for (const auto& p : layout.partitions) TRY(writer.partition(describe(p, layout.table)));
+    return {};
+}
+
+Status describe_disk(ManifestWriter& writer, std::uint32_t index, const CaptureDisk& disk, const DiskPlan& plan) {
+    TRY(writer.disk(info_of(index, disk.identity, *disk.device, plan.layout)));
+    if (disk.volume) {
+        auto part = *disk.volume;
+        part.offset = 0;
+        part.length = disk.device->size();
         TRY(writer.partition(part));
     }
+    TRY(write_partitions(writer, plan.layout));
     for (const auto& volume : plan.volumes) TRY(writer.volume(volume));
     return {};
 }
@@ -419,17 +452,31 @@ Status check_request(const CaptureRequest& request) {
     return {};
 }
 
-}  // namespace
+ImageInfo image_info(const CaptureRequest& request, std::size_t disks) {
+    return {request.created_ms, request.inconsistent, static_cast<std::uint32_t>(disks), request.source,
+            "slipway " + std::string(kVersion)};
+}
 
-Result<CaptureReport> capture_disks(const CaptureRequest& request, ChunkSink& sink, const ProgressSink& progress,
-                                    const std::atomic<bool>* cancel) {
-    TRY(check_request(request));
-    auto started = Clock::now();
-    CaptureReport report;
+void finish_report(CaptureReport& report, const CaptureRequest& request, const CommitResult& committed,
+                   const std::vector<ChunkReader>& readers, const Busies& busies, Clock::time_point started) {
+    report.version = committed.version;
+    report.image = request.name + "@" + std::to_string(committed.version);
+    report.base = request.base_name;
+    for (std::uint32_t d = 0; d < readers.size(); ++d) {
+        report.bytes_read += readers[d].bytes_read();
+        for (const auto& loss : readers[d].losses()) report.losses.push_back({d, loss});
+    }
+    report.seconds = Seconds(Clock::now() - started).count();
+    report.bytes_per_second = report.seconds > 0 ? static_cast<double>(report.bytes_read) / report.seconds : 0;
+    name_bottleneck(report, busies, worker_count(request));
+}
+
+Result<std::vector<DiskPlan>> plan_all(const CaptureRequest& request, CaptureReport& report) {
     std::vector<PlanDisk> wanted;
     for (std::uint32_t d = 0; d < request.disks.size(); ++d) {
         const auto& disk = request.disks[d];
-        wanted.push_back({disk.device, {d, disk.identity.name, request.exclusions, request.all_sectors}});
+        wanted.push_back(
+            {disk.device, {d, disk.identity.name, request.exclusions, request.all_sectors, disk.volume.has_value()}});
     }
     auto plans = TRY(plan_disks(wanted, request.map_options));
     for (std::uint32_t d = 0; d < plans.size(); ++d) {
@@ -439,13 +486,137 @@ Result<CaptureReport> capture_disks(const CaptureRequest& request, ChunkSink& si
         report.warnings.insert(report.warnings.end(), plans[d].warnings.begin(), plans[d].warnings.end());
     }
     TRY(check_exclusions(request, plans));
+    return plans;
+}
+
+Result<std::optional<BaseCursor>> open_base(const CaptureRequest& request) {
+    if (!request.base) return std::optional<BaseCursor>();
+    return std::optional(TRY_WITH(BaseCursor::create(*request.base), "the base " + request.base_name));
+}
+
+// Zero or the id of each chunk, until the disk's size is known.
+class RunSpool {
+public:
+    explicit RunSpool(SpoolManifest file) : file_(std::move(file)) {}
+    Status add(const ChunkId& id, bool zero) {
+        ByteWriter record;
+        record.u8(zero ? 1 : 0).bytes(id.octets);
+        return file_.write(record.view());
+    }
+    Status copy(ManifestWriter& writer) const {
+        std::array<std::byte, 33> record;
+        for (std::uint64_t at = 0; at < file_.size(); at += record.size()) {
+            TRY(file_.read(at, record));
+            ByteReader in(record);
+            bool zero = in.u8() != 0;
+            TRY(zero ? writer.run(RunKind::Zero, 1) : writer.data(ChunkId{in.array<32>()}));
+        }
+        return {};
+    }
+
+private:
+    SpoolManifest file_;
+};
+
+Status write_stream_manifest(ManifestWriter& writer, const CaptureRequest& request, const DiskIdentity& identity,
+                             StreamDisk& disk, const RunSpool& runs, CaptureReport& report) {
+    auto layout = TRY(disk.layout());
+    for (const auto& note : layout.notes) report.warnings.push_back(identity.name + ": " + note);
+    TRY(writer.image(image_info(request, 1)));
+    TRY(writer.disk(info_of(0, identity, disk, layout)));
+    TRY(write_partitions(writer, layout));
+    auto volume = [&](std::uint32_t partition, std::uint64_t offset, std::uint64_t length) {
+        VolumeInfo v;
+        v.partition = partition;
+        v.offset = offset;
+        v.length = v.used = length;
+        v.every_sector = true;
+        v.note = "came through a pipe: every sector was taken";
+        report.volumes.push_back({0, v});
+        return writer.volume(v);
+    };
+    if (layout.table == disks::TableKind::None) TRY(volume(0, 0, disk.size()));
+    for (const auto& p : layout.partitions) TRY(volume(p.index, p.offset, p.length));
+    TRY(runs.copy(writer));
+    TRY(writer.end_disk());
+    return writer.finish();
+}
+
+}  // namespace
+
+PartitionInfo describe(const disks::Partition& p, disks::TableKind table) {
+    PartitionInfo part;
+    part.number = p.index;
+    part.offset = p.offset;
+    part.length = p.length;
+    part.active = p.active;
+    part.name = p.name;
+    bool gpt = table == disks::TableKind::Gpt;
+    part.type = gpt ? p.type.text() : fmt::format("{:02x}", p.mbr_type);
+    if (gpt) part.uuid = p.id.text();
+    return part;
+}
+
+Result<CaptureReport> capture_stream(const CaptureRequest& request, int in, const DiskIdentity& identity,
+                                     ChunkSink& sink, const ProgressSink& progress, const std::atomic<bool>* cancel) {
+    TRY(check_request(request));
+    auto started = Clock::now();
+    CaptureReport report;
+    auto base = TRY(open_base(request));
+    StreamDisk disk(in, cancel);
+    disks::ExtentList all;
+    all.add({0, kMaxDiskBytes});
     std::vector<ChunkReader> readers;
-    for (std::size_t d = 0; d < plans.size(); ++d) readers.emplace_back(*request.disks[d].device, plans[d].used);
+    readers.emplace_back(disk, all);
+    RunSpool runs(TRY(SpoolManifest::create()));
+    Busies busies;
+    Status came;
+    DiskInfo info;
+    info.serial = identity.serial;
+    std::uint64_t chunk = 0;
+    auto next = [&]() -> std::optional<Wish> {
+        auto more = busies.read([&] { return disk.advance(); });
+        if (!more) came = std::move(more).error();
+        if (!more || !*more) return std::nullopt;
+        auto n = chunk++;
+        return Wish{0, n, base ? base->at(info, n) : std::nullopt};
+    };
+    TRY(Pass(request, sink, readers, report, busies, progress, cancel)
+            .run(next, [&](const Wish&, const ChunkId& id, bool zero) { return runs.add(id, zero); }));
+    TRY(std::move(came));
+    if (disk.size() == 0) return make_error(errors::kEmptySource, "the pipe brought no byte");
+    report.disk_bytes = report.used_bytes = disk.size();
+    auto spool = TRY(SpoolManifest::create());
+    ManifestWriter writer(spool);
+    TRY(write_stream_manifest(writer, request, identity, disk, runs, report));
+    report.manifest_bytes = spool.size();
+    auto committed = TRY(sink.commit(request.name, spool));
+    if (!committed.missing.empty())
+        return make_error(errors::kCommitIncomplete, "{} chunks are missing, and a pipe cannot be read again",
+                          committed.missing.size());
+    finish_report(report, request, committed, readers, busies, started);
+    if (progress) progress({report.used_bytes, report.used_bytes, "capturing"});
+    return report;
+}
+
+Result<CaptureReport> capture_disks(const CaptureRequest& request, ChunkSink& sink, const ProgressSink& progress,
+                                    const std::atomic<bool>* cancel) {
+    TRY(check_request(request));
+    auto started = Clock::now();
+    CaptureReport report;
+    auto plans = TRY(plan_all(request, report));
+    if (request.planned) TRY(request.planned(report));
+    auto base = TRY(open_base(request));
+    std::vector<ChunkReader> readers;
+    std::vector<DiskInfo> infos;
+    for (std::uint32_t d = 0; d < plans.size(); ++d) {
+        readers.emplace_back(*request.disks[d].device, plans[d].used);
+        infos.push_back(info_of(d, request.disks[d].identity, *request.disks[d].device, plans[d].layout));
+    }
 
     auto spool = TRY(SpoolManifest::create());
     ManifestWriter writer(spool);
-    TRY(writer.image({request.created_ms, false, static_cast<std::uint32_t>(plans.size()), request.source,
-                      "slipway " + std::string(kVersion)}));
+    TRY(writer.image(image_info(request, plans.size())));
     RunWriter runs(writer, request, plans, readers);
     TRY(runs.begin());
 
@@ -455,7 +626,10 @@ Result<CaptureReport> capture_disks(const CaptureRequest& request, ChunkSink& si
         for (; at.disk < plans.size(); at = {at.disk + 1, 0}) {
             auto count = (request.disks[at.disk].device->size() + kChunkBytes - 1) / kChunkBytes;
             for (; at.chunk < count; ++at.chunk)
-                if (readers[at.disk].any_used(at.chunk)) return Wish{at.disk, at.chunk++};
+                if (readers[at.disk].any_used(at.chunk)) {
+                    auto n = at.chunk++;
+                    return Wish{at.disk, n, base ? base->at(infos[at.disk], n) : std::nullopt};
+                }
         }
         return std::nullopt;
     };
@@ -480,15 +654,7 @@ Result<CaptureReport> capture_disks(const CaptureRequest& request, ChunkSink& si
                 .run(next, [](const Wish&, const ChunkId&, bool) { return Status(); }));
         committed = TRY(sink.commit(request.name, spool));
     }
-    report.version = committed.version;
-    report.image = request.name + "@" + std::to_string(committed.version);
-    for (std::uint32_t d = 0; d < readers.size(); ++d) {
-        report.bytes_read += readers[d].bytes_read();
-        for (const auto& loss : readers[d].losses()) report.losses.push_back({d, loss});
-    }
-    report.seconds = Seconds(Clock::now() - started).count();
-    report.bytes_per_second = report.seconds > 0 ? static_cast<double>(report.bytes_read) / report.seconds : 0;
-    name_bottleneck(report, busies, worker_count(request));
+    finish_report(report, request, committed, readers, busies, started);
     if (progress) progress({report.used_bytes, report.used_bytes, "capturing"});
     return report;
 }

@@ -44,7 +44,7 @@ inline constexpr ErrorId kVerifyFailed{
     false};
 inline constexpr ErrorId kInconsistent{
     "imagestore.inconsistent",
-    "The image was taken from a running system and serves only as the base of an offline capture; deploy that one.",
+    "The image was taken from a running system and serves only as the --base of an offline capture; deploy that one.",
     false};
 inline constexpr ErrorId kCancelled{"imagestore.cancelled",
                                     "Start it again when wanted: what is stored is not sent twice.", false};
@@ -62,5 +62,11 @@ inline constexpr ErrorId kBadArchive{
 inline constexpr ErrorId kNoEarlier{
     "imagestore.no-earlier", "Name both: `slipway image diff A B`; `slipway image list` has the versions.", false};
 inline constexpr ErrorId kMemory{"imagestore.memory", "Give a larger --memory.", false};
+
+inline constexpr ErrorId kEmptySource{"imagestore.empty-source",
+                                      "Check the program on the other side of the pipe, then start again.", false};
+inline constexpr ErrorId kSnapshot{
+    "imagestore.snapshot", "Free space in the volume group or unmount the volume; nothing was kept of this capture.",
+    false};
 
 }  // namespace slipway::imagestore::errors

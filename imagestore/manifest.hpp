@@ -25,6 +25,8 @@
 //               kind: 0 unused (no used byte), 1 zero, 2 data; all runs of a disk together
 //               cover its ceil(size / chunk_bytes) chunks
 //   6 loss      offset:u64 length:u64: source bytes that could not be read, zero in the image
+// The image of one volume is a disk of table 0 with one partition record: number, type, name and uuid are those of
+// the partition it was taken from, offset 0 and the disk's length. The volume record then says partition 0.
 //   7 disk-end  chunks:u64 (as above) data:u64 (of them kind 2)
 #pragma once
 

@@ -35,7 +35,7 @@ bool is_excluded(const PlanOptions& options, unsigned partition) {
 Result<DiskPlan> lay_out(const PlanDisk& disk) {
     DiskPlan plan;
     auto size = disk.device->size();
-    plan.layout = TRY(disks::read_layout(*disk.device));
+    if (!disk.options.bare) plan.layout = TRY(disks::read_layout(*disk.device));
     for (const auto& note : plan.layout.notes) plan.warnings.push_back(disk.options.disk_name + ": " + note);
     if (plan.layout.table == disks::TableKind::None) {
         VolumeInfo whole;

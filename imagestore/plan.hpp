@@ -25,6 +25,7 @@ struct PlanOptions {
     std::string disk_name;                // "sda"
     std::vector<std::string> exclusions;  // as CaptureRequest::exclusions
     bool all_sectors = false;
+    bool bare = false;  // one volume: no partition table is looked for
 };
 
 struct PlanDisk {

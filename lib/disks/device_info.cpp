@@ -72,6 +72,18 @@ std::string unescape(const std::string& text) {
     return out;
 }
 
+// The numbers ("8:1") of a block device, of its partitions, and of what is made of them: LVM, md, dm-crypt.
+void add_numbers(const fs::path& root, const std::string& name, std::set<std::string>& numbers, int depth = 0) {
+    constexpr int kDeepest = 8;
+    auto block = root / "sys/class/block" / name;
+    auto number = attribute(block / "dev");
+    if (number.empty() || depth > kDeepest || !numbers.insert(number).second) return;
+    for (const auto& partition : partitions_of(block, name)) add_numbers(root, partition, numbers, depth + 1);
+    std::error_code ignored;
+    for (const auto& holder : fs::directory_iterator(block / "holders", ignored))
+        add_numbers(root, holder.path().filename().string(), numbers, depth + 1);
+}
+
 }  // namespace
 
 Result<std::vector<DiskDevice>> list_disks(const fs::path& root) {
@@ -103,11 +115,8 @@ Result<std::vector<DiskDevice>> list_disks(const fs::path& root) {
 Result<std::vector<std::string>> writable_mounts(const fs::path& device, const fs::path& root) {
     std::error_code ignored;
     auto name = fs::weakly_canonical(device, ignored).filename().string();
-    std::set<std::string> numbers;  // "8:1"
-    auto block = root / "sys/class/block" / name;
-    numbers.insert(attribute(block / "dev"));
-    for (const auto& partition : partitions_of(block, name)) numbers.insert(attribute(block / partition / "dev"));
-    numbers.erase("");
+    std::set<std::string> numbers;
+    add_numbers(root, name, numbers);
     std::vector<std::string> out;
     if (numbers.empty()) return out;
     // proc(5), mountinfo: id parent major:minor root mount-point options …

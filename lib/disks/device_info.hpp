@@ -26,8 +26,8 @@ struct DiskDevice {
 // Whole disks that hold data, by name: no loop, ram, optical, device-mapper or md devices, nothing of size 0.
 Result<std::vector<DiskDevice>> list_disks(const std::filesystem::path& root = "/");
 
-// The mount points where this block device or one of its partitions is mounted read-write ("/dev/sda" -> {"/"}); also
-// "swap" when it is swapped on. Empty for plain files.
+// The mount points where this block device, one of its partitions or what is made of them (LVM, md, dm-crypt) is
+// mounted read-write ("/dev/sda" -> {"/"}); also "swap" when it is swapped on. Empty for plain files.
 Result<std::vector<std::string>> writable_mounts(const std::filesystem::path& device,
                                                  const std::filesystem::path& root = "/");
 
