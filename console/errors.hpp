@@ -14,7 +14,13 @@ inline constexpr ErrorId kBadAnswer{"console.bad-answer",
 inline constexpr ErrorId kJobFailed{"console.job-failed", "See `slipway job show ID` for the failed step and its log.",
                                     false};
 inline constexpr ErrorId kSourceInUse{
-    "console.source-in-use", "Unmount it (or mount it read-only), or capture the machine from the agent.", false};
+    "console.source-in-use",
+    "Unmount it (or mount it read-only), or capture the machine from the agent; --live takes it as it runs.", false};
+inline constexpr ErrorId kHibernated{"console.hibernated",
+                                     "Start Windows and shut it down fully (`shutdown /s /t 0`, fast startup off), or "
+                                     "leave the volume out by --exclude; "
+                                     "--allow-hibernated takes it as it is.",
+                                     false};
 inline constexpr ErrorId kTargetInUse{"console.target-in-use",
                                       "Unmount it first, if it is really the disk to be overwritten.", false};
 inline constexpr ErrorId kInterrupted{

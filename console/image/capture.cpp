@@ -2,8 +2,17 @@
 // `slipway image capture` into a store in a directory.
 #include "imagestore/capture.hpp"
 
+#include <algorithm>
+#include <iostream>
+
+#include <unistd.h>
+
 #include "console/errors.hpp"
 #include "console/image/image.hpp"
+#include "imagestore/errors.hpp"
+#include "imagestore/plan.hpp"
+#include "imagestore/selection.hpp"
+#include "imagestore/snapshot.hpp"
 #include "imagestore/store.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/block.hpp"
@@ -19,11 +28,20 @@ using namespace slipway::imagestore;
 
 struct CaptureArguments {
     std::vector<std::string> sources;
-    std::string store, name;
+    std::string store, name, volume, base;
     std::vector<std::string> exclusions;
-    bool all_sectors = false;
+    bool all_sectors = false, drop_page_files = false, live = false, allow_hibernated = false;
     int level = 1;
     std::uint64_t rate = 0, memory = 256u << 20;
+};
+
+// What is captured, and what must live as long.
+struct Sources {
+    std::vector<Snapshot> snapshots;  // outlive the devices: one that is open cannot be removed
+    std::vector<std::unique_ptr<disks::BlockDevice>> devices;
+    std::unique_ptr<disks::OffsetLayer> volume;
+    std::vector<CaptureDisk> disks;
+    std::vector<std::string> why_inconsistent;
 };
 
 DiskIdentity identity_of(const std::string& source) {
@@ -39,14 +57,76 @@ DiskIdentity identity_of(const std::string& source) {
     return identity;
 }
 
-Result<std::unique_ptr<disks::BlockDevice>> open_source(const std::string& source) {
-    auto mounts = TRY(disks::writable_mounts(source));
-    if (!mounts.empty())
-        return make_error(errors::kSourceInUse, "{} is in use read-write: {}", source, join(mounts, ", "));
-    return disks::open_disk(source, disks::OpenMode::ReadOnly);
+Result<CommandResult> run_tool(const std::vector<std::string>& argv) { return run_command(argv); }
+
+// Of a device in use, with --live: its snapshot where its volume manager gives one, else the device as it is.
+Result<std::string> still_picture(const std::string& source, const std::vector<std::string>& mounts,
+                                  const CaptureArguments& a, Sources& out) {
+    if (!a.live) return make_error(errors::kSourceInUse, "{} is in use read-write: {}", source, join(mounts, ", "));
+    auto plan = plan_snapshot(find_logical_volume(source, run_tool), fmt::format("slipway-{}", ::getpid()));
+    if (plan.create.empty()) {
+        out.why_inconsistent.push_back(fmt::format("{} is in use ({}): {}", source, join(mounts, ", "), plan.why_not));
+        return source;
+    }
+    out.snapshots.push_back(TRY(Snapshot::create(std::move(plan), run_tool)));
+    return out.snapshots.back().device();
 }
 
-json::value to_json(const CaptureReport& r) {
+// The one partition of one source that --volume names.
+Status take_volume(const std::string& word, const std::vector<std::string>& sources, Sources& out) {
+    for (std::uint32_t d = 0; d < out.disks.size(); ++d) {
+        auto& disk = out.disks[d];
+        auto layout = TRY(disks::read_layout(*disk.device));
+        for (const auto& p : layout.partitions) {
+            if (!names_partition(word, {d, disk.identity.name, {}, false, false, {}}, p.index)) continue;
+            out.volume = std::make_unique<disks::OffsetLayer>(*disk.device, p.offset, p.length);
+            // Without the disk's serial number: a deploy finds disks by it.
+            CaptureDisk volume{out.volume.get(), {}, describe(p, layout.table)};
+            volume.identity.name = partition_name(disk.identity.name, p.index);
+            out.disks = {volume};
+            return {};
+        }
+    }
+    return make_error(imagestore::errors::kNoPartition, "{} has no partition '{}'", join(sources, ", "), word);
+}
+
+// In use is the disk, or with --volume that partition of it.
+Result<std::vector<std::string>> mounts_of(const std::string& source, const CaptureArguments& a) {
+    std::error_code ignored;
+    if (a.volume.empty() || !fs::is_block_file(source, ignored)) return disks::writable_mounts(source);
+    auto number = parse_u64(a.volume);
+    auto name = fs::path(source).filename().string();
+    auto partition = number ? partition_name(name, static_cast<std::uint32_t>(*number)) : a.volume;
+    auto path = fs::path(source).parent_path() / fs::path(partition).filename();
+    return disks::writable_mounts(fs::exists(path, ignored) ? path.string() : source);
+}
+
+Result<Sources> open_sources(const CaptureArguments& a) {
+    Sources out;
+    for (const auto& source : a.sources) {
+        auto path = source;
+        auto mounts = TRY(mounts_of(source, a));
+        if (!mounts.empty()) path = TRY(still_picture(source, mounts, a, out));
+        out.devices.push_back(TRY(disks::open_disk(path, disks::OpenMode::ReadOnly)));
+        out.disks.push_back({out.devices.back().get(), identity_of(source), std::nullopt});
+    }
+    if (!a.volume.empty()) TRY(take_volume(a.volume, a.sources, out));
+    return out;
+}
+
+// Told before the first byte is sent: what is taken whole and why, and what stops the capture.
+Status review(const CaptureReport& planned, const CaptureArguments& a, const Context& context) {
+    if (!context.json)
+        for (const auto& w : planned.warnings) std::cerr << "warning: " << printable(w) << "\n";
+    std::vector<std::string> hibernated;
+    for (const auto& [disk, v] : planned.volumes)
+        if (v.state == VolumeState::Hibernated && !v.excluded)
+            hibernated.push_back(fmt::format("{}:{} ({})", disk, v.partition, printable(v.filesystem)));
+    if (hibernated.empty() || a.allow_hibernated) return {};
+    return make_error(errors::kHibernated, "hibernated: {}; nothing was sent", join(hibernated, ", "));
+}
+
+json::value to_json(const CaptureReport& r, bool inconsistent) {
     json::array volumes, losses, warnings(r.warnings.begin(), r.warnings.end());
     for (const auto& [disk, v] : r.volumes)
         volumes.push_back({{"disk", disk},
@@ -72,6 +152,11 @@ json::value to_json(const CaptureReport& r) {
             {"sent_chunks", r.sent_chunks},
             {"sent_bytes", r.sent_bytes},
             {"deduplicated_bytes", r.deduplicated_bytes},
+            {"base", r.base},
+            {"base_chunks", r.base_chunks},
+            {"changed_chunks", r.changed_chunks},
+            {"changed_bytes", r.changed_bytes},
+            {"inconsistent", inconsistent},
             {"manifest_bytes", r.manifest_bytes},
             {"seconds", r.seconds},
             {"bytes_per_second", r.bytes_per_second},
@@ -81,41 +166,102 @@ json::value to_json(const CaptureReport& r) {
             {"warnings", warnings}};
 }
 
-std::string text_of(const CaptureReport& r) {
+std::string loss_text(const CaptureReport& r, const std::vector<std::string>& names) {
+    std::string out;
+    for (const auto& l : r.losses) {
+        std::vector<VolumeInfo> volumes;
+        for (const auto& [disk, v] : r.volumes)
+            if (disk == l.disk) volumes.push_back(v);
+        out += "LOST: " + describe_loss(names[l.disk], volumes, l.range) + " could not be read and are zero\n";
+    }
+    return out;
+}
+
+// `told`: how many of the warnings were said before.
+std::string text_of(const CaptureReport& r, std::size_t told, const std::vector<std::string>& names) {
     std::string out =
         fmt::format("{}: read {} of {} in {:.1f} s ({}/s), stored {} in {} chunks, {} known already; {}\n", r.image,
                     human_bytes(r.bytes_read), human_bytes(r.disk_bytes), r.seconds,
                     human_bytes(static_cast<std::uint64_t>(r.bytes_per_second)), human_bytes(r.sent_bytes),
                     r.sent_chunks, human_bytes(r.deduplicated_bytes), r.bottleneck);
-    for (const auto& w : r.warnings) out += "warning: " + printable(w) + "\n";
-    for (const auto& l : r.losses)
-        out += fmt::format("LOST: disk {}: {} bytes at byte {} could not be read and are zero\n", l.disk,
-                           l.range.length, l.range.offset);
-    return out;
+    if (!r.base.empty())
+        out += fmt::format("against {}: {} chunks as before, {} new or changed ({})\n", r.base, r.base_chunks,
+                           r.changed_chunks, human_bytes(r.changed_bytes));
+    for (; told < r.warnings.size(); ++told) out += "warning: " + printable(r.warnings[told]) + "\n";
+    return out + loss_text(r, names);
 }
 
-Result<ExitCode> capture(const CaptureArguments& a, const Context& context) {
+bool from_pipe(const CaptureArguments& a) { return a.sources.front() == "-"; }
+
+Status check_arguments(const CaptureArguments& a) {
+    if (std::find(a.sources.begin(), a.sources.end(), "-") == a.sources.end()) return {};
+    if (a.sources.size() > 1 || !a.volume.empty() || !a.exclusions.empty() || a.live || a.drop_page_files)
+        return make_error(errors::kUsage,
+                          "--source - is a whole disk, alone, and takes no --volume, --exclude, --live or "
+                          "--drop-page-files");
+    if (::isatty(STDIN_FILENO) == 1) return make_error(errors::kTerminal, "a terminal is no disk");
+    return {};
+}
+
+CaptureRequest request_of(const CaptureArguments& a, const Context& context) {
     CaptureRequest request;
     request.name = a.name;
-    request.source = fs::path(a.sources.front()).filename().string();
+    request.source = from_pipe(a) ? "pipe" : fs::path(a.sources.front()).filename().string();
     request.created_ms = static_cast<std::uint64_t>(unix_milliseconds(context.clock.wall()));
     request.exclusions = a.exclusions;
     request.all_sectors = a.all_sectors;
+    request.drop_page_files = a.drop_page_files;
     request.level = a.level;
     request.rate_limit = a.rate;
     request.memory_limit = a.memory;
-    std::vector<std::unique_ptr<disks::BlockDevice>> devices;
-    for (const auto& source : a.sources) {
-        devices.push_back(TRY(open_source(source)));
-        request.disks.push_back({devices.back().get(), identity_of(source)});
+    return request;
+}
+
+// A snapshot that filled up was read as errors: such an image is not kept.
+Status check_snapshots(const Sources& sources, const CaptureReport& report, Store& store) {
+    for (const auto& snapshot : sources.snapshots) {
+        auto whole = snapshot.still_whole();
+        if (whole) continue;
+        TRY(store.remove(TRY(ImageRef::parse(report.image))));
+        return whole;
     }
+    return {};
+}
+
+Result<ExitCode> capture(const CaptureArguments& a, const Context& context) {
+    TRY(check_arguments(a));
+    auto request = request_of(a, context);
+    auto sources = from_pipe(a) ? Sources{} : TRY(open_sources(a));
+    request.disks = sources.disks;
+    request.inconsistent = !sources.why_inconsistent.empty();
     auto store = TRY(open_store(a.store, true));
+    std::unique_ptr<StoredManifest> base;
+    if (!a.base.empty()) {
+        base = TRY_WITH(store->manifest(TRY(ImageRef::parse(a.base))), "the base");
+        request.base = base.get();
+        request.base_name = base->version().text();
+    }
+    std::size_t told = 0;
+    request.planned = [&](const CaptureReport& planned) {
+        told = planned.warnings.size();
+        return review(planned, a, context);
+    };
     WriterOptions options;
     options.check_chunks = false;  // hashed by the capture in this very process
     auto writer = TRY(store->writer(options));
-    auto report = TRY(capture_disks(request, *writer, progress_printer(context), &cancel_flag()));
-    context.print(text_of(report), to_json(report));
-    return report.losses.empty() ? kExitDone : kExitLosses;
+    DiskIdentity piped;
+    piped.name = "disk";
+    auto report =
+        from_pipe(a)
+            ? TRY(capture_stream(request, STDIN_FILENO, piped, *writer, progress_printer(context), &cancel_flag()))
+            : TRY(capture_disks(request, *writer, progress_printer(context), &cancel_flag()));
+    TRY(check_snapshots(sources, report, *store));
+    for (const auto& why : sources.why_inconsistent)
+        report.warnings.push_back("the image is INCONSISTENT, good only as --base of a capture at rest: " + why);
+    std::vector<std::string> names;
+    for (const auto& disk : sources.disks) names.push_back(disk.identity.name);
+    context.print(text_of(report, told, names), to_json(report, request.inconsistent));
+    return !report.losses.empty() ? kExitLosses : request.inconsistent ? kExitWarnings : kExitDone;
 }
 
 }  // namespace
@@ -125,12 +271,27 @@ void add_image_capture(CLI::App& image, Context& context) {
     auto* app = add_command(
         image, context, "capture", "Capture disks into a store; the source is only read",
         "  slipway image capture --source /dev/sdb --store /srv/store --name web\n"
-        "  slipway image capture --source disk.vhd --store /mnt/usb/store --name web --exclude sda3 --json\n");
-    app->add_option("--source", a->sources, "block device, raw file or VHD; repeat it for a machine of several disks")
+        "  slipway image capture --source disk.vhd --store /mnt/usb/store --name web --exclude sda3 --json\n"
+        "  slipway image capture --source /dev/vg0/root --store /srv/store --name web --live\n"
+        "  slipway image capture --source /dev/sdb --store /srv/store --name web --base web@1\n"
+        "  ssh rescue 'cat /dev/sda' | slipway image capture --source - --store /srv/store --name web\n");
+    app->add_option(
+           "--source", a->sources,
+           "block device, raw file or VHD, or - for a raw disk from a pipe; repeat it for a machine of several disks")
         ->required();
     app->add_option("--store", a->store, "directory of the store, made when empty")->required();
     app->add_option("--name", a->name, "the image's name; an existing one gets a new version")->required();
-    app->add_option("--exclude", a->exclusions, "partitions left out: sda3, 3, or DISK:PARTITION");
+    auto* exclude = app->add_option("--exclude", a->exclusions, "partitions left out: sda3, 3, or DISK:PARTITION");
+    app->add_option("--volume", a->volume, "this partition alone, as an image of its own: sda3, 3, or DISK:PARTITION")
+        ->excludes(exclude);
+    app->add_option("--base", a->base, "earlier image of the same machine, NAME or NAME@VERSION: what changed is told");
+    app->add_flag(
+        "--live", a->live,
+        "take a disk that is in use: by a snapshot of its logical volume, or else as an inconsistent image, good only "
+        "as --base");
+    app->add_flag("--drop-page-files", a->drop_page_files,
+                  "leave out the content of Windows page and hibernation files");
+    app->add_flag("--allow-hibernated", a->allow_hibernated, "take a hibernated Windows volume as it is");
     app->add_flag("--all-sectors", a->all_sectors, "take free space too");
     app->add_option("--level", a->level, "zstd level")->check(CLI::Range(1, 19))->capture_default_str();
     app->add_option("--limit-rate", a->rate, "bytes read a second")->transform(size_text());

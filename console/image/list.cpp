@@ -3,6 +3,7 @@
 #include "console/image/image.hpp"
 #include "console/image_server.hpp"
 #include "console/table.hpp"
+#include "imagestore/selection.hpp"
 #include "imagestore/store.hpp"
 #include "lib/base/strings.hpp"
 
@@ -26,7 +27,19 @@ json::value describe(const ManifestSummary& image, const std::string& name) {
                                {"used", v.used},
                                {"every_sector", v.every_sector},
                                {"excluded", v.excluded},
+                               {"state", std::string(name_of(v.state))},
                                {"note", v.note}});
+        json::array losses, partitions;
+        for (const auto& l : d.losses)
+            losses.push_back(
+                {{"offset", l.offset}, {"length", l.length}, {"place", describe_loss(d.disk.name, d.volumes, l)}});
+        for (const auto& p : d.partitions)
+            partitions.push_back({{"number", p.number},
+                                  {"offset", p.offset},
+                                  {"length", p.length},
+                                  {"type", p.type},
+                                  {"name", p.name},
+                                  {"uuid", p.uuid}});
         disks.push_back({{"name", d.disk.name},
                          {"serial", d.disk.serial},
                          {"size", d.disk.size},
@@ -34,7 +47,8 @@ json::value describe(const ManifestSummary& image, const std::string& name) {
                          {"table", std::string(name_of(d.disk.table))},
                          {"table_id", d.disk.table_id},
                          {"data_chunks", d.data_chunks},
-                         {"losses", d.losses.size()},
+                         {"losses", losses},
+                         {"partitions", partitions},
                          {"volumes", volumes}});
     }
     return {{"image", name},
@@ -45,15 +59,23 @@ json::value describe(const ManifestSummary& image, const std::string& name) {
             {"disks", disks}};
 }
 
+// What a deploy of it would refuse or complain of.
+std::string note_of(const ManifestSummary& image) {
+    std::size_t losses = 0;
+    for (const auto& d : image.disks) losses += d.losses.size();
+    if (image.image.inconsistent) return "inconsistent: only a --base";
+    return losses ? fmt::format("{} ranges lost", losses) : "";
+}
+
 Result<ExitCode> list(const std::string& directory, const Context& context) {
     auto store = TRY(open_store(directory));
-    Table table({"IMAGE", "CREATED", "SOURCE", "DISKS", "SIZE", "DATA"});
+    Table table({"IMAGE", "CREATED", "SOURCE", "DISKS", "SIZE", "DATA", "NOTE"});
     json::array items;
     for (const auto& version : TRY(store->images())) {
         auto manifest = TRY(store->manifest(TRY(ImageRef::parse(version.text()))));
         auto image = summarize(*manifest);
         if (!image) {
-            table.row({version.text(), "", "", "", "", "damaged: " + image.error().message()});
+            table.row({version.text(), "", "", "", "", "", "damaged: " + image.error().message()});
             items.push_back({{"image", version.text()}, {"damaged", image.error().describe()}});
             continue;
         }
@@ -63,7 +85,8 @@ Result<ExitCode> list(const std::string& directory, const Context& context) {
             data += d.data_chunks * kChunkBytes;
         }
         table.row({version.text(), iso8601(from_unix_milliseconds(static_cast<std::int64_t>(image->image.created_ms))),
-                   image->image.source, std::to_string(image->disks.size()), human_bytes(size), human_bytes(data)});
+                   image->image.source, std::to_string(image->disks.size()), human_bytes(size), human_bytes(data),
+                   note_of(*image)});
         items.push_back(describe(*image, version.text()));
     }
     context.print(table.text(), {{"items", items}});
@@ -78,15 +101,19 @@ Result<ExitCode> show(const std::string& directory, const std::string& name, con
     std::string text = fmt::format("{}  taken {} from {} by {}\n", full,
                                    iso8601(from_unix_milliseconds(static_cast<std::int64_t>(image.image.created_ms))),
                                    printable(image.image.source), printable(image.image.writer));
+    if (image.image.inconsistent)
+        text += "INCONSISTENT: taken from a running system; good only as --base of a capture at rest\n";
     for (const auto& d : image.disks) {
         text +=
             fmt::format("\n{}  {}  {} table {}  serial {}\n", printable(d.disk.name), human_bytes(d.disk.size),
                         name_of(d.disk.table), d.disk.table_id, d.disk.serial.empty() ? "-" : printable(d.disk.serial));
-        Table volumes({"PARTITION", "FILE SYSTEM", "LABEL", "SIZE", "TAKEN", "NOTE"});
+        Table volumes({"PARTITION", "FILE SYSTEM", "LABEL", "SIZE", "TAKEN", "STATE", "NOTE"});
         for (const auto& v : d.volumes)
             volumes.row({std::to_string(v.partition), v.filesystem.empty() ? "-" : v.filesystem, v.label,
-                         human_bytes(v.length), human_bytes(v.used), v.note});
+                         human_bytes(v.length), human_bytes(v.used), std::string(name_of(v.state)), v.note});
         text += volumes.text();
+        for (const auto& l : d.losses)
+            text += "LOST at the source, zero here: " + describe_loss(d.disk.name, d.volumes, l) + "\n";
     }
     context.print(text, describe(image, full));
     return kExitDone;

@@ -14,6 +14,7 @@
 #include "lib/base/exit_code.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
+#include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/disks/block.hpp"
 
@@ -231,4 +232,86 @@ TEST(ImageProgram, a_disk_goes_out_through_a_pipe) {
     auto refused = shell("--verify");
     EXPECT_EQ(refused.exit_code, kExitFailed);
     EXPECT_NE(refused.error_text.find("console.usage"), std::string::npos) << refused.error_text;
+}
+
+TEST(ImageProgram, a_second_pass_tells_what_changed_against_the_base) {
+    Bench bench;
+    ASSERT_EQ(bench.capture().exit_code, kExitDone);
+    run({"debugfs", "-w", "-R", "rm /noise", fmt::format("{}?offset={}", bench.path("disk.img"), Bench::kOffset)});
+    auto again = bench.capture({"--base", "web"});
+    ASSERT_EQ(again.exit_code, kExitDone) << again.error_text;
+    EXPECT_NE(again.output.find("against web@1: "), std::string::npos) << again.output;
+    auto absent = bench.capture({"--base", "other"});
+    EXPECT_NE(absent.error_text.find("imagestore.no-image"), std::string::npos) << absent.error_text;
+}
+
+TEST(ImageProgram, one_partition_is_captured_as_an_image_of_its_own) {
+    Bench bench;
+    auto captured = bench.capture({"--volume", "2", "--json"});
+    ASSERT_EQ(captured.exit_code, kExitDone) << captured.error_text;
+    EXPECT_NE(captured.output.find(fmt::format("\"disk_bytes\":{}", Bench::kLength)), std::string::npos);
+    ASSERT_EQ(bench.deploy(bench.path("root.img"), {"--verify"}).exit_code, kExitDone);
+    bench.expect_file("root.img", 0);
+    bench.make("other.img", 200 * kMiB);
+    run({"sfdisk", "-q", bench.path("other.img")}, "label: dos\nstart=4096,size=200000,type=83\n");
+    auto laid = bench.deploy(bench.path("other.img"), {"--partition", "1"});
+    ASSERT_EQ(laid.exit_code, kExitDone) << laid.error_text;
+    bench.expect_file("other.img", 2 * kMiB);
+    auto absent = bench.capture({"--volume", "7"});
+    EXPECT_NE(absent.error_text.find("imagestore.no-partition"), std::string::npos) << absent.error_text;
+}
+
+TEST(ImageProgram, a_disk_comes_in_through_a_pipe) {
+    Bench bench;
+    auto command = "cat " + bench.path("disk.img") + " | " + program() + " image capture --source - --store " +
+                   bench.path("store") + " --name web --memory 48M";
+    run({"/bin/sh", "-c", command});
+    auto shown = slipway_run({"show", "web", "--store", bench.path("store")}).output;
+    EXPECT_NE(shown.find("gpt"), std::string::npos) << shown;
+    ASSERT_EQ(bench.deploy(bench.path("back.img")).exit_code, kExitDone);
+    run({"cmp", bench.path("disk.img"), bench.path("back.img")});
+    auto alone =
+        slipway_run({"capture", "--source", "-", "--source", "x", "--store", bench.path("store"), "--name", "web"});
+    EXPECT_NE(alone.error_text.find("console.usage"), std::string::npos) << alone.error_text;
+}
+
+TEST(ImageProgram, a_mounted_volume_is_refused_and_by_live_becomes_a_base_that_cannot_be_deployed) {
+    Bench bench;
+    auto made = run_command({"losetup", "--find", "--show", "--offset", std::to_string(Bench::kOffset), "--sizelimit",
+                             std::to_string(Bench::kLength), bench.path("disk.img")});
+    if (!made.ok() || !made->ok()) GTEST_SKIP() << "no loop device can be made here";
+    struct Loop {
+        std::string device, point;
+        ~Loop() {
+            (void)run_command({"umount", point});
+            (void)run_command({"losetup", "--detach", device});
+        }
+    } loop{made->output.substr(0, made->output.find('\n')), bench.path("point")};
+    std::filesystem::create_directories(loop.point);
+    auto mounted = run_command({"mount", loop.device, loop.point});
+    if (!mounted.ok() || !mounted->ok()) GTEST_SKIP() << "mount is not allowed here";
+    std::vector<std::string> words{"capture", "--source", loop.device, "--store", bench.path("store"), "--name", "web"};
+    auto refused = slipway_run(words);
+    EXPECT_EQ(refused.exit_code, kExitFailed);
+    EXPECT_NE(refused.error_text.find("--live"), std::string::npos) << refused.error_text;
+    EXPECT_NE(refused.error_text.find(loop.point), std::string::npos) << refused.error_text;
+    words.emplace_back("--live");
+    auto live = slipway_run(words);
+    EXPECT_EQ(live.exit_code, kExitWarnings) << live.error_text;
+    EXPECT_NE(live.output.find("INCONSISTENT"), std::string::npos) << live.output;
+    for (const char* word : {"list", "show"}) {
+        std::vector<std::string> look{word, "--store", bench.path("store")};
+        if (std::string(word) == "show") look.emplace_back("web");
+        EXPECT_NE(to_lower(slipway_run(look).output).find("inconsistent"), std::string::npos) << word;
+    }
+    auto deployed = bench.deploy(bench.path("back.img"));
+    EXPECT_NE(deployed.error_text.find("imagestore.inconsistent"), std::string::npos) << deployed.error_text;
+    EXPECT_FALSE(std::filesystem::exists(bench.path("back.img")));
+    run({"umount", loop.point});
+    words.back() = "--base";
+    words.emplace_back("web");
+    auto rest = slipway_run(words);
+    EXPECT_EQ(rest.exit_code, kExitDone) << rest.error_text;
+    EXPECT_NE(rest.output.find("against web@1"), std::string::npos) << rest.output;
+    EXPECT_EQ(bench.deploy(bench.path("back.img")).exit_code, kExitDone);
 }
