@@ -11,12 +11,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "imagestore/capture.hpp"
+#include "imagestore/store.hpp"
 #include "lib/base/exit_code.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/disks/block.hpp"
+#include "lib/disks/errors.hpp"
 
 using namespace slipway;
 
@@ -314,4 +317,50 @@ TEST(ImageProgram, a_mounted_volume_is_refused_and_by_live_becomes_a_base_that_c
     EXPECT_EQ(rest.exit_code, kExitDone) << rest.error_text;
     EXPECT_NE(rest.output.find("against web@1"), std::string::npos) << rest.output;
     EXPECT_EQ(bench.deploy(bench.path("back.img")).exit_code, kExitDone);
+}
+
+TEST(ImageProgram, a_hibernated_volume_stops_the_capture_before_anything_is_sent) {
+    Bench bench;
+    auto swap = bench.path("swap.img");
+    bench.make("swap.img", 8 * kMiB);
+    run({"mkswap", "-q", swap});
+    ASSERT_TRUE(bench.open("swap.img")->write(4086, as_bytes("S1SUSPEND")).ok());
+    std::vector<std::string> words{"capture", "--source", swap, "--store", bench.path("store"), "--name", "web"};
+    auto refused = slipway_run(words);
+    EXPECT_EQ(refused.exit_code, kExitFailed);
+    EXPECT_NE(refused.error_text.find("console.hibernated"), std::string::npos) << refused.error_text;
+    EXPECT_NE(refused.error_text.find("warning: swap.img (swap) is taken sector by sector"), std::string::npos)
+        << refused.error_text;
+    EXPECT_TRUE(slipway_run({"list", "--store", bench.path("store")}).output.find("web") == std::string::npos);
+    words.emplace_back("--allow-hibernated");
+    EXPECT_EQ(slipway_run(words).exit_code, kExitDone);
+}
+
+TEST(ImageProgram, a_lost_range_is_shown_and_a_deploy_names_the_volume_it_hits) {
+    Bench bench;
+    {
+        auto disk = bench.open("disk.img");
+        constexpr std::uint64_t kBad = Bench::kOffset + 8 * kMiB;
+        disks::FaultLayer failing(*disk,
+                                  [](disks::FaultLayer::Op, std::uint64_t offset, std::uint64_t length) -> Status {
+                                      if (offset <= kBad && kBad < offset + length)
+                                          return make_error(disks::errors::kRead, "bad sector");
+                                      return {};
+                                  });
+        imagestore::StoreOptions options;
+        options.create = true;
+        auto store = imagestore::Store::open(bench.dir / "store", options).value();
+        imagestore::CaptureRequest request;
+        request.name = "web";
+        request.all_sectors = true;
+        request.disks = {{&failing, {"sda", "", "", 0, 0, 0}, std::nullopt}};
+        ASSERT_EQ(imagestore::capture_disks(request, *store->writer().value())->losses.size(), 1u);
+    }
+    const std::string place = fmt::format("4096 bytes at byte {} of sda, in sda2 (ext", Bench::kOffset + 8 * kMiB);
+    auto shown = slipway_run({"show", "web", "--store", bench.path("store")});
+    EXPECT_NE(shown.output.find("LOST at the source, zero here: " + place), std::string::npos) << shown.output;
+    auto deployed = bench.deploy(bench.path("back.img"));
+    EXPECT_EQ(deployed.exit_code, kExitLosses);
+    EXPECT_NE(deployed.output.find(place), std::string::npos) << deployed.output;
+    EXPECT_EQ(bench.deploy(bench.path("boot.img"), {"--volume", "1"}).exit_code, kExitDone);  // not hit
 }
