@@ -239,7 +239,7 @@ private:
             ++report_.base_chunks;
             ++report_.deduplicated_chunks;
             report_.deduplicated_bytes += (*it)->plain.size();
-            free_.push(*it);
+            free_.push_front(*it);
         }
         hashed.erase(changed, hashed.end());
         return same;

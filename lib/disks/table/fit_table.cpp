@@ -64,7 +64,9 @@ Result<std::optional<GptPlaces>> gpt_places(BlockDevice& disk) {
     in.seek(72);
     places.entries = in.le64();
     places.entry_bytes = std::uint64_t{in.le32()} * in.le32();
-    if (places.entry_bytes == 0 || places.entry_bytes > 16 * kMiB || places.entries > (1u << 20))
+    // All of it is read into memory; real tables have 16 KiB behind sector 2.
+    constexpr std::uint64_t kMost = 16 * kMiB;
+    if (places.entry_bytes == 0 || places.entry_bytes > kMost || places.entries > kMost / disk.sector_size())
         return std::optional<GptPlaces>();
     return std::optional(places);
 }
