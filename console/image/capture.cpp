@@ -210,7 +210,7 @@ CaptureRequest request_of(const CaptureArguments& a, const Context& context) {
     request.created_ms = static_cast<std::uint64_t>(unix_milliseconds(context.clock.wall()));
     request.exclusions = a.exclusions;
     request.all_sectors = a.all_sectors;
-    request.drop_page_files = a.drop_page_files;
+    request.map_options.drop_page_files = a.drop_page_files;
     request.level = a.level;
     request.rate_limit = a.rate;
     request.memory_limit = a.memory;
