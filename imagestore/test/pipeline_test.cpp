@@ -7,6 +7,7 @@
 #include "imagestore/capture.hpp"
 #include "imagestore/deploy.hpp"
 #include "imagestore/errors.hpp"
+#include "imagestore/plan.hpp"
 #include "imagestore/store.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
@@ -245,6 +246,53 @@ TEST(Pipeline, too_small_a_target_is_refused_untouched) {
     ASSERT_FALSE(deployed.ok());
     EXPECT_TRUE(deployed.error().is(errors::kTargetTooSmall));
     EXPECT_EQ(target.content()[0], std::byte{0xa5});
+}
+
+TEST(Pipeline, volumes_that_lie_on_two_disks_are_captured_together) {
+    // A mirror of two disks, md 1.0: the content at the front, the superblock 8 KiB before the end; ext4 inside.
+    Bench bench;
+    auto fs = bench.dir / "fs";
+    constexpr std::uint64_t kData = 48 * kMiB, kSize = 49 * kMiB;
+    EXPECT_TRUE(disks::FileDisk::create(fs, kData).ok());
+    std::filesystem::create_directories(bench.dir / "tree");
+    EXPECT_TRUE(write_file_atomic(bench.dir / "tree/file", Bytes(3'000'000, std::byte{0x42})).ok());
+    run({"mke2fs", "-q", "-t", "ext4", "-F", "-d", (bench.dir / "tree").string(), fs.string(), "48M"});
+    Bytes content(kData);
+    ASSERT_TRUE(disks::FileDisk::open(fs, disks::OpenMode::ReadOnly).value()->read(0, content).ok());
+    std::vector<std::unique_ptr<disks::MemoryDisk>> members;
+    for (unsigned role = 0; role < 2; ++role) {
+        constexpr std::uint64_t kSuper = kSize - 8192;
+        ByteWriter w;
+        w.le32(0xa92b4efc).le32(1).le32(0).le32(0).text("0123456789abcdef").text("here:0").pad_to(64);
+        w.le64(1).le32(1).le32(0).le64(kData / 512).le32(0).le32(2).pad_to(128);
+        w.le64(0).le64(kSuper / 512).le64(kSuper / 512).le64(0).le32(role).pad_to(200);
+        w.le64(7).le64(UINT64_MAX).le32(0).le32(2).pad_to(256).le16(0).le16(1);
+        auto super = std::move(w).take();
+        std::uint64_t sum = 0;
+        for (ByteReader in(super); in.remaining() >= 4;) sum += in.le32();
+        ByteWriter folded;
+        folded.le32(static_cast<std::uint32_t>((sum & 0xffffffff) + (sum >> 32)));
+        std::copy(folded.view().begin(), folded.view().end(), super.begin() + 216);
+        members.push_back(std::make_unique<disks::MemoryDisk>(kSize));
+        ASSERT_TRUE(members.back()->write(0, content).ok());
+        ASSERT_TRUE(members.back()->write(kSuper, super).ok());
+    }
+    auto request = bench.request(*members[0]);
+    auto alone = plan_disk(*members[0], {}).value();
+    EXPECT_EQ(alone.used.total(), kSize) << "half a mirror is taken whole";
+    request.disks.push_back({members[1].get(), {"sdb", "S2", "", 0, 0, 0}});
+    CaptureReport report;
+    {
+        auto writer = bench.store->writer().value();
+        report = capture_disks(request, *writer).value();
+    }
+    EXPECT_LT(report.bytes_read, 2 * 12 * kMiB);
+    EXPECT_TRUE(report.warnings.empty()) << report.warnings[0];
+    ASSERT_EQ(report.volumes.size(), 2u);
+    EXPECT_EQ(report.volumes[1].volume.filesystem, "mdraid");
+    EXPECT_EQ(report.volumes[1].volume.note, "md0 (ext4)");
+    EXPECT_EQ(report.volumes[1].volume.state, VolumeState::Clean);
+    EXPECT_GT(report.deduplicated_chunks, 0u) << "the second half of the mirror is stored once";
 }
 
 TEST(Pipeline, a_cancelled_capture_makes_no_image_and_keeps_what_it_sent) {

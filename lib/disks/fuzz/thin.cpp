@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Bytes content(view.begin(), view.end());
     content.resize(kBlock * kBlocks);
     for (std::size_t n = 0; n < kBlocks; ++n) {
-        auto sum = disks::dm_crc32c(ByteView(content).subspan(n * kBlock + 4, kBlock - 4)) ^ (n == 0 ? 160774u : 121107u);
+        auto sum =
+            disks::dm_crc32c(ByteView(content).subspan(n * kBlock + 4, kBlock - 4)) ^ (n == 0 ? 160774u : 121107u);
         for (std::size_t i = 0; i < 4; ++i) content[n * kBlock + i] = static_cast<std::byte>(sum >> (8 * i));
     }
     disks::MemoryDisk metadata(std::move(content));

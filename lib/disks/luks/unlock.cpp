@@ -58,7 +58,8 @@ Result<Device> load(const UniqueFd& header) {
     auto path = "/proc/self/fd/" + std::to_string(header.get());
     if (crypt_init(&made, path.c_str()) < 0) return make_error(errors::kLuksUnsupported, "libcryptsetup cannot begin");
     Device device(made);
-    crypt_set_log_callback(device.get(), [](int, const char*, void*) {}, nullptr);
+    crypt_set_log_callback(
+        device.get(), [](int, const char*, void*) {}, nullptr);
     if (crypt_load(device.get(), CRYPT_LUKS, nullptr) < 0)
         return make_error(errors::kLuksUnsupported, "its header is damaged");
     return Result<Device>(std::move(device));
@@ -111,8 +112,8 @@ Result<OpenedLuks> LuksKeys::open(BlockDevice& volume, const LuksHeader&) {
     bool found = false;
     for (const auto& passphrase : keys_) {
         key.size = kMaxKey;
-        found = crypt_volume_key_get(device.get(), CRYPT_ANY_SLOT, reinterpret_cast<char*>(key.bytes.data()),
-                                     &key.size, passphrase.data(), passphrase.size()) >= 0;
+        found = crypt_volume_key_get(device.get(), CRYPT_ANY_SLOT, reinterpret_cast<char*>(key.bytes.data()), &key.size,
+                                     passphrase.data(), passphrase.size()) >= 0;
         if (found) break;
     }
     if (!found) return make_error(errors::kLuksKey, "none of the {} keys given opens it", keys_.size());

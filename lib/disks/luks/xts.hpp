@@ -16,7 +16,8 @@ struct XtsShape {
 
 class XtsVolume final : public StackedVolume {
 public:
-    // key: 32 bytes (AES-128) or 64 (AES-256), checked by the caller. The data ends with the device's last whole sector.
+    // key: 32 bytes (AES-128) or 64 (AES-256), checked by the caller. The data ends with the device's last whole
+    // sector.
     XtsVolume(BlockDevice& below, const XtsShape& shape, ByteView key);
     ~XtsVolume() override;
     XtsVolume(const XtsVolume&) = delete;

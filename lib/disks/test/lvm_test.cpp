@@ -185,8 +185,9 @@ TEST(Lvm, a_snapshot_makes_its_origin_and_its_changes_count_whole) {
 
 TEST(Lvm, a_volume_that_is_called_like_a_setting_of_another_is_not_forgotten) {
     Group group(linear_text("striped", 2, "pv0", 1) + linear_text("passdown", 1, "pv1", 3) +
-                logical_text("odd", segment_text(1, 0, 1, "type = \"striped\"\nstripe_count = 1\nremark = \"passdown\"\n"
-                                                          "stripes = [\"pv1\", 8]")));
+                logical_text("odd", segment_text(1, 0, 1,
+                                                 "type = \"striped\"\nstripe_count = 1\nremark = \"passdown\"\n"
+                                                 "stripes = [\"pv1\", 8]")));
     auto set = group.assemble();
     EXPECT_TRUE(set.maps()[0].used.covers(kMiB + 1 * kExtent));
     EXPECT_TRUE(set.maps()[1].used.covers(kMiB + 3 * kExtent));
@@ -210,9 +211,11 @@ TEST(Lvm, a_kind_of_volume_unknown_here_is_taken_whole_with_all_it_stands_on) {
 }
 
 TEST(Lvm, a_move_under_way_keeps_both_places) {
-    Group group(linear_text("root", 2, "pvmove0", 0) +
-                logical_text("pvmove0", segment_text(1, 0, 2, "type = \"mirror\"\nmirror_count = 2\nmirrors = [\"pv0\", 4, \"pv1\", 7]"),
-                             false));
+    Group group(
+        linear_text("root", 2, "pvmove0", 0) +
+        logical_text("pvmove0",
+                     segment_text(1, 0, 2, "type = \"mirror\"\nmirror_count = 2\nmirrors = [\"pv0\", 4, \"pv1\", 7]"),
+                     false));
     auto set = group.assemble();
     EXPECT_EQ(set.maps()[0].used.total(), kMiB + 2 * kExtent);
     EXPECT_TRUE(set.maps()[0].used.covers(kMiB + 5 * kExtent));

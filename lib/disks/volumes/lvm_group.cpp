@@ -37,10 +37,8 @@ public:
             if (const auto* pool = only(logical, "thin-pool"); pool && !whole_.contains(name)) build_pool(name, *pool);
         for (const auto& [name, logical] : group_.logical) {
             auto why = whole_.find(name);
-            if (why != whole_.end())
-                keep_whole(logical, why->second);
-            else if (!used_.contains(name))
-                make_top(logical);
+            if (why != whole_.end()) keep_whole(logical, why->second);
+            else if (!used_.contains(name)) make_top(logical);
         }
         // Nothing is left out: what seemed a part of another one, and was not, is a volume of its own.
         for (const auto& [name, logical] : group_.logical)

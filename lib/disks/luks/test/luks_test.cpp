@@ -26,9 +26,10 @@ Bytes encrypt(ByteView plain, const Bytes& key, unsigned sector) {
         EXPECT_EQ(EVP_EncryptInit_ex(context, key.size() == 64 ? EVP_aes_256_xts() : EVP_aes_128_xts(), nullptr,
                                      reinterpret_cast<const unsigned char*>(key.data()), tweak),
                   1);
-        EXPECT_EQ(EVP_EncryptUpdate(context, reinterpret_cast<unsigned char*>(out.data() + at), &done,
-                                    reinterpret_cast<const unsigned char*>(plain.data() + at), static_cast<int>(sector)),
-                  1);
+        EXPECT_EQ(
+            EVP_EncryptUpdate(context, reinterpret_cast<unsigned char*>(out.data() + at), &done,
+                              reinterpret_cast<const unsigned char*>(plain.data() + at), static_cast<int>(sector)),
+            1);
     }
     EVP_CIPHER_CTX_free(context);
     return out;
@@ -60,13 +61,24 @@ struct Encrypted {
         auto key = pattern(kind.key_bits / 8, 99);
         EXPECT_TRUE(write_file_atomic(dir / "volume-key", key).ok());
         make_file(image, kind.data + kPlain);
-        std::vector<std::string> argv{"cryptsetup", "luksFormat", "-q", "--type", kind.type, "--cipher",
-                                      "aes-xts-plain64", "--key-size", std::to_string(kind.key_bits),
-                                      "--volume-key-file", (dir / "volume-key").string(),
-                                      "--pbkdf-force-iterations", "1000", "--uuid",
+        std::vector<std::string> argv{"cryptsetup",
+                                      "luksFormat",
+                                      "-q",
+                                      "--type",
+                                      kind.type,
+                                      "--cipher",
+                                      "aes-xts-plain64",
+                                      "--key-size",
+                                      std::to_string(kind.key_bits),
+                                      "--volume-key-file",
+                                      (dir / "volume-key").string(),
+                                      "--pbkdf-force-iterations",
+                                      "1000",
+                                      "--uuid",
                                       "11a97d0f-f7b6-47e4-b517-e0ec87dbe401"};
         if (kind.type == std::string_view("luks2"))
-            argv.insert(argv.end(), {"--pbkdf", "pbkdf2", "--label", "vault", "--sector-size", std::to_string(kind.sector)});
+            argv.insert(argv.end(),
+                        {"--pbkdf", "pbkdf2", "--label", "vault", "--sector-size", std::to_string(kind.sector)});
         argv.insert(argv.end(), {image.string(), "-"});
         run(argv, "open sesame");
         auto target = FileDisk::open(image, OpenMode::ReadWrite).value();
@@ -160,7 +172,8 @@ TEST_F(Luks, what_is_not_known_here_stays_opaque) {
 
 TEST(LuksHeader, a_real_luks1_volume_is_recognised) {
     std::filesystem::path file = SLIPWAY_SOURCE_DIR "/../shared/data/fs/dfvfs-luks1.raw.xz";
-    if (const char* given = std::getenv("SLIPWAY_SHARED_DATA")) file = std::filesystem::path(given) / "fs/dfvfs-luks1.raw.xz";
+    if (const char* given = std::getenv("SLIPWAY_SHARED_DATA"))
+        file = std::filesystem::path(given) / "fs/dfvfs-luks1.raw.xz";
     if (!std::filesystem::exists(file)) GTEST_SKIP() << file << " is not here";
     auto bytes = to_bytes(run({"xz", "-dc", file.string()}));
     auto header = parse_luks_header(bytes);
