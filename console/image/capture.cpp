@@ -17,6 +17,7 @@
 #include "lib/base/strings.hpp"
 #include "lib/disks/block.hpp"
 #include "lib/disks/device_info.hpp"
+#include "lib/disks/luks/unlock.hpp"
 
 namespace slipway::console {
 
@@ -29,7 +30,7 @@ using namespace slipway::imagestore;
 struct CaptureArguments {
     std::vector<std::string> sources;
     std::string store, name, volume, base;
-    std::vector<std::string> exclusions;
+    std::vector<std::string> exclusions, luks_keys;
     bool all_sectors = false, drop_page_files = false, live = false, allow_hibernated = false;
     int level = 1;
     std::uint64_t rate = 0, memory = 256u << 20;
@@ -78,7 +79,7 @@ Status take_volume(const std::string& word, const std::vector<std::string>& sour
         auto& disk = out.disks[d];
         auto layout = TRY(disks::read_layout(*disk.device));
         for (const auto& p : layout.partitions) {
-            if (!names_partition(word, {d, disk.identity.name, {}, false, false, {}}, p.index)) continue;
+            if (!names_partition(word, {d, disk.identity.name, {}, false, false}, p.index)) continue;
             out.volume = std::make_unique<disks::OffsetLayer>(*disk.device, p.offset, p.length);
             // Without the disk's serial number: a deploy finds disks by it.
             CaptureDisk volume{out.volume.get(), {}, describe(p, layout.table)};
@@ -217,6 +218,17 @@ CaptureRequest request_of(const CaptureArguments& a, const Context& context) {
     return request;
 }
 
+// A passphrase typed into a file ends with a newline that is not part of it; a key file is taken as it is too.
+Result<std::unique_ptr<disks::LuksKeys>> read_luks_keys(const std::vector<std::string>& files) {
+    if (files.empty()) return std::unique_ptr<disks::LuksKeys>();
+    std::vector<std::string> keys;
+    for (const auto& file : files) {
+        keys.push_back(TRY_WITH(read_text_file(file, 8u << 20), "--luks-key"));
+        if (keys.back().ends_with('\n')) keys.push_back(keys.back().substr(0, keys.back().size() - 1));
+    }
+    return std::make_unique<disks::LuksKeys>(std::move(keys));
+}
+
 // A snapshot that filled up was read as errors: such an image is not kept.
 Status check_snapshots(const Sources& sources, const CaptureReport& report, Store& store) {
     for (const auto& snapshot : sources.snapshots) {
@@ -231,6 +243,8 @@ Status check_snapshots(const Sources& sources, const CaptureReport& report, Stor
 Result<ExitCode> capture(const CaptureArguments& a, const Context& context) {
     TRY(check_arguments(a));
     auto request = request_of(a, context);
+    auto keys = TRY(read_luks_keys(a.luks_keys));
+    request.map_options.luks = keys.get();
     auto sources = from_pipe(a) ? Sources{} : TRY(open_sources(a));
     request.disks = sources.disks;
     request.inconsistent = !sources.why_inconsistent.empty();
@@ -289,6 +303,9 @@ void add_image_capture(CLI::App& image, Context& context) {
         "--live", a->live,
         "take a disk that is in use: by a snapshot of its logical volume, or else as an inconsistent image, good only "
         "as --base");
+    app->add_option("--luks-key", a->luks_keys,
+                    "file with the passphrase of a LUKS volume, or its key file: used blocks only are taken then, "
+                    "still encrypted; repeat it for several");
     app->add_flag("--drop-page-files", a->drop_page_files,
                   "leave out the content of Windows page and hibernation files");
     app->add_flag("--allow-hibernated", a->allow_hibernated, "take a hibernated Windows volume as it is");
