@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
 
-#include "lib/disks/test/checks.hpp"
 #include "lib/disks/errors.hpp"
+#include "lib/disks/test/checks.hpp"
 #include "lib/disks/vhd/vhd.hpp"
 
 using namespace slipway;
 using namespace slipway::disks;
 using namespace slipway::disks::test;
-
-TEST(Vhd, geometry_follows_the_specification) {
-    EXPECT_EQ(chs_of(8192), (Chs{120, 4, 17}));
-    EXPECT_EQ(chs_of(65535ull * 16 * 255 + 5), (Chs{65535, 16, 255}));
-    EXPECT_EQ(chs_of(136365211648ull / 512), (Chs{65278, 16, 255}));
-}
 
 class VhdKinds : public testing::TestWithParam<VhdKind> {};
 

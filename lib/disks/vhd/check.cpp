@@ -143,10 +143,15 @@ Status Checker::look_at_fixed() {
         Bytes bytes(kFooterBytes);
         TRY(file_.read(f.original_size, bytes));
         auto old = parse_footer(bytes);
-        if (old.ok() && old->id == f.id && old->size == f.original_size)
-            can_mend(add(Severity::Warning,
-                         fmt::format("a growing was cut short: the old footer shows at disk byte {}", f.original_size)),
-                     f.original_size, Bytes(kFooterBytes));
+        if (old.ok() && old->id == f.id && old->size == f.original_size) {
+            auto finding = add(Severity::Warning, fmt::format("a growing was cut short: the old footer shows at disk "
+                                                              "byte {}",
+                                                              f.original_size));
+            can_mend(finding, f.original_size, Bytes(kFooterBytes));
+            auto whole = f;
+            whole.original_size = f.size;
+            can_mend(finding, place, encode_footer(whole));
+        }
     }
     return {};
 }

@@ -38,7 +38,7 @@ struct Footer {
     std::string creator = "win ";           // what the size is taken from depends on it in other readers
     std::uint32_t creator_version = 0x000a0000;
     std::string creator_host = "Wi2k";
-    std::uint64_t original_size = 0;  // before the last growing (the specification: when it was made)
+    std::uint64_t original_size = 0;  // when it was made; we keep it equal to size, which libvhdi relies on
     std::uint64_t size = 0;
     Chs geometry;
     VhdKind kind = VhdKind::Fixed;

@@ -15,21 +15,26 @@ namespace {
 Footer grown(const Footer& old, std::uint64_t size) {
     auto footer = old;
     footer.creator = "win ";
-    footer.original_size = old.size;
-    footer.size = size;
+    // The specification means the size when it was made; libvhdi takes the disk's size from here.
+    footer.original_size = footer.size = size;
     footer.geometry = chs_of(size / kSectorBytes);
     return footer;
 }
 
-// The new footer first, then the old one becomes zeroes of the disk. In between the file is the larger disk with the
-// old footer's bytes in it at original_size, where `check` finds and clears them.
+// The new footer first, with the old size as its original one; then the old footer becomes zeroes of the disk; then the
+// footer is the final one. In between the file is the larger disk with the old footer's bytes in it at original_size,
+// where `check` finds and clears them.
 Status grow_fixed(File& file, const Image& image, std::uint64_t size) {
     auto old_end = file.size();
-    TRY(file.write(size, encode_footer(grown(image.footer, size))));
+    auto marked = grown(image.footer, size);
+    marked.original_size = image.footer.size;
+    TRY(file.write(size, encode_footer(marked)));
     TRY(file.flush());
     // Another program may have left bytes between the disk and its footer.
     if (file.size() > size + kFooterBytes) TRY(file.truncate(size + kFooterBytes));
     TRY(file.clear(image.footer.size, std::min(old_end, size) - image.footer.size));
+    TRY(file.flush());
+    TRY(file.write(size, encode_footer(grown(image.footer, size))));
     return file.flush();
 }
 

@@ -140,7 +140,7 @@ Status SparseDisk::write_part(const Part& part, ByteView data) {
         // Sectors that become present in part: the rest of them is what was seen there before.
         Bytes whole((last - first + 1) * kSectorBytes);
         auto base = part.offset - part.within + first * kSectorBytes;
-        if (head) TRY(read_below(base, std::span(whole).first(kSectorBytes)));
+        if (head || (tail && first == last)) TRY(read_below(base, std::span(whole).first(kSectorBytes)));
         else TRY(file_.read(place + first * kSectorBytes, std::span(whole).first(kSectorBytes)));
         if (last != first) {
             auto end = std::span(whole).last(kSectorBytes);

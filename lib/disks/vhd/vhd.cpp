@@ -64,7 +64,7 @@ bool vhd_in_use(const std::filesystem::path& path) {
 }
 
 Result<std::unique_ptr<BlockDevice>> create_vhd(const std::filesystem::path& path, VhdKind kind, std::uint64_t size,
-                                                std::uint32_t block_bytes) {
+                                                std::uint32_t block_bytes, Files* files) {
     if (size == 0 || size > kVhdMaxBytes)
         return make_error(errors::kVhdTooLarge, "a disk of {} bytes cannot be made", size);
     if (kind == VhdKind::Differencing)
@@ -72,7 +72,7 @@ Result<std::unique_ptr<BlockDevice>> create_vhd(const std::filesystem::path& pat
     Image image;
     image.footer = new_footer(kind, size);
     image.header.block_bytes = block_bytes;
-    auto made = TRY(NewFile::create(real_files(), path));
+    auto made = TRY(NewFile::create(files ? *files : real_files(), path));
     if (kind == VhdKind::Fixed) {
         TRY(made.file().write(image.footer.size, encode_footer(image.footer)));
     } else {

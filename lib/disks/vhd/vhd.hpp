@@ -15,6 +15,10 @@
 
 namespace slipway::disks {
 
+namespace vhd {
+class Files;
+}
+
 inline constexpr std::uint64_t kVhdMaxBytes = 2040ull << 30;
 inline constexpr std::uint32_t kVhdBlockBytes = 2u << 20;  // of a dynamic disk, unless another size is asked for
 
@@ -56,9 +60,10 @@ bool vhd_in_use(const std::filesystem::path& path);
 bool looks_like_vhd(const std::filesystem::path& path);
 
 // size is rounded up to 512 bytes; over 2040 GiB is refused; an existing file is refused. A differencing disk is made
-// by create_difference.
+// by create_difference. `files` is for tests; nullptr: the real ones.
 Result<std::unique_ptr<BlockDevice>> create_vhd(const std::filesystem::path& path, VhdKind kind, std::uint64_t size,
-                                                std::uint32_t block_bytes = kVhdBlockBytes);
+                                                std::uint32_t block_bytes = kVhdBlockBytes,
+                                                vhd::Files* files = nullptr);
 // A differencing disk is opened with all its parents, which are only read. ReadWrite takes the locks QEMU takes:
 // errors::kVhdInUse while another one uses the file. ReadOnly takes none. What is odd (a parent written since, a footer
 // copy that served) is logged as a warning.
