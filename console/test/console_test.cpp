@@ -53,6 +53,42 @@ TEST(Slipway, an_image_goes_from_file_to_vhd_by_the_command_line) {
     EXPECT_EQ(read_file(dir / "web.vhd")->size(), content.size() + 512);
 }
 
+TEST(Slipway, a_vhd_goes_through_its_life_by_the_command_line) {
+    auto dir = TempDir::create("console").value();
+    auto path = [&](const char* name) { return (dir / name).string(); };
+    Bytes content(3u << 20);
+    for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<std::byte>(i * i >> 9);
+    ASSERT_TRUE(write_file_atomic(dir / "disk.img", content).ok());
+    auto done = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), "vhd");
+        auto r = slipway_run(arguments);
+        EXPECT_EQ(r.code, kExitDone) << arguments[1] << ": " << r.out << r.error;
+        return r.out;
+    };
+    done({"convert", "--from", path("disk.img"), "--to", path("base.vhd"), "--type", "dynamic"});
+    done({"difference", "--parent", path("base.vhd"), "--to", path("child.vhd")});
+    EXPECT_NE(done({"inspect", path("child.vhd"), "--json"}).find("\"type\":\"differencing\""), std::string::npos);
+    EXPECT_NE(done({"inspect", path("base.vhd")}).find("child.vhd"), std::string::npos);
+    auto refused = slipway_run({"vhd", "compact", path("base.vhd")});
+    EXPECT_EQ(refused.code, kExitFailed);
+    EXPECT_NE(refused.error.find("disks.vhd-has-children"), std::string::npos) << refused.error;
+    done({"merge", path("child.vhd"), "--to", path("flat.img"), "--type", "raw"});
+    EXPECT_EQ(read_file(dir / "flat.img").value(), content);
+    std::filesystem::rename(dir / "base.vhd", dir / "moved.vhd");
+    EXPECT_EQ(slipway_run({"vhd", "inspect", path("child.vhd")}).code, kExitWarnings);
+    done({"reconnect", path("child.vhd"), "--parent", path("moved.vhd")});
+    done({"merge", path("child.vhd")});
+    EXPECT_FALSE(std::filesystem::exists(dir / "child.vhd"));
+    done({"resize", path("moved.vhd"), "--size", "8M"});
+    done({"compact", path("moved.vhd"), "--unused"});
+    EXPECT_NE(done({"check", path("moved.vhd")}).find("sound"), std::string::npos);
+    std::filesystem::resize_file(dir / "moved.vhd", std::filesystem::file_size(dir / "moved.vhd") - 512);
+    EXPECT_EQ(slipway_run({"vhd", "check", path("moved.vhd")}).code, kExitFailed);
+    EXPECT_EQ(slipway_run({"vhd", "inspect", path("moved.vhd")}).code, kExitWarnings);
+    done({"check", path("moved.vhd"), "--repair"});
+    done({"inspect", path("moved.vhd")});
+}
+
 TEST(RestClient, sends_no_token_in_the_clear) {
     auto opened = RestClient::open({"http://127.0.0.1:8480", "", "secret"});
     ASSERT_FALSE(opened);

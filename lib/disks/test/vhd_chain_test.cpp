@@ -151,7 +151,7 @@ TEST(VhdChain, reconnect_takes_the_parent_by_its_id_alone) {
     auto done = reconnect_vhd(chain.path(1), moved / "renamed.vhd");
     ASSERT_TRUE(done.ok()) << done.error().describe();
     EXPECT_TRUE(content_of(chain.path(1)) == chain.model);
-    EXPECT_EQ(inspect_vhd(chain.path(1))->parent_name, fs::canonical(moved / "renamed.vhd").string());
+    EXPECT_EQ(inspect_vhd(chain.path(1))->parent, fs::canonical(moved / "renamed.vhd"));
     // New blocks do not overwrite the new paths.
     add_to(chain.path(1), chain.model, 77);
     EXPECT_TRUE(content_of(chain.path(1)) == chain.model);

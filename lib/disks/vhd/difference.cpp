@@ -61,7 +61,7 @@ Result<DifferenceReport> create_difference(const fs::path& parent, const fs::pat
     image.header.block_bytes = block_bytes;
     image.header.parent_id = opened.footer.id;
     image.header.parent_timestamp = TRY(parent_time(parent));
-    image.header.parent_name = paths.absolute;
+    image.header.parent_name = windows_path(paths.absolute);
     auto made = TRY(NewFile::create(files, child));
     TRY(write_empty(made.file(), image, paths));
     TRY(made.publish());
@@ -87,7 +87,7 @@ Result<std::vector<std::string>> reconnect_vhd(const fs::path& child, const fs::
     for (const auto& l : image.header.locators)
         if (l.platform != kRelativePath && l.platform != kAbsolutePath) locators.push_back(l);
     for (auto [platform, path] : {std::pair{kAbsolutePath, &paths.absolute}, {kRelativePath, &paths.relative}}) {
-        auto text = locator_text(platform, *path);
+        auto text = to_utf16(windows_path(*path), false);
         auto locator = make_locator(platform, text, image.end);
         text.resize(locator.data_space);
         TRY(file.write(image.end + text.size(), encode_footer(image.footer)));
@@ -98,7 +98,7 @@ Result<std::vector<std::string>> reconnect_vhd(const fs::path& child, const fs::
     locators.resize(std::min(locators.size(), kLocators));
     TRY(file.flush());
     image.header.locators = std::move(locators);
-    image.header.parent_name = paths.absolute;
+    image.header.parent_name = windows_path(paths.absolute);
     TRY(file.write(image.footer.data_offset, encode_header(image.header)));
     TRY(file.flush());
     auto opened = TRY(open_chain(child, {OpenMode::ReadOnly, false, &files}));

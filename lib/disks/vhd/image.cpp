@@ -114,11 +114,9 @@ Footer new_footer(VhdKind kind, std::uint64_t size) {
     return footer;
 }
 
-Bytes locator_text(std::string_view platform, const std::string& path) {
-    auto text = path;
-    // Windows joins what it finds to the child's directory by '\'; an absolute path of ours means nothing to it.
-    if (platform == kRelativePath) std::replace(text.begin(), text.end(), '/', '\\');
-    return to_utf16(text, false);
+std::string windows_path(std::string path) {
+    std::replace(path.begin(), path.end(), '/', '\\');
+    return path;
 }
 
 ParentLocator make_locator(std::string_view platform, ByteView text, std::uint64_t place) {
@@ -136,7 +134,7 @@ Status write_empty(File& file, Image& image, const ParentPaths& paths) {
     h.locators.clear();
     for (auto [platform, path] : {std::pair{kRelativePath, &paths.relative}, {kAbsolutePath, &paths.absolute}}) {
         if (path->empty()) continue;
-        auto text = locator_text(platform, *path);
+        auto text = to_utf16(windows_path(*path), false);
         h.locators.push_back(make_locator(platform, text, kFooterBytes + kHeaderBytes + locators.size()));
         locators.bytes(text).pad_to(up(locators.size(), kSectorBytes));
     }

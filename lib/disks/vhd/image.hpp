@@ -50,6 +50,7 @@ Footer new_footer(VhdKind kind, std::uint64_t size);
 Status write_empty(File& file, Image& image, const ParentPaths& paths = {});
 // The locator's bytes behind `place`, and their entry.
 ParentLocator make_locator(std::string_view platform, ByteView text, std::uint64_t place);
-Bytes locator_text(std::string_view platform, const std::string& path);
+// With '\\' as separator, as Windows and libvhdi look for it.
+std::string windows_path(std::string path);
 
 }  // namespace slipway::disks::vhd

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kPendingBlocks = 128;   // 256 MiB of the usual blocks
 constexpr std::size_t kCachedBitmaps = 4096;  // 2 MiB of the usual bitmaps
 constexpr std::uint64_t kDataAlignment = 4096;
+// Sectors become present by eights, as in the files of Windows: libvhdi misreads bitmaps whose runs end within a byte.
+constexpr std::uint64_t kGroupBytes = 8 * kSectorBytes;
 
 bool bit(const Bytes& bits, std::uint64_t sector) {
     return std::to_integer<unsigned>(bits[sector / 8]) >> (7 - sector % 8) & 1;
@@ -83,6 +85,11 @@ Status SparseDisk::read_part(const Part& part, std::span<std::byte> out) {
         if (image_.table[part.block] != kUnallocated) bits = TRY(bitmap_of(part.block))->bits;
     }
     if (bits.empty()) return read_below(part.offset, out);
+    return read_by(bits, part, out);
+}
+
+// Each sector from where its bit says it is.
+Status SparseDisk::read_by(const Bytes& bits, const Part& part, std::span<std::byte> out) {
     auto last = (part.within + part.length - 1) / kSectorBytes;
     for (std::uint64_t done = 0; done < part.length;) {
         auto sector = (part.within + done) / kSectorBytes;
@@ -132,28 +139,24 @@ Status SparseDisk::write_part(const Part& part, ByteView data) {
         TRY(allocate(part.block));
     }
     auto* bitmap = TRY(bitmap_of(part.block));
-    auto first = part.within / kSectorBytes, last = (part.within + part.length - 1) / kSectorBytes;
-    bool head = part.within % kSectorBytes != 0 && !bit(bitmap->bits, first);
-    bool tail = (part.within + part.length) % kSectorBytes != 0 && !bit(bitmap->bits, last);
     auto place = image_.data_place(part.block);
-    if (head || tail) {
-        // Sectors that become present in part: the rest of them is what was seen there before.
-        Bytes whole((last - first + 1) * kSectorBytes);
-        auto base = part.offset - part.within + first * kSectorBytes;
-        if (head || (tail && first == last)) TRY(read_below(base, std::span(whole).first(kSectorBytes)));
-        else TRY(file_.read(place + first * kSectorBytes, std::span(whole).first(kSectorBytes)));
-        if (last != first) {
-            auto end = std::span(whole).last(kSectorBytes);
-            if (tail) TRY(read_below(base + (last - first) * kSectorBytes, end));
-            else TRY(file_.read(place + last * kSectorBytes, end));
-        }
-        std::copy(data.begin(), data.end(),
-                  whole.begin() + static_cast<std::ptrdiff_t>(part.within - first * kSectorBytes));
-        TRY(file_.write(place + first * kSectorBytes, whole));
+    auto end = part.within + part.length;
+    auto from = part.within / kGroupBytes * kGroupBytes;
+    auto to = std::min((end + kGroupBytes - 1) / kGroupBytes * kGroupBytes, std::uint64_t{image_.header.block_bytes});
+    if (run_end(bitmap->bits, from / kSectorBytes, to / kSectorBytes) == to / kSectorBytes &&
+        bit(bitmap->bits, from / kSectorBytes))
+        return file_.write(place + part.within, data);
+    if (from == part.within && to == end) {
+        TRY(file_.write(place + from, data));
     } else {
-        TRY(file_.write(place + part.within, data));
+        // What was seen in the rest of the first and the last group is written with the data.
+        Bytes whole(to - from);
+        auto base = part.offset - part.within;
+        TRY(read_by(bitmap->bits, {part.block, from, base + from, to - from}, whole));
+        std::copy(data.begin(), data.end(), whole.begin() + static_cast<std::ptrdiff_t>(part.within - from));
+        TRY(file_.write(place + from, whole));
     }
-    bitmap->dirty |= set_bits(bitmap->bits, first, last);
+    bitmap->dirty |= set_bits(bitmap->bits, from / kSectorBytes, to / kSectorBytes - 1);
     return {};
 }
 
@@ -178,8 +181,7 @@ Result<bool> SparseDisk::discard_part(const Part& part) {
         return write_part({part.block, from, part.offset - part.within + from, to - from}, zero);
     };
     auto end = part.within + part.length;
-    auto first = (part.within + kSectorBytes - 1) / kSectorBytes * kSectorBytes,
-         last = end / kSectorBytes * kSectorBytes;
+    auto first = (part.within + kGroupBytes - 1) / kGroupBytes * kGroupBytes, last = end / kGroupBytes * kGroupBytes;
     if (first >= last) {
         TRY(zeros(part.within, end));
         return true;

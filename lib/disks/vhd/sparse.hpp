@@ -53,6 +53,7 @@ private:
 
     Part part_at(std::uint64_t offset, std::uint64_t end) const;
     Status read_part(const Part& part, std::span<std::byte> out);
+    Status read_by(const Bytes& bits, const Part& part, std::span<std::byte> out);
     Status read_below(std::uint64_t offset, std::span<std::byte> out);
     Status write_part(const Part& part, ByteView data);
     Result<bool> discard_part(const Part& part);
