@@ -13,8 +13,15 @@ namespace slipway::imagestore {
 
 struct ChunkEncoder::Context {
     ZSTD_CCtx* zstd = ZSTD_createCCtx();
-    int level;
-    explicit Context(int l) : level(std::clamp(l, 1, 19)) {}
+    const int level;
+    explicit Context(int l) : level(std::clamp(l, 1, 19)) {
+        ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, level);
+        if (level != 3) return;
+        // Tables twice as large as zstd's own at this level: 0.7 % fewer bytes, for what a stream finds in its longer
+        // window and a chunk of 1 MiB cannot.
+        ZSTD_CCtx_setParameter(zstd, ZSTD_c_hashLog, 18);
+        ZSTD_CCtx_setParameter(zstd, ZSTD_c_chainLog, 18);
+    }
     ~Context() { ZSTD_freeCCtx(zstd); }
 };
 
@@ -52,8 +59,7 @@ void ChunkEncoder::encode(ByteView chunk, Bytes& out) {
     if (looks_incompressible(chunk)) return store_raw(chunk, out);
     // One byte less than the chunk: zstd gives up where raw would be as short.
     out.resize(chunk.size() + 1);
-    auto n = ZSTD_compressCCtx(context_->zstd, out.data() + 1, chunk.size() - 1, chunk.data(), chunk.size(),
-                               context_->level);
+    auto n = ZSTD_compress2(context_->zstd, out.data() + 1, chunk.size() - 1, chunk.data(), chunk.size());
     if (ZSTD_isError(n)) return store_raw(chunk, out);
     out[0] = std::byte{static_cast<std::uint8_t>(ChunkCodec::Zstd)};
     out.resize(n + 1);
