@@ -141,7 +141,7 @@ private:
             return add("memory", "unknown", Verdict::Error, "The VM's memory is not known.", "Give --vmmemory.");
         if (wanted < kAgentMemoryFloorMib)
             return add("memory", what, Verdict::Error,
-                       fmt::format("The agent needs {} MiB to capture and deploy.", kAgentMemoryFloorMib),
+                       fmt::format("The agent needs {} MiB to deploy and repair.", kAgentMemoryFloorMib),
                        "Give --vmmemory with more.");
         if (wanted > kMaxMemoryMib)
             return add("memory", what, Verdict::Error, "No VM has that much memory.", "Give --vmmemory with less.");

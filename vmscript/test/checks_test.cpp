@@ -38,7 +38,7 @@ const Row kRows[] = {
     {"secure-boot", Verdict::Warning, "signatures", [](auto& i, auto&) { i.system.secure_boot = true; }},
     {"boot-loader", Verdict::Warning, "GRUB 2", [](auto& i, auto&) { i.boot.loader = "lilo"; }},
     {"initramfs", Verdict::Warning, "storage driver", [](auto& i, auto&) { i.boot.files.clear(); }},
-    {"memory", Verdict::Error, "128 MiB", [](auto& i, auto&) { i.system.memory_bytes = 96ull << 20; }},
+    {"memory", Verdict::Error, "192 MiB", [](auto& i, auto&) { i.system.memory_bytes = 96ull << 20; }},
     {"memory", Verdict::Error, "not known", [](auto& i, auto&) { i.system.memory_bytes = 0; }},
     {"excluded-drives", Verdict::Error, "names no volume", [](auto&, auto& s) { s.excluded_drives = {"G:"}; }},
     {"excluded-drives", Verdict::Error, "holds the system", [](auto&, auto& s) { s.excluded_drives = {"/"}; }},

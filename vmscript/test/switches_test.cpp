@@ -126,8 +126,8 @@ TEST(Switches, bad_values_are_refused_by_name) {
     const Row rows[] = {
         {{"--postdeployaction", "3"}, "--postdeployaction 3"},
         {{"--targetcontroller", "floppy"}, "auto, ide, scsi or virtio"},
-        {{"--vmmemory", "127"}, "at least 128 MiB"},
-        {{"--vmmemory", "96M"}, "at least 128 MiB"},
+        {{"--vmmemory", "191"}, "at least 192 MiB"},
+        {{"--vmmemory", "96M"}, "at least 192 MiB"},
         {{"--vmmemory", "lots"}, "--vmmemory lots"},
         {{"--vmmemory", "99999999"}, "at most"},
         {{"--adminmac", "01:00:00:00:00:00"}, "--adminmac"},
