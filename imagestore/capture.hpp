@@ -52,7 +52,7 @@ struct CaptureRequest {
     std::function<Status(const CaptureReport&)> planned;
     int level = 1;                            // zstd
     unsigned threads = 0;                     // 0: one a core
-    std::uint64_t memory_limit = 256u << 20;  // of the pipeline; at least kMinCaptureMemory
+    std::uint64_t memory_limit = 256u << 20;  // of the whole, about; at least kMinCaptureMemory
     std::uint64_t rate_limit = 0;             // bytes read a second; 0: none
 };
 inline constexpr std::uint64_t kMinCaptureMemory = 12u << 20;

@@ -19,9 +19,9 @@ unsigned worker_count(const CaptureRequest& request) {
 
 Status CapturePass::run(const Next& next, const Seen& seen) {
     auto threads = worker_count(request_);
-    // A slot holds a chunk plain and encoded.
-    auto reserve = std::uint64_t{threads} * (4u << 20);
+    // A slot holds a chunk plain and encoded; the limit is of the whole process, with its maps and its manifest.
     auto limit = std::max(request_.memory_limit, kMinCaptureMemory);
+    auto reserve = std::uint64_t{threads} * (4u << 20) + limit / 8;
     auto count = std::clamp<std::uint64_t>((limit - std::min(limit / 2, reserve)) / (2 * kChunkBytes + 4096), 4, 256);
     slots_.resize(count);
     for (auto& slot : slots_) free_.push(&slot);

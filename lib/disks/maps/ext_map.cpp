@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/uuid.hpp"
+#include "lib/disks/maps/cluster_extents.hpp"
 
 namespace slipway::disks {
 
@@ -41,8 +42,8 @@ private:
     bool group_is_sane(const Group& g) const;
     bool has_super(std::uint64_t group) const;
     Status map_group(std::uint64_t index, const Group& group);
-    void mark_metadata(const std::vector<Group>& groups);
-    void mark(std::uint64_t block, std::uint64_t count);
+    std::vector<ClusterRun> metadata_of(const std::vector<Group>& groups) const;
+    void set_metadata(std::uint64_t index, std::span<std::byte> bitmap);
     std::uint64_t group_start(std::uint64_t g) const { return super_.first_data_block + g * super_.blocks_per_group; }
     std::uint64_t group_blocks(std::uint64_t g) const {
         return std::min<std::uint64_t>(super_.blocks_per_group, super_.blocks - group_start(g));
@@ -50,8 +51,9 @@ private:
 
     BlockDevice& volume_;
     const ExtSuper& super_;
-    std::vector<bool> used_;  // one bit a block
-    std::uint64_t free_seen_ = 0;
+    std::vector<ClusterRun> metadata_;  // blocks, ascending; may overlap
+    std::size_t next_metadata_ = 0;     // the first run that may reach into the group at hand
+    std::optional<ClusterExtents> used_;
     std::string inconsistent_;
 };
 
@@ -77,8 +79,8 @@ std::string ExtMapper::refusal() const {
     if (s.incompat & ~kKnownIncompat) return fmt::format("unknown features {:#x}", s.incompat & ~kKnownIncompat);
     if (s.block_bytes < 1024 || s.block_bytes > 65536 || !std::has_single_bit(s.block_bytes))
         return "an impossible block size";
-    if (s.blocks_per_group == 0 || s.blocks_per_group > 8 * s.block_bytes || s.inodes_per_group == 0 ||
-        s.inode_bytes < 128 || s.inode_bytes > s.block_bytes)
+    if (s.blocks_per_group == 0 || s.blocks_per_group % 8 != 0 || s.blocks_per_group > 8 * s.block_bytes ||
+        s.inodes_per_group == 0 || s.inode_bytes < 128 || s.inode_bytes > s.block_bytes)
         return "an impossible group geometry";
     if (s.first_data_block != (s.block_bytes == 1024 ? 1u : 0u)) return "an impossible first data block";
     if (s.blocks <= s.first_data_block || s.blocks > volume_.size() / s.block_bytes)
@@ -139,41 +141,57 @@ bool ExtMapper::has_super(std::uint64_t group) const {
     return false;
 }
 
-void ExtMapper::mark(std::uint64_t block, std::uint64_t count) {
-    auto end = std::min(block + count, super_.blocks);
-    for (auto b = block; b < end; ++b) used_[b] = true;
-}
-
 // Superblocks, descriptors, bitmaps and inode tables, whatever the bitmaps say: a BLOCK_UNINIT group has no bitmap
 // on disk, and its metadata may be that of other groups (flex_bg).
-void ExtMapper::mark_metadata(const std::vector<Group>& groups) {
+std::vector<ClusterRun> ExtMapper::metadata_of(const std::vector<Group>& groups) const {
     auto descriptor_blocks = (groups.size() * super_.descriptor_bytes + super_.block_bytes - 1) / super_.block_bytes;
     auto inode_blocks =
         (std::uint64_t{super_.inodes_per_group} * super_.inode_bytes + super_.block_bytes - 1) / super_.block_bytes;
-    mark(0, super_.first_data_block + 1);
+    std::vector<ClusterRun> runs;
+    runs.reserve(groups.size() * 3 + 32);
+    runs.push_back({super_.first_data_block, 1});
     for (std::uint64_t g = 0; g < groups.size(); ++g) {
-        if (has_super(g)) mark(group_start(g), 1 + descriptor_blocks + super_.reserved_gdt_blocks);
-        mark(groups[g].block_bitmap, 1);
-        mark(groups[g].inode_bitmap, 1);
-        mark(groups[g].inode_table, inode_blocks);
+        if (has_super(g)) runs.push_back({group_start(g), 1 + descriptor_blocks + super_.reserved_gdt_blocks});
+        runs.push_back({groups[g].block_bitmap, 1});
+        runs.push_back({groups[g].inode_bitmap, 1});
+        runs.push_back({groups[g].inode_table, inode_blocks});
     }
+    std::sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    // Joined, so that one that is long cannot hide behind a shorter one that starts later.
+    std::vector<ClusterRun> joined;
+    for (const auto& run : runs) {
+        if (joined.empty() || run.first > joined.back().end()) joined.push_back(run);
+        else joined.back().count = std::max(joined.back().end(), run.end()) - joined.back().first;
+    }
+    return joined;
+}
+
+// Sets the bits of the metadata that lies in this group. Groups come in order.
+void ExtMapper::set_metadata(std::uint64_t index, std::span<std::byte> bitmap) {
+    auto start = group_start(index), end = start + group_blocks(index);
+    while (next_metadata_ < metadata_.size() && metadata_[next_metadata_].end() <= start) ++next_metadata_;
+    for (auto i = next_metadata_; i < metadata_.size() && metadata_[i].first < end; ++i)
+        for (auto b = std::max(metadata_[i].first, start); b < std::min(metadata_[i].end(), end); ++b)
+            bitmap[(b - start) / 8] |= std::byte{1} << ((b - start) % 8);
 }
 
 Status ExtMapper::map_group(std::uint64_t index, const Group& group) {
     bool checksummed = super_.ro_compat & (kRoGdtChecksum | kRoMetadataChecksum);
-    free_seen_ += group.free_blocks;
-    // In an uninitialised group only metadata is used, and mark_metadata has it.
-    if (checksummed && group.flags & kGroupBlockUninit) return {};
+    auto blocks = group_blocks(index);
     Bytes bitmap(super_.block_bytes);
-    TRY(volume_.read(group.block_bitmap * super_.block_bytes, bitmap));
-    std::uint64_t free = 0;
-    for (std::uint64_t i = 0, n = group_blocks(index); i < n; ++i) {
-        bool set = std::to_integer<unsigned>(bitmap[i / 8]) >> (i % 8) & 1;
-        if (set) used_[group_start(index) + i] = true;
-        else ++free;
+    // In an uninitialised group only metadata is used.
+    if (!checksummed || !(group.flags & kGroupBlockUninit)) {
+        TRY(volume_.read(group.block_bitmap * super_.block_bytes, bitmap));
+        std::uint64_t used = 0;
+        for (std::uint64_t i = 0; i < blocks / 8; ++i)
+            used += static_cast<unsigned>(std::popcount(std::to_integer<std::uint8_t>(bitmap[i])));
+        for (auto i = blocks / 8 * 8; i < blocks; ++i) used += std::to_integer<unsigned>(bitmap[i / 8]) >> (i % 8) & 1;
+        if (blocks - used != group.free_blocks && inconsistent_.empty())
+            inconsistent_ =
+                fmt::format("group {} says {} free blocks, its bitmap {}", index, group.free_blocks, blocks - used);
     }
-    if (free != group.free_blocks && inconsistent_.empty())
-        inconsistent_ = fmt::format("group {} says {} free blocks, its bitmap {}", index, group.free_blocks, free);
+    set_metadata(index, bitmap);
+    used_->add_bitmap(ByteView(bitmap).first((blocks + 7) / 8), group_start(index));
     return {};
 }
 
@@ -183,20 +201,16 @@ Result<UsedMap> ExtMapper::map() {
     if (groups.size() != super_.groups()) return whole("the group descriptors leave the volume");
     if (!std::all_of(groups.begin(), groups.end(), [&](const Group& g) { return group_is_sane(g); }))
         return whole("a group descriptor points outside the file system");
-    used_.assign(super_.blocks, false);
-    mark_metadata(groups);
+    metadata_ = metadata_of(groups);
+    used_.emplace(ClusterHeap{0, super_.block_bytes, super_.blocks});
+    // The boot block before a 1 KiB-block superblock belongs to no group.
+    if (super_.first_data_block != 0) used_->add({0, super_.first_data_block});
     for (std::uint64_t g = 0; g < groups.size(); ++g) TRY(map_group(g, groups[g]));
     if (!inconsistent_.empty()) return whole(inconsistent_);
 
     auto map = whole({});
     map.state = VolumeState::Clean;
-    map.used = {};
-    // The boot block before a 1 KiB-block superblock, and what lies behind the file system, belong to no block.
-    map.used.add({0, 2048});
-    for (std::uint64_t b = 0; b < super_.blocks; ++b)
-        if (used_[b]) map.used.add({b * super_.block_bytes, super_.block_bytes});
-    auto end = super_.blocks * super_.block_bytes;
-    if (end < volume_.size()) map.used.add({end, volume_.size() - end});
+    map.used = used_->extents(volume_.size());  // with what lies behind the file system
     return map;
 }
 
