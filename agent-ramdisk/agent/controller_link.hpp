@@ -44,7 +44,6 @@ public:
 private:
     ControllerLink(http::Client client, std::function<bool()> give_up)
         : client_(std::move(client)), give_up_(std::move(give_up)) {}
-    friend class BulkLink;
     Result<std::string> message(const std::string& path, const std::string& body);
     http::Client client_;
     std::function<bool()> give_up_;

@@ -156,7 +156,7 @@ Result<TaskOutcome> capture_task(TaskContext& context) {
         context.log(fmt::format("capturing {} ({}, {})", disk.path, human_bytes(disk.size), disk.model));
     }
     auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
-    RemoteSink sink(link);
+    channel::RemoteSink sink(link);
     auto report = TRY(imagestore::capture_disks(request, sink, context.progress, &context.cancel));
     for (const auto& warning : report.warnings) context.log("warning: " + warning);
     for (const auto& loss : report.losses)
@@ -172,10 +172,10 @@ Result<TaskOutcome> deploy_task(TaskContext& context) {
     auto name = TRY(context.need("image"));
     bool verify = TRY(context.flag("verify", true));
     auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
-    auto bytes = TRY(fetch_manifest(link.control(), name));
+    auto bytes = TRY(link.manifest(name));
     imagestore::ManifestView manifest(bytes);
     auto image = TRY(imagestore::summarize(manifest));
-    RemoteSource source(link);
+    channel::RemoteSource source(link);
     TaskOutcome outcome;
     json::array list;
     std::uint64_t written = 0, kept = 0;

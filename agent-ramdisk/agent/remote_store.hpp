@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The server's image store as sink of a capture and source of a deploy, by the chunk calls of the channel.
+// How an agent's chunk calls travel (lib/channel/remote_store.hpp makes a store of them).
 #pragma once
 
 #include "agent-ramdisk/agent/controller_link.hpp"
-#include "imagestore/chunk_sink.hpp"
-#include "imagestore/chunk_source.hpp"
+#include "lib/channel/remote_store.hpp"
 
 namespace slipway::agent {
 
-// Where chunk calls go: the TLS link, or with a bulk key the clear listener (contents are still verified by hash).
-class BulkLink {
+// Chunk calls go by the TLS link, or with a bulk key by the clear listener (contents are still verified by hash).
+class BulkLink final : public channel::ChunkCalls {
 public:
     static Result<BulkLink> open(const LinkOptions& options, const Self& self, const std::string& bulk_key);
-    Result<http::ClientResponse> call(const std::string& verb, const std::string& body, std::uint64_t max_answer);
-    ControllerLink& control() { return control_; }  // manifests go here, always encrypted
+    Result<std::string> call(const std::string& verb, const std::string& body, std::uint64_t max_answer) override;
+    // Manifests go by TLS, always.
+    Result<channel::CommitAnswer> commit(const std::string& name, std::string manifest,
+                                         std::uint64_t max_answer) override;
+    Result<Bytes> manifest(const std::string& image);  // of NAME[@VERSION]
 
 private:
     BulkLink(ControllerLink control, std::optional<ControllerLink> clear, std::string key)
@@ -22,33 +24,5 @@ private:
     std::optional<ControllerLink> clear_;
     std::string key_;
 };
-
-class RemoteSink final : public imagestore::ChunkSink {
-public:
-    explicit RemoteSink(BulkLink& link) : link_(link) {}
-    Result<std::vector<bool>> have(std::span<const imagestore::ChunkId> ids) override;
-    Status put(const imagestore::ChunkId& id, ByteView encoded) override;
-    Status flush() override;
-    Result<imagestore::CommitResult> commit(std::string_view name, const imagestore::ManifestBytes& manifest) override;
-
-private:
-    Status send();
-    BulkLink& link_;
-    std::string body_;                          // frames not sent yet
-    std::vector<imagestore::ChunkId> waiting_;  // their ids
-};
-
-class RemoteSource final : public imagestore::ChunkSource {
-public:
-    explicit RemoteSource(BulkLink& link) : link_(link) {}
-    Result<Bytes> get(const imagestore::ChunkId& id) override;
-    Result<std::vector<Bytes>> get_many(std::span<const imagestore::ChunkId> ids) override;
-
-private:
-    BulkLink& link_;
-};
-
-// The manifest of NAME[@VERSION].
-Result<Bytes> fetch_manifest(ControllerLink& link, const std::string& image);
 
 }  // namespace slipway::agent

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A store behind the chunk calls (docs/architecture.md, docs/protocols/rest.md) as sink of a capture and source of a
+// deploy. Agent and console differ in how a call travels: that is ChunkCalls.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "imagestore/chunk_sink.hpp"
+#include "imagestore/chunk_source.hpp"
+
+namespace slipway::channel {
+
+// What the server says to a manifest. It is the ids of missing chunks where the status is 409 and the body no JSON.
+struct CommitAnswer {
+    unsigned status = 0;
+    std::string content_type, body;
+};
+
+// How a call gets to the server and its answer back; what trying again may cure has been tried again. A status of 400
+// and more is the server's error, but the 409 of a commit.
+class ChunkCalls {
+public:
+    virtual ~ChunkCalls() = default;
+    // verb: "have", "flush", "get", or "" for a put. The answer's body, of at most max_answer bytes.
+    virtual Result<std::string> call(const std::string& verb, const std::string& body, std::uint64_t max_answer) = 0;
+    virtual Result<CommitAnswer> commit(const std::string& name, std::string manifest, std::uint64_t max_answer) = 0;
+};
+
+class RemoteSink final : public imagestore::ChunkSink {
+public:
+    explicit RemoteSink(ChunkCalls& calls) : calls_(calls) {}
+    // Errors besides those of ChunkSink: channel.bad-message for an answer that is none.
+    Result<std::vector<bool>> have(std::span<const imagestore::ChunkId> ids) override;
+    Status put(const imagestore::ChunkId& id, ByteView encoded) override;
+    Status flush() override;
+    Result<imagestore::CommitResult> commit(std::string_view name, const imagestore::ManifestBytes& manifest) override;
+
+private:
+    Status send();
+    ChunkCalls& calls_;
+    std::string body_;                          // frames not sent yet, at most kMaxBody
+    std::vector<imagestore::ChunkId> waiting_;  // their ids
+};
+
+class RemoteSource final : public imagestore::ChunkSource {
+public:
+    explicit RemoteSource(ChunkCalls& calls) : calls_(calls) {}
+    Result<Bytes> get(const imagestore::ChunkId& id) override;
+    Result<std::vector<Bytes>> get_many(std::span<const imagestore::ChunkId> ids) override;
+
+private:
+    ChunkCalls& calls_;
+};
+
+inline constexpr std::uint64_t kMaxManifest = 512u << 20;  // bytes of one that travels whole
+// In the answer to GET /api/v1/images/{name}/manifest: NAME@VERSION of what it is.
+inline constexpr const char* kImageHeader = "X-Slipway-Image";
+
+}  // namespace slipway::channel
