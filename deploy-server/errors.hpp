@@ -23,6 +23,11 @@ inline constexpr ErrorId kNoGroup{"server.no-group", "See `slipway group list` f
 inline constexpr ErrorId kNoJob{"server.no-job", "See `slipway job list` for the jobs there are."};
 inline constexpr ErrorId kNoSequence{"server.no-sequence", "See `slipway sequence list` for the sequences there are."};
 inline constexpr ErrorId kNoArtifact{"server.no-artifact", "See `slipway job show` for what the job has kept."};
+inline constexpr ErrorId kNoUpload{"server.no-upload",
+                                   "It has ended, or was idle too long: open another, what was taken is kept."};
+inline constexpr ErrorId kTooManyUploads{
+    "server.too-many-uploads", "Wait until captures end; one that was given up ends after some idle minutes.", true};
+inline constexpr ErrorId kNoWork{"server.no-work", "Begin it again: the server keeps the last few alone, in memory."};
 inline constexpr ErrorId kExists{"server.exists", "Choose another name or MAC, or delete the device that has it."};
 inline constexpr ErrorId kOtherMachine{
     "server.other-machine",

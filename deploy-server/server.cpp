@@ -6,6 +6,7 @@
 
 #include "deploy-server/agents/agent_routes.hpp"
 #include "deploy-server/api/api.hpp"
+#include "deploy-server/api/store_routes.hpp"
 #include "deploy-server/errors.hpp"
 #include "deploy-server/netboot/boot.hpp"
 #include "deploy-server/privileges.hpp"
@@ -75,7 +76,9 @@ struct DeployServer::Impl {
     std::unique_ptr<imagestore::Store> store;
     std::unique_ptr<ChunkDesk> desk;
     std::unique_ptr<Hub> hub;
+    std::unique_ptr<StoreSessions> sessions;
     LongCalls long_calls;
+    std::unique_ptr<StoreWork> work;
     std::shared_ptr<std::pair<std::uint16_t, std::uint16_t>> ports =
         std::make_shared<std::pair<std::uint16_t, std::uint16_t>>();
     std::shared_ptr<http::Router> tls_routes = std::make_shared<http::Router>();
@@ -106,6 +109,8 @@ struct DeployServer::Impl {
             create.create = true;
             store = TRY_WITH(imagestore::Store::open(options.state / "store", create), "the image store");
             desk = std::make_unique<ChunkDesk>(*store);
+            sessions = std::make_unique<StoreSessions>(*desk, clock, options.sessions);
+            work = std::make_unique<StoreWork>(*store, clock, long_calls);
         }
         hub = std::make_unique<Hub>(*db, clock, options.hub);
         if (desk) hub->on_task_over([this](const std::string& key) { desk->over(key); });
@@ -138,6 +143,7 @@ struct DeployServer::Impl {
         add_device_routes(*tls_routes, api);
         add_job_routes(*tls_routes, api);
         add_image_routes(*tls_routes, api);
+        if (desk) add_store_routes(*tls_routes, {*desk, *sessions, *work});
         tls_routes->set_guard([this](const Request& r, const http::Router::Route&) { return authorize(r); });
         // On the clear listener boot files are for anyone; bulk calls carry their key, looked at before their body.
         add_bulk_routes(*clear_routes, agents);
@@ -199,6 +205,7 @@ struct DeployServer::Impl {
 
     void stop() {
         if (netboot) netboot->stop();
+        if (work) work->stop();
         long_calls.stop();
         if (hub) hub->stop();
         if (http) http->stop();

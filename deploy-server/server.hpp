@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "deploy-server/api/store_sessions.hpp"
 #include "deploy-server/jobs/hub.hpp"
 #include "lib/http/server.hpp"
 #include "pxe/service.hpp"
@@ -28,6 +29,7 @@ struct ServerOptions {
     std::string
         user;  // what the server becomes once its ports are bound (as root), before any job; empty: stays what it is
     HubOptions hub;
+    SessionLimits sessions;
 };
 
 class DeployServer {

@@ -105,7 +105,7 @@ Answer manifest(const AgentPlace& p, const FindTask& find, const Request& reques
     auto named = TRY(imagestore::ImageRef::parse(task.parameters.at("image")));
     if (wanted.name != named.name || (named.version && wanted.version != named.version))
         return make_error(errors::kNotYourTask, "the task deploys '{}', not '{}'", named.text(), wanted.text());
-    auto stored = TRY(p.store->manifest(wanted));
+    auto stored = TRY(p.desk->manifest(task.key, wanted));
     if (stored->size() > kMaxManifest) return make_error(errors::kBadFrames, "a manifest of {} bytes", stored->size());
     Response response = Response::text(200, std::string(stored->size(), '\0'), "application/octet-stream");
     TRY(stored->read(0, std::as_writable_bytes(std::span(response.body))));

@@ -17,6 +17,12 @@ Result<std::vector<Digest>> ids_in(std::string_view body) {
     return std::move(*ids);
 }
 
+Result<std::string> frames_of(imagestore::Store& store, const std::vector<Digest>& ids) {
+    std::string out;
+    for (const auto& id : ids) channel::append_frame(out, id, TRY(store.get(id)));
+    return out;
+}
+
 }  // namespace
 
 // A writer that failed is given up: what it took is sealed, the next call begins with a new one.
@@ -74,10 +80,10 @@ Result<std::shared_ptr<const ChunkDesk::Allowed>> ChunkDesk::allowed(const std::
     if (known && !again) return known;
     auto version = TRY(store_.resolve(TRY(imagestore::ImageRef::parse(image))));
     if (known && known->version.version == version.version) return known;
-    auto manifest = TRY(store_.manifest({version.name, version.version}));
+    auto leased = TRY(manifest(key, {version.name, version.version}));
     auto made = std::make_shared<Allowed>();
     made->version = version;
-    imagestore::ManifestReader reader(*manifest);
+    imagestore::ManifestReader reader(*leased);
     for (auto event = TRY(reader.next()); event; event = TRY(reader.next()))
         if (const auto* run = std::get_if<imagestore::ChunkRun>(&*event))
             made->ids.insert(run->ids.begin(), run->ids.end());
@@ -95,14 +101,39 @@ Result<std::string> ChunkDesk::get(const std::string& key, const std::string& im
     if (!std::all_of(ids.begin(), ids.end(), named)) set = TRY(allowed(key, image, true));
     if (!std::all_of(ids.begin(), ids.end(), named))
         return make_error(errors::kNotYourTask, "a chunk that image '{}' does not name", image);
-    std::string out;
-    for (const auto& id : ids) channel::append_frame(out, id, TRY(store_.get(id)));
-    return out;
+    return frames_of(store_, ids);
+}
+
+Result<std::string> ChunkDesk::get_any(std::string_view body) {
+    auto ids = TRY(ids_in(body));
+    if (ids.size() > kGetLimit) return make_error(errors::kBadFrames, "more than {} chunks at once", kGetLimit);
+    return frames_of(store_, ids);
+}
+
+Result<std::shared_ptr<const imagestore::StoredManifest>> ChunkDesk::manifest(const std::string& key,
+                                                                              const imagestore::ImageRef& ref) {
+    std::shared_ptr<const imagestore::StoredManifest> opened = TRY(store_.manifest(ref));
+    std::lock_guard lock(mutex_);
+    leases_[key].try_emplace(opened->version().text(), opened);
+    return opened;
+}
+
+void ChunkDesk::seal(const std::string& key) {
+    std::shared_ptr<Writer> slot;
+    {
+        std::lock_guard lock(mutex_);
+        auto found = writers_.find(key);
+        if (found == writers_.end()) return;
+        slot = found->second;
+    }
+    std::lock_guard lock(slot->mutex);
+    slot->writer.reset();
 }
 
 void ChunkDesk::over(const std::string& key) {
     std::shared_ptr<Writer> writer;
     std::lock_guard lock(mutex_);
+    leases_.erase(key);
     if (auto found = writers_.find(key); found != writers_.end()) writer = std::move(found->second);
     writers_.erase(key);
     allowed_.erase(key);

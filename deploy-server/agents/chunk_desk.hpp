@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The store's side of the chunk calls: one writer a capture task, one set of allowed chunks a deploy task.
+// The store's side of the chunk calls: one writer a capture, one set of allowed chunks a deploy task. A key is a
+// task's, or that of an upload by REST (api/store_sessions.hpp).
 #pragma once
 
 #include <map>
@@ -16,7 +17,9 @@ class ChunkDesk {
 public:
     explicit ChunkDesk(imagestore::Store& store) : store_(store) {}
 
-    // ---- of a capture; key is its task's
+    imagestore::Store& store() { return store_; }
+
+    // ---- of a capture
     Result<std::string> have(const std::string& key, std::string_view body);
     Status put(const std::string& key, std::string_view body);
     Status flush(const std::string& key);
@@ -25,7 +28,15 @@ public:
     // ---- of a deploy of `image`: only chunks that the image names
     Result<std::string> get(const std::string& key, const std::string& image, std::string_view body);
 
-    void over(const std::string& key);  // the task has ended: seals what its writer took
+    // A manifest for the deploy task `key`: the lease on it lasts as long as the task.
+    Result<std::shared_ptr<const imagestore::StoredManifest>> manifest(const std::string& key,
+                                                                       const imagestore::ImageRef& ref);
+
+    // ---- of whoever may read all
+    Result<std::string> get_any(std::string_view body);
+
+    void seal(const std::string& key);  // what its writer took is found by other writers from now on
+    void over(const std::string& key);  // it has ended: seals what its writer took, gives up its leases
 
 private:
     struct Writer {
@@ -44,6 +55,8 @@ private:
     std::mutex mutex_;  // over the maps; taken before, never inside a Writer's
     std::map<std::string, std::shared_ptr<Writer>> writers_;
     std::map<std::string, std::shared_ptr<const Allowed>> allowed_;
+    using Leases = std::map<std::string, std::shared_ptr<const imagestore::StoredManifest>>;  // by NAME@VERSION
+    std::map<std::string, Leases> leases_;
 };
 
 }  // namespace slipway::server

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -27,7 +28,11 @@ public:
 private:
     std::mutex mutex_;
     std::atomic<bool> cancel_{false};
-    std::vector<std::thread> threads_;
+    struct Thread {
+        std::thread thread;
+        std::shared_ptr<std::atomic<bool>> over;  // shared: the thread says it of itself
+    };
+    std::vector<Thread> threads_;
 };
 
 struct ApiPlace {

@@ -142,17 +142,27 @@ void add_image_routes(http::Router& router, const ApiPlace& p) {
 void LongCalls::run(std::function<void(const std::atomic<bool>&)> call) {
     std::lock_guard lock(mutex_);
     if (cancel_) return;
-    threads_.emplace_back([this, call = std::move(call)] { call(cancel_); });
+    std::erase_if(threads_, [](Thread& t) {
+        if (!*t.over) return false;
+        t.thread.join();
+        return true;
+    });
+    auto over = std::make_shared<std::atomic<bool>>(false);
+    auto body = [this, over, call = std::move(call)] {
+        call(cancel_);
+        *over = true;
+    };
+    threads_.push_back({std::thread(std::move(body)), over});
 }
 
 void LongCalls::stop() {
     cancel_ = true;
-    std::vector<std::thread> threads;
+    std::vector<Thread> threads;
     {
         std::lock_guard lock(mutex_);
         threads.swap(threads_);
     }
-    for (auto& thread : threads) thread.join();
+    for (auto& t : threads) t.thread.join();
 }
 
 }  // namespace slipway::server
