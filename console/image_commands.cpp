@@ -2,6 +2,7 @@
 // `slipway image …`: the group, and what its commands share.
 #include "console/commands.hpp"
 #include "console/image/image.hpp"
+#include "console/image/place.hpp"
 #include "imagestore/store.hpp"
 
 namespace slipway::console {
@@ -18,16 +19,14 @@ void add_memory_option(CLI::App& app, std::uint64_t& memory) {
         ->default_str("256M");
 }
 
-CLI::App* add_store_command(CLI::App& image, Context& context, const StoreCommand& command, std::string& store,
+CLI::App* add_store_command(CLI::App& image, Context& context, const StoreCommand& command, PlaceName& place,
                             std::function<Result<ExitCode>()> local, std::function<Result<ExitCode>()> remote) {
     auto* app =
         add_command(image, context, command.word, command.what,
                     fmt::format("  slipway image {}{} --store /srv/store\n", command.word, command.name ? " web" : ""));
     if (command.name) app->add_option("name", *command.name, "NAME or NAME@VERSION")->required();
-    app->add_option("--store", store,
-                    remote ? "directory of a store; without it the server's is asked" : "directory of the store")
-        ->required(!remote);
-    on_command(*app, context, [&store, local, remote] { return store.empty() ? remote() : local(); });
+    add_place_options(*app, place);
+    on_command(*app, context, [&place, local, remote] { return place.store.empty() ? remote() : local(); });
     return app;
 }
 

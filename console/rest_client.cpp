@@ -42,10 +42,10 @@ fs::path login_directory() {
     return fs::path(base) / "slipway";
 }
 
-Result<Login> find_login() {
+Result<Login> find_login(const std::string& url) {
     auto directory = login_directory();
     Login login;
-    login.url = environment("SLIPWAY_URL");
+    login.url = url.empty() ? environment("SLIPWAY_URL") : url;
     if (login.url.empty()) login.url = first_of(directory / "url");
     if (login.url.empty()) return make_error(errors::kNoServer, "no server is known");
     auto ca = environment("SLIPWAY_CA"), token = environment("SLIPWAY_TOKEN_FILE");
@@ -66,7 +66,7 @@ Status save_login(const Login& login) {
     return write_file_atomic(directory / "token", as_bytes(login.token + "\n"), 0600);
 }
 
-Result<RestClient> RestClient::open() { return open(TRY(find_login())); }
+Result<RestClient> RestClient::open(const std::string& url) { return open(TRY(find_login(url))); }
 
 Result<RestClient> RestClient::open(const Login& login) {
     if (iequals(std::string_view(login.url).substr(0, 5), "http:"))
@@ -102,6 +102,23 @@ Result<json::value> RestClient::call(const std::string& method, const std::strin
 }
 
 Result<std::string> RestClient::bytes(const std::string& path) { return TRY(send("GET", path, nullptr)).body; }
+
+Result<http::ClientResponse> RestClient::exchange(const std::string& path, const std::string* body,
+                                                  std::uint64_t max_answer) {
+    http::ClientRequest request;
+    request.method = body ? "POST" : "GET";
+    request.path = "/api/v1" + path;
+    request.headers.set("Authorization", "Bearer " + token_);
+    if (body) {
+        request.body = *body;
+        request.content_type = "application/octet-stream";
+    }
+    request.max_answer = max_answer;
+    auto response = TRY(client_.send(request));
+    bool octets = response.headers.get("Content-Type").starts_with("application/octet-stream");
+    if (response.status >= 400 && !(response.status == 409 && octets)) return error_of(response);
+    return response;
+}
 
 std::string segment(const std::string& text) {
     std::string out;

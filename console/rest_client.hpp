@@ -16,14 +16,14 @@ namespace slipway::console {
 struct Login {
     std::string url, ca_pem, token;
 };
-std::filesystem::path login_directory();  // $XDG_CONFIG_HOME/slipway or ~/.config/slipway
-Result<Login> find_login();
+std::filesystem::path login_directory();                // $XDG_CONFIG_HOME/slipway or ~/.config/slipway
+Result<Login> find_login(const std::string& url = {});  // url: rather than the one that is set
 // Writes the three files, mode 0600.
 Status save_login(const Login& login);
 
 class RestClient {
 public:
-    static Result<RestClient> open();  // by find_login()
+    static Result<RestClient> open(const std::string& url = {});  // by find_login(url)
     static Result<RestClient> open(const Login& login);
 
     // The answer's JSON. A status of 400 and more becomes the error that the server named.
@@ -36,6 +36,8 @@ public:
     }
     Result<boost::json::value> remove(const std::string& path) { return call("DELETE", path, nullptr); }
     Result<std::string> bytes(const std::string& path);  // not JSON: artifacts
+    // GET, or POST of a body, of bytes. A status of 400 and more is an error here too, but a 409 that is no JSON.
+    Result<http::ClientResponse> exchange(const std::string& path, const std::string* body, std::uint64_t max_answer);
 
 private:
     explicit RestClient(http::Client client, std::string token)

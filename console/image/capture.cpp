@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// `slipway image capture` into a store in a directory.
+// `slipway image capture` into a store in a directory, or the server's.
 #include "imagestore/capture.hpp"
 
 #include <algorithm>
@@ -9,11 +9,11 @@
 
 #include "console/errors.hpp"
 #include "console/image/image.hpp"
+#include "console/image/place.hpp"
 #include "imagestore/errors.hpp"
 #include "imagestore/plan.hpp"
 #include "imagestore/selection.hpp"
 #include "imagestore/snapshot.hpp"
-#include "imagestore/store.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/block.hpp"
 #include "lib/disks/device_info.hpp"
@@ -29,7 +29,8 @@ using namespace slipway::imagestore;
 
 struct CaptureArguments {
     std::vector<std::string> sources;
-    std::string store, name, volume, base;
+    PlaceName place;
+    std::string name, volume, base;
     std::vector<std::string> exclusions, luks_keys;
     bool all_sectors = false, drop_page_files = false, live = false, allow_hibernated = false;
     int level = 1;
@@ -230,11 +231,11 @@ Result<std::unique_ptr<disks::LuksKeys>> read_luks_keys(const std::vector<std::s
 }
 
 // A snapshot that filled up was read as errors: such an image is not kept.
-Status check_snapshots(const Sources& sources, const CaptureReport& report, Store& store) {
+Status check_snapshots(const Sources& sources, const CaptureReport& report, ImagePlace& place) {
     for (const auto& snapshot : sources.snapshots) {
         auto whole = snapshot.still_whole();
         if (whole) continue;
-        TRY(store.remove(TRY(ImageRef::parse(report.image))));
+        TRY(place.remove(TRY(ImageRef::parse(report.image))));
         return whole;
     }
     return {};
@@ -248,28 +249,26 @@ Result<ExitCode> capture(const CaptureArguments& a, const Context& context) {
     auto sources = from_pipe(a) ? Sources{} : TRY(open_sources(a));
     request.disks = sources.disks;
     request.inconsistent = !sources.why_inconsistent.empty();
-    auto store = TRY(open_store(a.store, true));
-    std::unique_ptr<StoredManifest> base;
+    auto place = TRY(open_place(a.place, true));
+    OpenImage base;
     if (!a.base.empty()) {
-        base = TRY_WITH(store->manifest(TRY(ImageRef::parse(a.base))), "the base");
-        request.base = base.get();
-        request.base_name = base->version().text();
+        base = TRY_WITH(place->image(TRY(ImageRef::parse(a.base))), "the base");
+        request.base = base.manifest.get();
+        request.base_name = base.version.text();
     }
     std::size_t told = 0;
     request.planned = [&](const CaptureReport& planned) {
         told = planned.warnings.size();
         return review(planned, a, context);
     };
-    WriterOptions options;
-    options.check_chunks = false;  // hashed by the capture in this very process
-    auto writer = TRY(store->writer(options));
+    auto sink = TRY(place->sink(a.name, true));
     DiskIdentity piped;
     piped.name = "disk";
     auto report =
         from_pipe(a)
-            ? TRY(capture_stream(request, STDIN_FILENO, piped, *writer, progress_printer(context), &cancel_flag()))
-            : TRY(capture_disks(request, *writer, progress_printer(context), &cancel_flag()));
-    TRY(check_snapshots(sources, report, *store));
+            ? TRY(capture_stream(request, STDIN_FILENO, piped, *sink, progress_printer(context), &cancel_flag()))
+            : TRY(capture_disks(request, *sink, progress_printer(context), &cancel_flag()));
+    TRY(check_snapshots(sources, report, *place));
     for (const auto& why : sources.why_inconsistent)
         report.warnings.push_back("the image is INCONSISTENT, good only as --base of a capture at rest: " + why);
     std::vector<std::string> names;
@@ -288,12 +287,13 @@ void add_image_capture(CLI::App& image, Context& context) {
         "  slipway image capture --source disk.vhd --store /mnt/usb/store --name web --exclude sda3 --json\n"
         "  slipway image capture --source /dev/vg0/root --store /srv/store --name web --live\n"
         "  slipway image capture --source /dev/sdb --store /srv/store --name web --base web@1\n"
+        "  slipway image capture --source /dev/sdb --server https://10.99.0.1:8443 --name web\n"
         "  ssh rescue 'cat /dev/sda' | slipway image capture --source - --store /srv/store --name web\n");
     app->add_option(
            "--source", a->sources,
            "block device, raw file or VHD, or - for a raw disk from a pipe; repeat it for a machine of several disks")
         ->required();
-    app->add_option("--store", a->store, "directory of the store, made when empty")->required();
+    add_place_options(*app, a->place);  // a directory is made a store when it is empty
     app->add_option("--name", a->name, "the image's name; an existing one gets a new version")->required();
     auto* exclude = app->add_option("--exclude", a->exclusions, "partitions left out: sda3, 3, or DISK:PARTITION");
     app->add_option("--volume", a->volume, "this partition alone, as an image of its own: sda3, 3, or DISK:PARTITION")

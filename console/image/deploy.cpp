@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// `slipway image deploy` from a store in a directory.
+// `slipway image deploy` from a store in a directory, or the server's.
 #include "imagestore/deploy.hpp"
 
 #include <unistd.h>
 
 #include "console/errors.hpp"
 #include "console/image/image.hpp"
+#include "console/image/place.hpp"
 #include "imagestore/deploy_stream.hpp"
 #include "imagestore/errors.hpp"
 #include "imagestore/selection.hpp"
-#include "imagestore/store.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/device_info.hpp"
@@ -26,7 +26,8 @@ namespace fs = std::filesystem;
 using namespace slipway::imagestore;
 
 struct DeployArguments {
-    std::string store, name, target, format;
+    PlaceName place;
+    std::string name, target, format;
     std::uint32_t disk = 0, volume = 0, partition = 0, grow = 0;
     bool verify = false, resume = false;
     std::uint64_t rate = 0, memory = 256u << 20;
@@ -127,12 +128,12 @@ void grow_inside(const DeployArguments& a, DeployReport& report) {
 }
 
 // Raw bytes to standard output; what there is to say goes to standard error.
-Result<ExitCode> deploy_to_pipe(const DeployArguments& a, const DeployRequest& request, Store& store,
+Result<ExitCode> deploy_to_pipe(const DeployArguments& a, const DeployRequest& request, ChunkSource& chunks,
                                 Context& context) {
     if (a.verify || a.resume || a.grow || a.partition || a.format != "raw")
         return make_error(errors::kUsage, "--target - takes no --verify, --resume, --grow, --partition or --format");
     if (::isatty(STDOUT_FILENO) == 1) return make_error(errors::kTerminal, "a disk's bytes would go to the terminal");
-    auto r = TRY(deploy_stream(request, store, STDOUT_FILENO, progress_printer(context), &cancel_flag()));
+    auto r = TRY(deploy_stream(request, chunks, STDOUT_FILENO, progress_printer(context), &cancel_flag()));
     context.print(text_of(a, r), to_json(r));
     return exit_of(r);
 }
@@ -140,26 +141,26 @@ Result<ExitCode> deploy_to_pipe(const DeployArguments& a, const DeployRequest& r
 Result<ExitCode> deploy(const DeployArguments& a, Context& context) {
     bool pipe = a.target == "-";
     context.on_stderr = pipe;
-    auto store = TRY(open_store(a.store));
-    auto manifest = TRY(store->manifest(TRY(ImageRef::parse(a.name))));
-    auto image = TRY(summarize(*manifest));
+    auto place = TRY(open_place(a.place));
+    auto opened = TRY(place->image(TRY(ImageRef::parse(a.name))));
+    auto image = TRY(summarize(*opened.manifest));
     if (image.image.inconsistent)
-        return make_error(imagestore::errors::kInconsistent, "{} is marked inconsistent", manifest->version().text());
+        return make_error(imagestore::errors::kInconsistent, "{} is marked inconsistent", opened.version.text());
     auto part = TRY(select_part(image, a.disk, a.volume));
     DeployRequest request;
-    request.manifest = manifest.get();
+    request.manifest = opened.manifest.get();
     request.disk = a.disk;
     request.volume = a.volume;
     request.grow = a.grow;
     request.rate_limit = a.rate;
     request.memory_limit = a.memory;
-    if (pipe) return deploy_to_pipe(a, request, *store, context);
+    if (pipe) return deploy_to_pipe(a, request, *opened.chunks, context);
     auto target = TRY(open_target(a, part.size()));
     request.target = &target.disk();
     request.resume = a.resume;
     request.verify = a.verify;
     request.target_is_blank = target.blank;
-    auto r = TRY(deploy_disk(request, *store, progress_printer(context), &cancel_flag()));
+    auto r = TRY(deploy_disk(request, *opened.chunks, progress_printer(context), &cancel_flag()));
     target = {};  // closed, so that tools and kernel see what was written
     if (r.grown) grow_inside(a, r);
     context.print(text_of(a, r), to_json(r));
@@ -173,10 +174,11 @@ void add_image_deploy(CLI::App& image, Context& context) {
     auto* app = add_command(
         image, context, "deploy", "Lay one disk of an image, or one volume, onto a disk or into a file",
         "  slipway image deploy --store /srv/store --name web --target web.vhd --format vhd-fixed --verify\n"
+        "  slipway image deploy --server https://10.99.0.1:8443 --name web --target /dev/sdb --verify\n"
         "  slipway image deploy --store /srv/store --name web@2 --disk 1 --target /dev/sdb --grow 2\n"
         "  slipway image deploy --store /srv/store --name web --volume 3 --target /dev/sdb --partition 1\n"
         "  slipway image deploy --store /srv/store --name web --target - | ssh rescue 'cat > /dev/sda'\n");
-    app->add_option("--store", a->store, "directory of the store")->required();
+    add_place_options(*app, a->place);
     app->add_option("--name", a->name, "NAME (newest version) or NAME@VERSION")->required();
     app->add_option("--target", a->target, "block device, a file to be made, or - for raw bytes to a pipe")->required();
     auto* format = app->add_option("--format", a->format, "of a new file")

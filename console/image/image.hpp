@@ -10,6 +10,8 @@ class Store;
 
 namespace slipway::console {
 
+struct PlaceName;
+
 void add_image_capture(CLI::App& image, Context& context);
 void add_image_deploy(CLI::App& image, Context& context);
 void add_image_views(CLI::App& image, Context& context);     // list, show
@@ -31,8 +33,8 @@ struct StoreCommand {
     std::string* name;  // where NAME goes; null: the command takes none
 };
 
-// A command on --store, which `store` gets; without it `remote` runs, and where that is null --store is required.
-CLI::App* add_store_command(CLI::App& image, Context& context, const StoreCommand& command, std::string& store,
+// A command on --store or --server, which `place` gets: `local` runs with a store in a directory, else `remote`.
+CLI::App* add_store_command(CLI::App& image, Context& context, const StoreCommand& command, PlaceName& place,
                             std::function<Result<ExitCode>()> local, std::function<Result<ExitCode>()> remote);
 
 }  // namespace slipway::console

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// `slipway image list|show` on a store in a directory; without --store the server is asked.
+// `slipway image list|show` on a store in a directory; of the server's, the server tells.
 #include "console/image/image.hpp"
+#include "console/image/place.hpp"
 #include "console/image_server.hpp"
 #include "console/table.hpp"
 #include "imagestore/selection.hpp"
@@ -122,15 +123,19 @@ Result<ExitCode> show(const std::string& directory, const std::string& name, con
 }  // namespace
 
 void add_image_views(CLI::App& image, Context& context) {
-    auto store = std::make_shared<std::string>(), name = std::make_shared<std::string>();
+    auto place = std::make_shared<PlaceName>();
+    auto name = std::make_shared<std::string>();
     add_store_command(
-        image, context, {"list", "The images and their versions", nullptr}, *store,
-        [=, &context] { return list(*store, context); }, [&context] { return server_image_list(context); });
+        image, context, {"list", "The images and their versions", nullptr}, *place,
+        [=, &context] { return list(place->store, context); },
+        [=, &context] { return server_image_list(place->server, context); });
     auto versions = std::make_shared<bool>(false);
     add_store_command(
-        image, context, {"show", "One image: disks, volumes, what was taken", name.get()}, *store,
-        [=, &context] { return *versions ? show_versions(*store, *name, context) : show(*store, *name, context); },
-        [=, &context] { return server_image_show(*name, context); })
+        image, context, {"show", "One image: disks, volumes, what was taken", name.get()}, *place,
+        [=, &context] {
+            return *versions ? show_versions(place->store, *name, context) : show(place->store, *name, context);
+        },
+        [=, &context] { return server_image_show(place->server, *name, context); })
         ->add_flag("--versions", *versions, "all versions of the name, and what each brought");
 }
 

@@ -6,7 +6,7 @@
 
 #include "console/errors.hpp"
 #include "console/image/image.hpp"
-#include "imagestore/store.hpp"
+#include "console/image/place.hpp"
 #include "imagestore/transfer.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
@@ -78,17 +78,18 @@ private:
 };
 
 struct ExportArguments {
-    std::string name, store, to;
+    PlaceName place;
+    std::string name, to;
 };
 
 Result<ExitCode> export_command(const ExportArguments& a, const Context& context) {
-    auto store = TRY(Store::open(a.store));
-    auto manifest = TRY(store->manifest(TRY(ImageRef::parse(a.name))));
-    const auto& version = manifest->version();
+    auto place = TRY(open_place(a.place));
+    auto image = TRY(place->image(TRY(ImageRef::parse(a.name))));
+    const auto& version = image.version;
     auto write = [&](int fd) {
         FdOutput output(fd);
-        return export_image(version.name, version.version, *manifest, *store, output, progress_printer(context),
-                            &cancel_flag());
+        return export_image(version.name, version.version, *image.manifest, *image.chunks, output,
+                            progress_printer(context), &cancel_flag());
     };
     auto text = [&](const ExportReport& r, const std::string& to) {
         return fmt::format("{}: {} in {} chunks, to {}\n", version.text(), human_bytes(r.bytes), r.chunks, to);
@@ -112,19 +113,20 @@ Result<ExitCode> export_command(const ExportArguments& a, const Context& context
 }
 
 struct ImportArguments {
-    std::string from, store, name;
+    PlaceName place;
+    std::string from, name;
 };
 
 Result<ExitCode> import_command(const ImportArguments& a, const Context& context) {
     UniqueFd file;
     if (a.from != "-") file = TRY(open_fd(a.from, O_RDONLY));
     else if (::isatty(STDIN_FILENO)) return make_error(errors::kUsage, "nothing is piped in: give --from FILE");
-    StoreOptions options;
-    options.create = true;
-    auto store = TRY(Store::open(a.store, options));
-    auto writer = TRY(store->writer());
+    if (a.place.store.empty() && a.name.empty())
+        return make_error(errors::kUsage, "for the server's store give --name: it is told before the file is read");
+    auto place = TRY(open_place(a.place, true));
+    auto sink = TRY(place->sink(a.name, false));
     FdStream in(a.from == "-" ? STDIN_FILENO : file.get());
-    auto r = TRY_WITH(import_image(in, a.name, *writer, progress_printer(context), &cancel_flag()),
+    auto r = TRY_WITH(import_image(in, a.name, *sink, progress_printer(context), &cancel_flag()),
                       "importing " + (a.from == "-" ? std::string("standard input") : a.from));
     context.print(fmt::format("{}: {} read, {} chunks, {} of them new to the store\n", r.image, human_bytes(r.bytes),
                               r.chunks, r.stored),
@@ -141,7 +143,7 @@ void add_image_transfer(CLI::App& image, Context& context) {
                             "  slipway image export web@2 --store /srv/store --to - | ssh host slipway image import "
                             "--from - --store /srv/store\n");
     app->add_option("name", out->name, "NAME or NAME@VERSION")->required();
-    app->add_option("--store", out->store, "directory of the store")->required();
+    add_place_options(*app, out->place);
     app->add_option("--to", out->to, "the new file, a directory (for NAME@VERSION.slipimg), or - for standard output")
         ->required();
     on_command(*app, context, [out, &context] { return export_command(*out, context); });
@@ -152,7 +154,7 @@ void add_image_transfer(CLI::App& image, Context& context) {
                       "  slipway image import --from web@2.slipimg --store /srv/store\n"
                       "  slipway image import --from - --store /srv/store --name web-copy < web@2.slipimg\n");
     app->add_option("--from", in->from, "the file, or - for standard input")->required();
-    app->add_option("--store", in->store, "directory of the store, made when empty")->required();
+    add_place_options(*app, in->place);  // a directory is made a store when it is empty
     app->add_option("--name", in->name, "another name than the one it was exported under");
     on_command(*app, context, [in, &context] { return import_command(*in, context); });
 }

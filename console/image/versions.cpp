@@ -4,6 +4,7 @@
 
 #include "console/errors.hpp"
 #include "console/image/image.hpp"
+#include "console/image/place.hpp"
 #include "console/table.hpp"
 #include "imagestore/errors.hpp"
 #include "imagestore/image_diff.hpp"
@@ -190,42 +191,44 @@ std::string text_of(const ImageDiff& diff, const std::string& a, const std::stri
 }
 
 struct DiffArguments {
-    std::string a, b, store;
+    PlaceName place;
+    std::string a, b;
 };
 
 Result<ExitCode> diff(const DiffArguments& arguments, const Context& context) {
-    auto store = TRY(Store::open(arguments.store));
-    auto first = TRY(store->resolve(TRY(ImageRef::parse(arguments.a))));
-    ImageVersion a = first, b = first;
+    auto place = TRY(open_place(arguments.place));
+    auto first = TRY(place->image(TRY(ImageRef::parse(arguments.a))));
+    OpenImage second;
     if (!arguments.b.empty()) {
-        b = TRY(store->resolve(TRY(ImageRef::parse(arguments.b))));
+        second = TRY(place->image(TRY(ImageRef::parse(arguments.b))));
     } else {
-        a.version = 0;
-        for (const auto& version : TRY(versions_of(*store, first.name)))
-            if (version.version < first.version) a = version;
-        if (a.version == 0)
-            return make_error(imagestore::errors::kNoEarlier, "there is no version before {}", first.text());
+        std::uint32_t before = 0;
+        for (const auto& version : TRY(place->versions(first.version.name)))
+            if (version.version < first.version.version) before = version.version;
+        if (before == 0)
+            return make_error(imagestore::errors::kNoEarlier, "there is no version before {}", first.version.text());
+        second = std::move(first);
+        first = TRY(place->image({second.version.name, before}));
     }
-    auto left = TRY(store->manifest({a.name, a.version}));
-    auto right = TRY(store->manifest({b.name, b.version}));
-    auto was = TRY_WITH(ImageMap::create(*left), a.text());
-    auto is = TRY_WITH(ImageMap::create(*right), b.text());
+    auto a = first.version.text(), b = second.version.text();
+    auto was = TRY_WITH(ImageMap::create(*first.manifest), a);
+    auto is = TRY_WITH(ImageMap::create(*second.manifest), b);
     auto result = TRY(diff_images(was, is));
-    context.print(text_of(result, a.text(), b.text()), to_json(result, a.text(), b.text()));
+    context.print(text_of(result, a, b), to_json(result, a, b));
     return kExitDone;
 }
 
 // ---- rollback
 
-Result<ExitCode> rollback(const std::string& directory, const std::string& name, const Context& context) {
+Result<ExitCode> rollback(const PlaceName& name_of_place, const std::string& name, const Context& context) {
     auto ref = TRY(ImageRef::parse(name));
     if (ref.version == 0) return make_error(errors::kUsage, "say which version to go back to: {}@NUMBER", ref.name);
-    auto store = TRY(Store::open(directory));
-    auto manifest = TRY(store->manifest(ref));
-    auto newest = TRY(store->resolve({ref.name, 0}));
-    auto created = TRY(summarize(*manifest)).image.created_ms;
-    auto writer = TRY(store->writer());
-    auto done = TRY(writer->commit(ref.name, *manifest));
+    auto place = TRY(open_place(name_of_place));
+    auto image = TRY(place->image(ref));
+    auto newest = TRY(place->versions(ref.name)).back();
+    auto created = TRY(summarize(*image.manifest)).image.created_ms;
+    auto sink = TRY(place->sink(ref.name, false));
+    auto done = TRY(sink->commit(ref.name, *image.manifest));
     if (!done.missing.empty())
         return make_error(imagestore::errors::kChunkMissing, "{} lacks {} of its chunks", ref.text(),
                           done.missing.size());
@@ -247,16 +250,17 @@ void add_image_versions(CLI::App& image, Context& context) {
                             "  slipway image diff web@1 web@3 --store /srv/store --json\n");
     app->add_option("a", a->a, "NAME or NAME@VERSION; alone: it is compared with the version before it")->required();
     app->add_option("b", a->b, "the later one");
-    app->add_option("--store", a->store, "directory of the store")->required();
+    add_place_options(*app, a->place);
     on_command(*app, context, [a, &context] { return diff(*a, context); });
 
-    auto name = std::make_shared<std::string>(), store = std::make_shared<std::string>();
+    auto name = std::make_shared<std::string>();
+    auto place = std::make_shared<PlaceName>();
     app = add_command(image, context, "rollback",
                       "Make an earlier version the newest: it becomes the next version, at no cost; none is lost",
                       "  slipway image rollback web@2 --store /srv/store\n");
     app->add_option("name", *name, "NAME@VERSION")->required();
-    app->add_option("--store", *store, "directory of the store")->required();
-    on_command(*app, context, [=, &context] { return rollback(*store, *name, context); });
+    add_place_options(*app, *place);
+    on_command(*app, context, [=, &context] { return rollback(*place, *name, context); });
 }
 
 }  // namespace slipway::console
