@@ -142,8 +142,10 @@ TEST_F(RemoteImage, a_disk_goes_into_the_servers_store_and_comes_back_the_same) 
     // The next version: what changed, and no more, is sent; the difference is told; the first is made the newest.
     disk[5 * kMiB] ^= std::byte{1};
     ASSERT_TRUE(write_file_atomic(path("disk.img"), disk));
-    captured = document({"capture", "--source", path("disk.img"), "--name", "web"});
+    captured = document({"capture", "--source", path("disk.img"), "--name", "web", "--base", "web@1"});
     EXPECT_EQ(captured.at("image"), "web@2");
+    EXPECT_EQ(captured.at("base"), "web@1");
+    EXPECT_EQ(number(captured, "base_chunks"), 11u);
     EXPECT_EQ(number(captured, "sent_chunks"), 1u);
     auto diff = document({"diff", "web"});
     EXPECT_EQ(diff.at("a"), "web@1");
