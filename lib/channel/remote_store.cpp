@@ -15,8 +15,8 @@ using imagestore::ChunkId;
 
 namespace {
 
-constexpr std::size_t kGetAtOnce = 8;  // 8 MiB an answer, so that an agent in 128 MiB lives
-constexpr std::uint64_t kShortAnswer = 64u << 10;
+constexpr std::size_t kGetAtOnce = 8;              // 8 MiB an answer, so that an agent in 128 MiB lives
+constexpr std::uint64_t kShortAnswer = 64u << 10;  // also the room for an error where flags were expected
 
 Result<std::uint32_t> version_in(const std::string& body) {
     boost::system::error_code failed;
@@ -32,7 +32,7 @@ Result<std::uint32_t> version_in(const std::string& body) {
 
 // What waits to be sent counts as known: the capture asks for an id again only when its chunk comes again.
 Result<std::vector<bool>> RemoteSink::have(std::span<const ChunkId> ids) {
-    auto answer = TRY(calls_.call("have", render_ids(ids), ids.size()));
+    auto answer = TRY(calls_.call("have", render_ids(ids), ids.size() + kShortAnswer));
     auto known = TRY(parse_flags(answer, ids.size()));
     for (std::size_t i = 0; i < ids.size(); ++i)
         if (!known[i]) known[i] = std::find(waiting_.begin(), waiting_.end(), ids[i]) != waiting_.end();

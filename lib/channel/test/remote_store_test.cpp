@@ -20,13 +20,15 @@ struct FakeServer final : ChunkCalls {
     std::map<Digest, Bytes> chunks;
     std::map<std::string, int> calls;
     std::size_t longest = 0;
+    std::uint64_t shortest_answer = UINT64_MAX;
     std::optional<Error> failure;       // of the next call
     std::optional<std::string> answer;  // of the next call, whatever it was
     CommitAnswer committed{200, "application/json", R"({"version":3})"};
     std::string manifest;
 
-    Result<std::string> call(const std::string& verb, const std::string& body, std::uint64_t) override {
+    Result<std::string> call(const std::string& verb, const std::string& body, std::uint64_t max_answer) override {
         ++calls[verb];
+        shortest_answer = std::min(shortest_answer, max_answer);
         longest = std::max(longest, body.size());
         if (failure) return std::exchange(failure, std::nullopt).value();
         if (answer) return std::exchange(answer, std::nullopt).value();
@@ -77,6 +79,12 @@ TEST_F(RemoteStore, what_waits_to_be_sent_is_known_and_what_failed_to_go_is_not)
     server.failure = make_error(slipway::errors::kNoSpace, "full");
     EXPECT_TRUE(sink.flush().error().is(slipway::errors::kNoSpace));
     EXPECT_EQ(sink.have(both).value(), (std::vector<bool>{false, false}));
+}
+
+TEST_F(RemoteStore, the_reason_of_a_refusal_fits_where_one_flag_was_expected) {
+    ASSERT_TRUE(sink.have(std::vector<Digest>{id(1)}).ok());
+    ASSERT_TRUE(sink.flush().ok());
+    EXPECT_GE(server.shortest_answer, 4096u);
 }
 
 TEST_F(RemoteStore, a_commit_sends_the_rest_first_and_hands_the_missing_back) {
