@@ -19,11 +19,13 @@ constexpr Target kVmHost[] = {Target::VmHost};
 
 constexpr P kPower[] = {{"state", true, "on|off|cycle"}};
 constexpr P kCapture[] = {
-    {"image", true}, {"disks"}, {"exclude"}, {"nonetencrypt", false, "true|false"}, {"level"},
+    {"image", true}, {"disks"}, {"exclude"}, {"volume"}, {"nonetencrypt", false, "true|false"}, {"level"},
 };
 constexpr P kDeploy[] = {
     {"image", true},
     {"disk"},
+    {"volume"},
+    {"partition"},
     {"nonetencrypt", false, "true|false"},
     {"verify", false, "true|false"},
 };

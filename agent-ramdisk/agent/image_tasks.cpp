@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Capturing the machine's disks into the server's store, and laying an image down on them.
+#include "agent-ramdisk/agent/image_tasks.hpp"
+
 #include <algorithm>
 
 #include "agent-ramdisk/agent/errors.hpp"
 #include "agent-ramdisk/agent/remote_store.hpp"
-#include "agent-ramdisk/agent/task.hpp"
 #include "imagestore/capture.hpp"
 #include "imagestore/deploy.hpp"
-#include "imagestore/errors.hpp"
+#include "imagestore/one_volume.hpp"
+#include "imagestore/plan.hpp"
+#include "imagestore/selection.hpp"
 #include "lib/base/clock.hpp"
 #include "lib/base/strings.hpp"
 
@@ -32,14 +35,14 @@ const disks::DiskDevice* find_disk(const std::vector<disks::DiskDevice>& all, co
 }
 
 // "SERIAL:2" -> "sda2": the source's own system may have numbered its disks otherwise than we do.
-void name_partitions(const std::vector<disks::DiskDevice>& all, std::vector<std::string>& exclusions) {
-    for (auto& word : exclusions) {
+void name_partitions(const std::vector<disks::DiskDevice>& all, std::vector<std::string>& words) {
+    for (auto& word : words) {
         auto colon = word.rfind(':');
         if (colon == std::string::npos || colon == 0) continue;
         for (const auto& disk : all) {
             if (disk.serial != word.substr(0, colon)) continue;
-            bool digit = std::isdigit(static_cast<unsigned char>(disk.name.back())) != 0;
-            word = disk.name + (digit ? "p" : "") + word.substr(colon + 1);
+            if (auto number = parse_u64(word.substr(colon + 1)); number && *number <= 4096)
+                word = imagestore::partition_name(disk.name, static_cast<std::uint32_t>(*number));
             break;
         }
     }
@@ -94,13 +97,72 @@ json::object describe(const imagestore::CaptureReport& r) {
             {"summary", summary}};
 }
 
+// One disk or volume of the image, and where it goes.
 struct Assignment {
-    std::uint32_t index;  // in the image
+    std::uint32_t index = 0;   // in the image
+    std::uint32_t volume = 0;  // partition there; 0: all of it
     disks::DiskDevice target;
+    std::uint32_t partition = 0;  // of the target; 0: all of it
+    std::string place() const {
+        return partition ? fmt::format("partition {} of {}", partition, target.path) : target.path;
+    }
 };
+
+bool is_one_volume(const imagestore::DiskSummary& disk) {
+    return disk.disk.table == imagestore::TableKind::None && disk.partitions.size() == 1;
+}
+
+std::uint32_t trailing_number(const std::string& word) {
+    auto digits = word.substr(word.find_last_not_of("0123456789") + 1);  // npos + 1 is 0
+    return digits.size() < 9 ? static_cast<std::uint32_t>(parse_u64(digits).value_or(0)) : 0;
+}
+
+// Which volume of the image `word` means; nothing, where it is the image of one.
+Status choose_volume(const std::string& word, const imagestore::ManifestSummary& image, Assignment& out) {
+    if (word.empty()) {
+        if (image.disks.size() == 1 && is_one_volume(image.disks[0])) return {};
+        return make_error(errors::kParameter,
+                          "the image is of whole disks: `volume` must say which of its volumes goes there");
+    }
+    for (const auto& d : image.disks) {
+        for (const auto& p : d.partitions) {
+            bool alone = is_one_volume(d);
+            if (!imagestore::names_partition(word, {d.disk.index, d.disk.name, {}, false, false}, p.number) &&
+                !(alone && word == d.disk.name))
+                continue;
+            out.index = d.disk.index;
+            out.volume = alone ? 0 : p.number;
+            return {};
+        }
+    }
+    return make_error(errors::kParameter, "the image has no volume '{}'", printable(word));
+}
+
+Result<Assignment> assign_volume(TaskContext& context, const imagestore::ManifestSummary& image) {
+    auto word = context.get("partition");
+    if (word.empty()) return make_error(errors::kParameter, "`volume` needs a `partition` that takes it");
+    if (!context.get("disk").empty())
+        return make_error(errors::kParameter, "`disk` says where whole disks go: leave it out beside `partition`");
+    Assignment out;
+    TRY(choose_volume(context.get("volume"), image, out));
+    auto all = TRY(context.machine.disks());
+    std::vector<std::string> words{word};
+    name_partitions(all, words);
+    out.partition = trailing_number(words[0]);
+    for (std::uint32_t d = 0; d < all.size() && out.partition; ++d)
+        if (imagestore::names_partition(words[0], {d, all[d].name, {}, false, false}, out.partition)) {
+            out.target = all[d];
+            return out;
+        }
+    return make_error(errors::kNoDisk, "'{}' is no partition of the machine's {} disks", printable(word), all.size());
+}
 
 // `disk` says "IMAGE-DISK=TARGET;…" (number or name of the image's disk); the rest by serial, else in order.
 Result<std::vector<Assignment>> assign(TaskContext& context, const imagestore::ManifestSummary& image) {
+    if (!context.get("volume").empty() || !context.get("partition").empty())
+        return std::vector<Assignment>{TRY(assign_volume(context, image))};
+    if (context.list("disk").empty() && std::any_of(image.disks.begin(), image.disks.end(), is_one_volume))
+        return make_error(errors::kParameter, "the image is of one volume: `partition` must say where it goes");
     auto all = TRY(context.machine.disks());
     std::map<std::uint32_t, disks::DiskDevice> chosen;
     auto take = [&](std::uint32_t index, const disks::DiskDevice& disk) {
@@ -130,33 +192,54 @@ Result<std::vector<Assignment>> assign(TaskContext& context, const imagestore::M
         take(d.disk.index, *fits);
     }
     std::vector<Assignment> out;
-    for (const auto& [index, disk] : chosen) out.push_back({index, disk});
+    for (const auto& [index, disk] : chosen) out.push_back({index, 0, disk, 0});
     return out;
+}
+
+Result<imagestore::DeployReport> lay_down(TaskContext& context, const Assignment& a, imagestore::DeployRequest request,
+                                          imagestore::ChunkSource& source) {
+    request.disk = a.index;
+    request.volume = a.volume;
+    auto target = TRY_WITH(context.machine.open_target(a.target), "opening " + a.target.path);
+    std::unique_ptr<disks::OffsetLayer> window;
+    if (a.partition) window = TRY_WITH(imagestore::open_partition(*target, a.partition), a.target.path);
+    request.target = window ? static_cast<disks::BlockDevice*>(window.get()) : target.get();
+    return imagestore::deploy_disk(request, source, context.progress, &context.cancel);
 }
 
 }  // namespace
 
-Result<TaskOutcome> capture_task(TaskContext& context) {
+Result<TaskOutcome> capture_into(TaskContext& context, imagestore::ChunkSink& sink) {
     imagestore::CaptureRequest request;
     request.name = TRY(context.need("image"));
     request.source = context.self.device;
     request.created_ms = static_cast<std::uint64_t>(unix_milliseconds(SystemClock().wall()));
     request.exclusions = context.list("exclude");
     request.memory_limit = pipeline_memory(context.machine);
+    std::vector<std::string> volume{context.get("volume")};
+    if (!volume[0].empty() && !request.exclusions.empty())
+        return make_error(errors::kParameter, "`volume` takes one partition alone: leave `exclude` out");
     if (auto level = context.get("level"); !level.empty()) {
         auto number = parse_u64(level);
         if (!number || *number < 1 || *number > 19)
             return make_error(errors::kParameter, "level '{}' is not 1 to 19", level);
         request.level = static_cast<int>(*number);
     }
+    auto chosen = TRY(disks_to_capture(context, request.exclusions));
     std::vector<std::unique_ptr<disks::BlockDevice>> devices;
-    for (const auto& disk : TRY(disks_to_capture(context, request.exclusions))) {
+    for (const auto& disk : chosen) {
         devices.push_back(TRY_WITH(context.machine.open_source(disk), "opening " + disk.path));
-        request.disks.push_back({devices.back().get(), {disk.name, disk.serial, disk.model, 0, 0, 0}});
-        context.log(fmt::format("capturing {} ({}, {})", disk.path, human_bytes(disk.size), disk.model));
+        request.disks.push_back({devices.back().get(), {disk.name, disk.serial, disk.model, 0, 0, 0}, std::nullopt});
+        if (volume[0].empty())
+            context.log(fmt::format("capturing {} ({}, {})", disk.path, human_bytes(disk.size), disk.model));
     }
-    auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
-    channel::RemoteSink sink(link);
+    imagestore::OneVolume one;
+    if (!volume[0].empty()) {
+        name_partitions(chosen, volume);
+        one = TRY(imagestore::find_volume(request.disks, volume[0]));
+        request.disks = {one.disk};
+        context.log(fmt::format("capturing {} alone ({})", one.disk.identity.name, human_bytes(one.window->size())));
+    }
     auto report = TRY(imagestore::capture_disks(request, sink, context.progress, &context.cancel));
     for (const auto& warning : report.warnings) context.log("warning: " + warning);
     for (const auto& loss : report.losses)
@@ -168,34 +251,32 @@ Result<TaskOutcome> capture_task(TaskContext& context) {
     return outcome;
 }
 
-Result<TaskOutcome> deploy_task(TaskContext& context) {
-    auto name = TRY(context.need("image"));
-    bool verify = TRY(context.flag("verify", true));
+Result<TaskOutcome> capture_task(TaskContext& context) {
     auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
-    auto bytes = TRY(link.manifest(name));
-    imagestore::ManifestView manifest(bytes);
+    channel::RemoteSink sink(link);
+    return capture_into(context, sink);
+}
+
+Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::ManifestBytes& manifest,
+                                imagestore::ChunkSource& source) {
+    auto name = TRY(context.need("image"));
+    imagestore::DeployRequest request;
+    request.manifest = &manifest;
+    request.verify = TRY(context.flag("verify", true));
+    request.memory_limit = pipeline_memory(context.machine);
     auto image = TRY(imagestore::summarize(manifest));
-    channel::RemoteSource source(link);
     TaskOutcome outcome;
     json::array list;
     std::uint64_t written = 0, kept = 0;
     double seconds = 0;
-    for (const auto& [index, disk] : TRY(assign(context, image))) {
-        context.log(fmt::format("laying {} of {} down on {}", image.disks[index].disk.name, name, disk.path));
-        imagestore::DeployRequest request;
-        request.manifest = &manifest;
-        request.disk = index;
-        request.verify = verify;
-        request.memory_limit = pipeline_memory(context.machine);
-        imagestore::DeployReport report;
-        {
-            auto target = TRY_WITH(context.machine.open_target(disk), "opening " + disk.path);
-            request.target = target.get();
-            report = TRY(imagestore::deploy_disk(request, source, context.progress, &context.cancel));
-        }
-        TRY(context.machine.reread(disk));
+    for (const auto& a : TRY(assign(context, image))) {
+        auto part = TRY(imagestore::select_part(image, a.index, a.volume));
+        context.log(fmt::format("laying {} of {} down on {}", part.name, name, a.place()));
+        auto report = TRY(lay_down(context, a, request, source));
+        TRY(context.machine.reread(a.target));
         for (const auto& warning : report.warnings) context.log("warning: " + warning);
-        list.push_back({{"disk", disk.path},
+        list.push_back({{"disk", a.target.path},
+                        {"partition", a.partition},
                         {"source", report.source},
                         {"written_bytes", report.written_bytes},
                         {"kept_chunks", report.kept_chunks},
@@ -207,18 +288,25 @@ Result<TaskOutcome> deploy_task(TaskContext& context) {
         seconds += report.seconds;
         outcome.losses = outcome.losses || !report.losses.empty();
     }
+    auto rate = human_bytes(seconds > 0 ? static_cast<std::uint64_t>(static_cast<double>(written) / seconds) : 0);
     outcome.result = {
         {"image", name},
         {"disks", list},
         {"written_bytes", written},
         {"seconds", seconds},
         {"losses", outcome.losses ? 1 : 0},
-        {"summary",
-         fmt::format("{}: wrote {} in {:.0f} s ({}/s), {} MiB were there already{}", name, human_bytes(written),
-                     seconds,
-                     human_bytes(seconds > 0 ? static_cast<std::uint64_t>(static_cast<double>(written) / seconds) : 0),
-                     kept, verify ? ", verified" : "")}};
+        {"summary", fmt::format("{}: wrote {} in {:.0f} s ({}/s), {} MiB were there already{}", name,
+                                human_bytes(written), seconds, rate, kept, request.verify ? ", verified" : "")}};
     return outcome;
+}
+
+Result<TaskOutcome> deploy_task(TaskContext& context) {
+    auto name = TRY(context.need("image"));
+    auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
+    auto bytes = TRY(link.manifest(name));
+    imagestore::ManifestView manifest(bytes);
+    channel::RemoteSource source(link);
+    return deploy_from(context, manifest, source);
 }
 
 }  // namespace slipway::agent

@@ -11,7 +11,7 @@
 #include "console/image/image.hpp"
 #include "console/image/place.hpp"
 #include "imagestore/errors.hpp"
-#include "imagestore/plan.hpp"
+#include "imagestore/one_volume.hpp"
 #include "imagestore/selection.hpp"
 #include "imagestore/snapshot.hpp"
 #include "lib/base/strings.hpp"
@@ -74,24 +74,6 @@ Result<std::string> still_picture(const std::string& source, const std::vector<s
     return out.snapshots.back().device();
 }
 
-// The one partition of one source that --volume names.
-Status take_volume(const std::string& word, const std::vector<std::string>& sources, Sources& out) {
-    for (std::uint32_t d = 0; d < out.disks.size(); ++d) {
-        auto& disk = out.disks[d];
-        auto layout = TRY(disks::read_layout(*disk.device));
-        for (const auto& p : layout.partitions) {
-            if (!names_partition(word, {d, disk.identity.name, {}, false, false}, p.index)) continue;
-            out.volume = std::make_unique<disks::OffsetLayer>(*disk.device, p.offset, p.length);
-            // Without the disk's serial number: a deploy finds disks by it.
-            CaptureDisk volume{out.volume.get(), {}, describe(p, layout.table)};
-            volume.identity.name = partition_name(disk.identity.name, p.index);
-            out.disks = {volume};
-            return {};
-        }
-    }
-    return make_error(imagestore::errors::kNoPartition, "{} has no partition '{}'", join(sources, ", "), word);
-}
-
 // In use is the disk, or with --volume that partition of it.
 Result<std::vector<std::string>> mounts_of(const std::string& source, const CaptureArguments& a) {
     std::error_code ignored;
@@ -112,7 +94,10 @@ Result<Sources> open_sources(const CaptureArguments& a) {
         out.devices.push_back(TRY(disks::open_disk(path, disks::OpenMode::ReadOnly)));
         out.disks.push_back({out.devices.back().get(), identity_of(source), std::nullopt});
     }
-    if (!a.volume.empty()) TRY(take_volume(a.volume, a.sources, out));
+    if (a.volume.empty()) return out;
+    auto volume = TRY(find_volume(out.disks, a.volume));
+    out.volume = std::move(volume.window);
+    out.disks = {volume.disk};
     return out;
 }
 

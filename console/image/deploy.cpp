@@ -9,11 +9,11 @@
 #include "console/image/place.hpp"
 #include "imagestore/deploy_stream.hpp"
 #include "imagestore/errors.hpp"
+#include "imagestore/one_volume.hpp"
 #include "imagestore/selection.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/device_info.hpp"
-#include "lib/disks/layout.hpp"
 #include "lib/disks/table/grow_filesystem.hpp"
 #include "lib/disks/vhd/vhd.hpp"
 
@@ -41,15 +41,10 @@ struct Target {
     disks::BlockDevice& disk() { return partition ? static_cast<disks::BlockDevice&>(*partition) : *device; }
 };
 
-Result<Target> open_partition(const DeployArguments& a) {
+Result<Target> open_target_partition(const DeployArguments& a) {
     Target target{TRY(disks::open_disk(a.target, disks::OpenMode::ReadWrite)), false, nullptr};
-    auto layout = TRY(disks::read_layout(*target.device));
-    for (const auto& p : layout.partitions)
-        if (p.index == a.partition) {
-            target.partition = std::make_unique<disks::OffsetLayer>(*target.device, p.offset, p.length);
-            return target;
-        }
-    return make_error(imagestore::errors::kNoPartition, "{} has no partition {}", a.target, a.partition);
+    target.partition = TRY_WITH(open_partition(*target.device, a.partition), a.target);
+    return target;
 }
 
 Result<Target> open_target(const DeployArguments& a, std::uint64_t size) {
@@ -57,7 +52,7 @@ Result<Target> open_target(const DeployArguments& a, std::uint64_t size) {
     if (a.partition || fs::exists(a.target, ignored)) {
         auto mounts = TRY(disks::writable_mounts(a.target));
         if (!mounts.empty()) return make_error(errors::kTargetInUse, "{} is in use: {}", a.target, join(mounts, ", "));
-        if (a.partition) return open_partition(a);
+        if (a.partition) return open_target_partition(a);
         if (!fs::is_block_file(a.target, ignored) && !a.resume)
             return make_error(slipway::errors::kExists, "{} exists (--resume goes on with an interrupted deploy)",
                               a.target);

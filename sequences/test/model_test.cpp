@@ -20,7 +20,7 @@ std::string error_of(const std::string& xml) {
 }
 
 TEST(Samples, every_shipped_sample_loads_and_is_what_its_file_says) {
-    ASSERT_GE(samples().size(), 8u);
+    ASSERT_GE(samples().size(), 10u);
     for (const auto& sample : samples()) {
         auto read = parse_sequence(sample.xml);
         ASSERT_TRUE(read) << sample.name << ": " << read.error().describe();
@@ -29,8 +29,8 @@ TEST(Samples, every_shipped_sample_loads_and_is_what_its_file_says) {
         EXPECT_TRUE(check_against_xsd(sample.xml, sequence_schema())) << sample.name;
         EXPECT_FALSE(read->sequence.description.empty()) << sample.name;
     }
-    for (auto name : {"boot-to-da", "reboot", "da-capture-image", "da-deploy-image", "da-shutdown", "create-vm",
-                      "first-boot", "delete-vm"})
+    for (auto name : {"boot-to-da", "reboot", "da-capture-image", "da-capture-volume", "da-deploy-image",
+                      "da-deploy-volume", "da-shutdown", "create-vm", "first-boot", "delete-vm"})
         EXPECT_TRUE(find_sample(name)) << name;
 }
 

@@ -3,12 +3,16 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "agent-ramdisk/agent/errors.hpp"
+#include "agent-ramdisk/agent/image_tasks.hpp"
 #include "agent-ramdisk/agent/task.hpp"
+#include "imagestore/errors.hpp"
+#include "imagestore/store.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/disks/layout.hpp"
@@ -32,13 +36,16 @@ struct Bench {
         EXPECT_TRUE(disks::FileDisk::create(disk, 64u << 20).ok());
         machine = file_machine({disk});
     }
+    TaskContext context(channel::Parameters parameters) {
+        return {*machine, link,
+                self,     std::move(parameters),
+                {},       [this](const std::string& l) { log.push_back(l); },
+                cancel,   cancel_event.get()};
+    }
     Result<TaskOutcome> run(const std::string& type, channel::Parameters parameters) {
-        TaskContext context{*machine, link,
-                            self,     std::move(parameters),
-                            {},       [this](const std::string& l) { log.push_back(l); },
-                            cancel,   cancel_event.get()};
+        auto given = context(std::move(parameters));
         auto tasks = device_tasks();
-        return tasks.at(type)(context);
+        return tasks.at(type)(given);
     }
     Result<TaskOutcome> disk_task(channel::Parameters parameters) {
         parameters.emplace("disk", "sda");
@@ -151,4 +158,132 @@ TEST(InventoryTask, gives_the_xml) {
     Bench bench;
     auto outcome = bench.run("inventory", {}).value();
     EXPECT_TRUE(outcome.result.at("inventory").as_string().starts_with("<?xml"));
+}
+
+namespace {
+
+// A machine of two disks, each with two partitions full of bytes of their own, and a store in a directory.
+struct ImageBench : Bench {
+    static constexpr std::uint64_t kMiB = 1u << 20, kFirst = 8 * kMiB, kSecond = 12 * kMiB;
+    std::string other = (dir / "other.img").string();
+    std::unique_ptr<imagestore::Store> store = imagestore::Store::open(dir / "store", {.create = true}).value();
+
+    ImageBench() {
+        EXPECT_TRUE(disks::FileDisk::create(other, 64u << 20).ok());
+        machine = file_machine({disk, other});
+        for (const char* name : {"sda", "sdb"}) {
+            EXPECT_TRUE(run("disk", {{"disk", name}, {"action", "init"}, {"table", "mbr"}}).ok());
+            for (const char* size : {"8M", "12M"})
+                EXPECT_TRUE(run("disk", {{"disk", name}, {"action", "partition"}, {"size", size}}).ok());
+        }
+        fill(disk, kMiB, kFirst, 0x11);
+        fill(disk, kMiB + kFirst, kSecond, 0x22);
+        fill(other, kMiB, kFirst, 0x33);
+        fill(other, kMiB + kFirst, kSecond, 0x44);
+    }
+    static void fill(const std::string& file, std::uint64_t at, std::uint64_t length, int value) {
+        auto device = disks::FileDisk::open(file, disks::OpenMode::ReadWrite).value();
+        ASSERT_TRUE(device->write(at, Bytes(length, static_cast<std::byte>(value))).ok());
+    }
+    // Is all of partition 1 or 2 of this byte?
+    static bool holds(const std::string& file, int partition, int value) {
+        auto device = disks::FileDisk::open(file, disks::OpenMode::ReadOnly).value();
+        Bytes got(partition == 1 ? kFirst : kSecond);
+        EXPECT_TRUE(device->read(partition == 1 ? kMiB : kMiB + kFirst, got).ok());
+        return got == Bytes(got.size(), static_cast<std::byte>(value));
+    }
+    Result<TaskOutcome> capture(channel::Parameters parameters) {
+        auto given = context(std::move(parameters));
+        auto writer = store->writer({}).value();
+        return capture_into(given, *writer);
+    }
+    Result<TaskOutcome> deploy(channel::Parameters parameters) {
+        auto given = context(std::move(parameters));
+        auto manifest = store->manifest(imagestore::ImageRef::parse(given.get("image")).value()).value();
+        return deploy_from(given, *manifest, *store);
+    }
+};
+
+}  // namespace
+
+TEST(ImageTasks, a_disk_of_the_machine_goes_into_an_image_and_comes_back) {
+    ImageBench bench;
+    ASSERT_TRUE(bench.capture({{"image", "web"}, {"disks", "sda"}}).ok());
+    auto before = read_file(bench.disk).value();
+    ImageBench::fill(bench.disk, 0, 64 * ImageBench::kMiB, 0);
+    auto laid = bench.deploy({{"image", "web"}});
+    ASSERT_TRUE(laid.ok()) << laid.error().describe();
+    EXPECT_EQ(read_file(bench.disk).value(), before);
+    EXPECT_TRUE(ImageBench::holds(bench.other, 1, 0x33));
+}
+
+TEST(ImageTasks, one_volume_by_its_name_its_disks_serial_number_or_its_number) {
+    ImageBench bench;
+    const std::vector<std::pair<std::string, int>> words{
+        {"sdb2", 0x44}, {"other.img:2", 0x44}, {"1:2", 0x44}, {"2", 0x22}, {"/dev/sda1", 0x11}};
+    for (const auto& [word, value] : words) {
+        ASSERT_TRUE(bench.capture({{"image", "v"}, {"volume", word}}).ok()) << word;
+        int number = word.back() - '0';
+        ImageBench::fill(bench.other, number == 1 ? ImageBench::kMiB : ImageBench::kMiB + ImageBench::kFirst, 4096, 0);
+        auto laid = bench.deploy({{"image", "v"}, {"partition", "sdb" + std::to_string(number)}});
+        ASSERT_TRUE(laid.ok()) << word << laid.error().describe();
+        EXPECT_TRUE(ImageBench::holds(bench.other, number, value)) << word;
+        if (number == 2)
+            ImageBench::fill(bench.other, ImageBench::kMiB + ImageBench::kFirst, ImageBench::kSecond, 0x44);
+    }
+    // Of the disks that `disks` names, a bare number is of the first.
+    ASSERT_TRUE(bench.capture({{"image", "v"}, {"disks", "sdb"}, {"volume", "2"}}).ok());
+    EXPECT_EQ(imagestore::summarize(*bench.store->manifest(imagestore::ImageRef::parse("v").value()).value())
+                  ->disks.at(0)
+                  .disk.name,
+              "sdb2");
+}
+
+TEST(ImageTasks, one_volume_of_a_whole_image_goes_into_a_partition_and_nothing_beside_it_is_touched) {
+    ImageBench bench;
+    ASSERT_TRUE(bench.capture({{"image", "web"}}).ok());
+    auto before = read_file(bench.other).value();
+    for (const auto& [volume, partition] :
+         std::vector<std::pair<std::string, std::string>>{{"sda1", "sdb2"}, {"1", "other.img:2"}, {"0:1", "1:2"}}) {
+        ImageBench::fill(bench.other, ImageBench::kMiB + ImageBench::kFirst, ImageBench::kSecond, 0x44);
+        auto laid = bench.deploy({{"image", "web"}, {"volume", volume}, {"partition", partition}});
+        ASSERT_TRUE(laid.ok()) << laid.error().describe();
+        EXPECT_EQ(laid->result.at("disks").at(0).at("partition").to_number<int>(), 2);
+        auto after = read_file(bench.other).value();
+        const auto from = static_cast<std::ptrdiff_t>(ImageBench::kMiB + ImageBench::kFirst);
+        const auto to = from + static_cast<std::ptrdiff_t>(ImageBench::kFirst);  // it is 8 MiB of the 12
+        EXPECT_TRUE(std::all_of(after.begin() + from, after.begin() + to, [](auto b) { return b == std::byte{0x11}; }));
+        EXPECT_TRUE(std::equal(before.begin(), before.begin() + from, after.begin()));
+        EXPECT_TRUE(std::equal(before.begin() + to, before.end(), after.begin() + to));
+    }
+}
+
+TEST(ImageTasks, what_would_hit_more_than_one_volume_is_refused_and_no_disk_is_written) {
+    ImageBench bench;
+    ASSERT_TRUE(bench.capture({{"image", "web"}}).ok());
+    ASSERT_TRUE(bench.capture({{"image", "v"}, {"volume", "sda2"}}).ok());
+    auto disk = read_file(bench.disk).value(), other = read_file(bench.other).value();
+    const std::vector<std::pair<channel::Parameters, ErrorId>> deploys{
+        {{{"image", "v"}}, errors::kParameter},  // it would go over a whole disk
+        {{{"image", "web"}, {"volume", "sda2"}}, errors::kParameter},
+        {{{"image", "web"}, {"partition", "sda2"}}, errors::kParameter},
+        {{{"image", "web"}, {"volume", "sdc1"}, {"partition", "sda2"}}, errors::kParameter},
+        {{{"image", "web"}, {"volume", "sda2"}, {"partition", "sdb2"}, {"disk", "0=sdb"}}, errors::kParameter},
+        {{{"image", "web"}, {"volume", "sda2"}, {"partition", "sdc2"}}, errors::kNoDisk},
+        {{{"image", "web"}, {"volume", "sda2"}, {"partition", "sdb"}}, errors::kNoDisk},
+        {{{"image", "web"}, {"volume", "sda2"}, {"partition", "sdb3"}}, imagestore::errors::kNoPartition},
+        {{{"image", "v"}, {"partition", "sdb1"}}, imagestore::errors::kTargetTooSmall}};
+    for (const auto& [parameters, error] : deploys) {
+        auto result = bench.deploy(parameters);
+        ASSERT_FALSE(result.ok());
+        EXPECT_TRUE(result.error().is(error)) << result.error().describe();
+    }
+    EXPECT_EQ(read_file(bench.disk).value(), disk);
+    EXPECT_EQ(read_file(bench.other).value(), other);
+    auto both = bench.capture({{"image", "x"}, {"volume", "sda2"}, {"exclude", "sda1"}});
+    EXPECT_TRUE(both.error().is(errors::kParameter));
+    EXPECT_TRUE(bench.capture({{"image", "x"}, {"volume", "sda7"}}).error().is(imagestore::errors::kNoPartition));
+    // Said outright, an image of one volume goes over a disk.
+    auto whole = bench.deploy({{"image", "v"}, {"disk", "0=sdb"}});
+    EXPECT_TRUE(whole.ok()) << whole.error().describe();
 }
