@@ -5,6 +5,12 @@ SLIPWAY_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 SLIPWAY_BUILD=${SLIPWAY_BUILD:-$SLIPWAY_SOURCE/build}
 
 say() { printf '%s  %s\n' "$(date +%H:%M:%S)" "$*"; }
+# What a test says that cannot run here; under SLIPWAY_STRICT=1 that is a failure.
+skip() {
+    say "skipped: $*"
+    [ "${SLIPWAY_STRICT:-}" != 1 ] || exit 1
+    exit 77
+}
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 # install_packages FILE…: installs what is missing of the named lists; costs nothing when all are there.
