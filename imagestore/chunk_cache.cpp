@@ -63,6 +63,7 @@ Result<std::shared_ptr<const Bytes>> ChunkCache::load(const ChunkId& id) {
 }
 
 void ChunkCache::expect(const ChunkId& id) {
+    if (!read_ahead_) return;
     std::lock_guard lock(mutex_);
     if (places_.contains(id) || ahead_.size() >= kAhead) return;
     ahead_.push_back(id);

@@ -27,6 +27,8 @@ public:
     // first called, so that a process may still fork before. At most kAhead guesses wait; more are dropped.
     void expect(const ChunkId& id);
     static constexpr std::size_t kAhead = 4;
+    // False: guesses are dropped, and so no thread is started.
+    void read_ahead(bool wanted) { read_ahead_ = wanted; }
 
     std::uint64_t decoded() const { return decoded_; }  // chunks
 
@@ -46,6 +48,7 @@ private:
     ChunkSource& source_;
     const std::size_t limit_;
     std::atomic<std::uint64_t> decoded_{0};
+    std::atomic<bool> read_ahead_{true};
     std::mutex source_mutex_;  // taken without the other
     std::mutex mutex_;         // guards all below
     std::condition_variable ready_;

@@ -204,17 +204,6 @@ CaptureRequest request_of(const CaptureArguments& a, const Context& context) {
     return request;
 }
 
-// A passphrase typed into a file ends with a newline that is not part of it; a key file is taken as it is too.
-Result<std::unique_ptr<disks::LuksKeys>> read_luks_keys(const std::vector<std::string>& files) {
-    if (files.empty()) return std::unique_ptr<disks::LuksKeys>();
-    std::vector<std::string> keys;
-    for (const auto& file : files) {
-        keys.push_back(TRY_WITH(read_text_file(file, 8u << 20), "--luks-key"));
-        if (keys.back().ends_with('\n')) keys.push_back(keys.back().substr(0, keys.back().size() - 1));
-    }
-    return std::make_unique<disks::LuksKeys>(std::move(keys));
-}
-
 // A snapshot that filled up was read as errors: such an image is not kept.
 Status check_snapshots(const Sources& sources, const CaptureReport& report, ImagePlace& place) {
     for (const auto& snapshot : sources.snapshots) {
@@ -235,7 +224,7 @@ Result<ExitCode> capture(const CaptureArguments& a, const Context& context) {
     request.disks = sources.disks;
     request.inconsistent = !sources.why_inconsistent.empty();
     auto place = TRY(open_place(a.place, true));
-    OpenImage base;
+    PlacedImage base;
     if (!a.base.empty()) {
         base = TRY_WITH(place->image(TRY(ImageRef::parse(a.base))), "the base");
         request.base = base.manifest.get();
@@ -288,9 +277,7 @@ void add_image_capture(CLI::App& image, Context& context) {
         "--live", a->live,
         "take a disk that is in use: by a snapshot of its logical volume, or else as an inconsistent image, good only "
         "as --base");
-    app->add_option("--luks-key", a->luks_keys,
-                    "file with the passphrase of a LUKS volume, or its key file: used blocks only are taken then, "
-                    "still encrypted; repeat it for several");
+    add_luks_key_option(*app, a->luks_keys, "used blocks only are taken then, still encrypted");
     app->add_flag("--drop-page-files", a->drop_page_files,
                   "leave out the content of Windows page and hibernation files");
     app->add_flag("--allow-hibernated", a->allow_hibernated, "take a hibernated Windows volume as it is");

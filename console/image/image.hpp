@@ -7,6 +7,9 @@
 namespace slipway::imagestore {
 class Store;
 }
+namespace slipway::disks {
+class LuksKeys;
+}
 
 namespace slipway::console {
 
@@ -27,6 +30,12 @@ Result<std::unique_ptr<imagestore::Store>> open_store(const std::string& directo
 
 // --memory SIZE, what a pipeline may take; 256M unless given.
 void add_memory_option(CLI::App& app, std::uint64_t& memory);
+
+// --luks-key FILE, as often as there are keys; `what` is done with them.
+CLI::Option* add_luks_key_option(CLI::App& app, std::vector<std::string>& files, const std::string& what);
+// Null without files. A passphrase typed into a file ends with a newline that is not part of it; a key file is taken as
+// it is too.
+Result<std::unique_ptr<disks::LuksKeys>> read_luks_keys(const std::vector<std::string>& files);
 
 struct StoreCommand {
     const char *word, *what;

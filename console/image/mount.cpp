@@ -3,7 +3,9 @@
 //   AT/image.json          which image this is, and what was lost when it was taken
 //   AT/disks/0.raw         each disk
 //   AT/volumes/0p1.raw     each partition or volume: DISK p PARTITION; 0.raw where a disk is one volume
-//   AT/files/0p1/…         its files (--files), mounted by the kernel or ntfs-3g
+//   AT/volumes/vg0-root.raw, md127.raw, luks-UUID.raw
+//                          what lies inside those: LVM's as device-mapper names it, arrays, encrypted ones (--luks-key)
+//   AT/files/0p1/…         the files of each (--files), mounted by the kernel or ntfs-3g
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -18,13 +20,14 @@
 #include "console/image/image.hpp"
 #include "console/image/mount_points.hpp"
 #include "console/table.hpp"
-#include "imagestore/image_disk.hpp"
+#include "imagestore/open_image.hpp"
 #include "imagestore/store.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/disks/luks/unlock.hpp"
 
 namespace slipway::console {
 
@@ -36,13 +39,13 @@ using namespace slipway::imagestore;
 
 struct MountArguments {
     std::string name, store, at;
+    std::vector<std::string> luks_keys;
     bool files = false, foreground = false, everybody = false;
     std::uint64_t cache = 64u << 20;
 };
 
 struct ShownVolume {
-    std::string name;  // "0p1"
-    VolumeInfo volume;
+    const OpenVolume* of;
     std::string files;  // below AT, while its files are to be shown there
     std::string why_not;
 };
@@ -54,15 +57,17 @@ public:
         auto out = std::unique_ptr<ServedImage>(new ServedImage);
         out->store_ = TRY(Store::open(fs::absolute(a.store)));  // the serving process works elsewhere
         out->manifest_ = TRY(out->store_->manifest(TRY(ImageRef::parse(a.name))));
-        out->map_.emplace(TRY_WITH(ImageMap::create(*out->manifest_), out->manifest_->version().text()));
-        out->cache_.emplace(*out->store_, a.cache / kChunkBytes);
-        TRY(out->grow_tree(a.files));
+        auto keys = TRY(read_luks_keys(a.luks_keys));
+        out->image_ = TRY_WITH(OpenImage::create(*out->manifest_, *out->store_, {a.cache / kChunkBytes, keys.get()}),
+                               out->manifest_->version().text());
+        out->grow_tree(a.files);
         return out;
     }
 
     std::string name() const { return manifest_->version().text(); }
     bool leased() const { return manifest_->leased(); }
-    const ManifestSummary& summary() const { return map_->summary(); }
+    const ManifestSummary& summary() const { return image_->summary(); }
+    const OpenImage& image() const { return *image_; }
     const FileTree& tree() const { return tree_; }
     std::vector<ShownVolume>& volumes() { return volumes_; }
     std::size_t losses() const {
@@ -72,34 +77,25 @@ public:
     }
 
 private:
-    Status grow_tree(bool files) {
-        for (std::uint32_t i = 0; i < summary().disks.size(); ++i) {
-            disks_.push_back(TRY(ImageDisk::create(*map_, i, *cache_)));
-            tree_.add_file(fmt::format("disks/{}.raw", i), disks_.back());
-            for (const auto& volume : summary().disks[i].volumes) add_volume(i, volume, files);
-            for (const auto& partition : summary().disks[i].partitions) {
-                VolumeInfo plain;  // unless a volume of that number is there
-                plain.partition = partition.number;
-                plain.offset = partition.offset;
-                plain.length = partition.length;
-                add_volume(i, plain, files);
+    void grow_tree(bool files) {
+        for (std::size_t i = 0; i < image_->disks().size(); ++i)
+            tree_.add_file(fmt::format("disks/{}.raw", i), of_image(image_->disks()[i].get()));
+        for (const auto& volume : image_->volumes()) {
+            tree_.add_file("volumes/" + volume.file + ".raw", of_image(volume.device));
+            ShownVolume shown{&volume, {}, {}};
+            if (files && volume_mount_command(volume.volume, "", "")) {
+                shown.files = "files/" + volume.file;
+                tree_.add_directory(shown.files);
             }
+            volumes_.push_back(std::move(shown));
         }
         auto text = json::serialize(describe()) + "\n";
         tree_.add_file("image.json", std::make_shared<disks::MemoryDisk>(to_bytes(text)));
-        return {};
     }
 
-    void add_volume(std::uint32_t disk, const VolumeInfo& volume, bool files) {
-        auto name = volume.partition ? fmt::format("{}p{}", disk, volume.partition) : std::to_string(disk);
-        auto window = std::make_shared<disks::OffsetLayer>(*disks_[disk], volume.offset, volume.length);
-        if (!tree_.add_file("volumes/" + name + ".raw", std::move(window))) return;
-        ShownVolume shown{name, volume, {}, {}};
-        if (files && volume_mount_command(volume, "", "")) {
-            shown.files = "files/" + name;
-            tree_.add_directory(shown.files);
-        }
-        volumes_.push_back(std::move(shown));
+    // The tree shares what it serves; this belongs to the image, which outlives it.
+    static std::shared_ptr<disks::BlockDevice> of_image(disks::BlockDevice* device) {
+        return {std::shared_ptr<void>(), device};
     }
 
     json::value describe() const {
@@ -119,9 +115,7 @@ private:
     ServedImage() = default;
     std::unique_ptr<Store> store_;
     std::unique_ptr<StoredManifest> manifest_;  // the lease: what it names stays in the store
-    std::optional<ImageMap> map_;
-    std::optional<ChunkCache> cache_;
-    std::vector<std::shared_ptr<ImageDisk>> disks_;  // shared with the tree
+    std::unique_ptr<OpenImage> image_;
     FileTree tree_;
     std::vector<ShownVolume> volumes_;
 };
@@ -209,7 +203,8 @@ void mount_files(std::vector<ShownVolume>& volumes, const std::string& at) {
     options.timeout = std::chrono::seconds(120);
     for (auto& shown : volumes) {
         if (shown.files.empty()) continue;
-        auto argv = volume_mount_command(shown.volume, at + "/volumes/" + shown.name + ".raw", at + "/" + shown.files);
+        auto argv =
+            volume_mount_command(shown.of->volume, at + "/volumes/" + shown.of->file + ".raw", at + "/" + shown.files);
         auto mounted = run_command(*argv, options);
         if (!mounted) shown.why_not = mounted.error().message();
         else if (!mounted->ok())
@@ -236,9 +231,10 @@ Told warnings_of(ServedImage& image) {
         warn("the image was taken from a running system: its file systems may be torn");
     if (!image.leased())
         warn("the store's file system has no locks: if the image is deleted, gc may free it under this mount");
+    for (const auto& warning : image.image().warnings()) warn("not looked into: " + warning);
     for (const auto& shown : image.volumes())
         if (!shown.why_not.empty())
-            warn(fmt::format("{} ({}) is not mounted: {}", shown.name, shown.volume.filesystem, shown.why_not));
+            warn(fmt::format("{} ({}) is not mounted: {}", shown.of->file, shown.of->volume.filesystem, shown.why_not));
     if (image.losses()) {
         out.warnings.push_back(fmt::format(
             "LOST: {} ranges of the source could not be read and are zero; image.json lists them", image.losses()));
@@ -257,14 +253,19 @@ Told tell(ServedImage& image, const MountArguments& a, pid_t pid, const Context&
         disks.push_back({{"file", file}, {"name", d.disk.name}, {"serial", d.disk.serial}, {"size", d.disk.size}});
     }
     for (const auto& v : image.volumes()) {
-        auto file = a.at + "/volumes/" + v.name + ".raw";
+        const auto& info = v.of->volume;
+        auto file = a.at + "/volumes/" + v.of->file + ".raw";
         auto files = v.files.empty() ? std::string() : a.at + "/" + v.files;
-        table.row({file, v.volume.filesystem.empty() ? "-" : v.volume.filesystem, v.volume.label,
-                   human_bytes(v.volume.length), files});
+        table.row({file, info.filesystem.empty() ? "-" : info.filesystem, info.label, human_bytes(info.length), files});
+        json::array on;
+        for (auto member : v.of->members) on.emplace_back(image.image().volumes()[member].name);
         volumes.push_back({{"file", file},
-                           {"filesystem", v.volume.filesystem},
-                           {"label", v.volume.label},
-                           {"size", v.volume.length},
+                           {"name", v.of->name},
+                           {"kind", v.of->kind},
+                           {"on", on},
+                           {"filesystem", info.filesystem},
+                           {"label", info.label},
+                           {"size", info.length},
                            {"files", files}});
     }
     auto told = warnings_of(image);
@@ -332,13 +333,15 @@ void add_image_mount(CLI::App& image, Context& context) {
     auto a = std::make_shared<MountArguments>();
     auto* app = add_command(image, context, "mount", "Show an image's disks, volumes and files, read-only",
                             "  slipway image mount web --store /srv/store --at /mnt/web --files\n"
-                            "  ls /mnt/web/disks /mnt/web/volumes /mnt/web/files/0p1\n"
+                            "  ls /mnt/web/disks /mnt/web/volumes /mnt/web/files/0p1 /mnt/web/files/vg0-root\n"
+                            "  slipway image mount vault --store /srv/store --at /mnt/vault --files --luks-key key\n"
                             "  slipway image unmount /mnt/web\n"
                             "The image may be deleted meanwhile: gc frees its space once it is unmounted.\n");
     app->add_option("name", a->name, "NAME or NAME@VERSION")->required();
     app->add_option("--store", a->store, "directory of the store")->required();
     app->add_option("--at", a->at, "an empty directory, made when missing; else NAME@VERSION is made here");
     app->add_flag("--files", a->files, "mount the volumes too (root), each below AT/files");
+    add_luks_key_option(*app, a->luks_keys, "it is shown decrypted too");
     app->add_flag("--allow-other", a->everybody, "for every user of this machine, not only who mounts it");
     app->add_flag("--foreground", a->foreground, "stay until it is unmounted; Ctrl-C unmounts it");
     app->add_option("--cache", a->cache, "memory for what was read last")->transform(size_text())->default_str("64M");

@@ -13,10 +13,10 @@ using namespace slipway::imagestore;
 class DirectoryPlace final : public ImagePlace {
 public:
     explicit DirectoryPlace(std::unique_ptr<Store> store) : store_(std::move(store)) {}
-    Result<OpenImage> image(const ImageRef& ref) override {
+    Result<PlacedImage> image(const ImageRef& ref) override {
         auto manifest = TRY(store_->manifest(ref));
         auto version = manifest->version();
-        return OpenImage{std::move(version), std::move(manifest), nullptr, store_.get()};
+        return PlacedImage{std::move(version), std::move(manifest), nullptr, store_.get()};
     }
     Result<std::vector<ImageVersion>> versions(const std::string& name) override {
         auto all = TRY(store_->images());

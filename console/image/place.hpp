@@ -21,7 +21,7 @@ struct PlaceName {
 void add_place_options(CLI::App& app, PlaceName& name);
 
 // An image, open: as long as it is, or is read from, neither delete nor gc takes a chunk of it.
-struct OpenImage {
+struct PlacedImage {
     imagestore::ImageVersion version;
     std::unique_ptr<imagestore::ManifestBytes> manifest;
     std::unique_ptr<imagestore::ChunkSource> owned;  // of a server
@@ -32,7 +32,7 @@ class ImagePlace {
 public:
     virtual ~ImagePlace() = default;
     // Errors: imagestore.no-image, console.*, and those of reaching the server.
-    virtual Result<OpenImage> image(const imagestore::ImageRef& ref) = 0;
+    virtual Result<PlacedImage> image(const imagestore::ImageRef& ref) = 0;
     virtual Result<std::vector<imagestore::ImageVersion>> versions(const std::string& name) = 0;  // the newest last
     virtual Status remove(const imagestore::ImageRef& ref) = 0;
     // For a capture (or the like) of `name`. `checked`: this process has hashed the chunks itself.

@@ -153,7 +153,7 @@ class ServerPlace final : public ImagePlace {
 public:
     explicit ServerPlace(Login login) : login_(std::move(login)) {}
 
-    Result<OpenImage> image(const ImageRef& ref) override {
+    Result<PlacedImage> image(const ImageRef& ref) override {
         auto source = std::make_unique<ServerSource>(TRY(RestClient::open(login_)), ref.text());
         auto answer = TRY(source->calls().manifest());
         auto named = ImageRef::parse(answer.headers.get(channel::kImageHeader));
@@ -162,7 +162,7 @@ public:
         source->calls().pin(*named);
         auto spool = std::make_unique<SpoolManifest>(TRY(SpoolManifest::create()));
         TRY_WITH(spool->write(as_bytes(answer.body)), "keeping the manifest");
-        OpenImage out;
+        PlacedImage out;
         out.version = {named->name, named->version, answer.body.size()};
         out.manifest = std::move(spool);
         out.chunks = source.get();

@@ -198,7 +198,7 @@ struct DiffArguments {
 Result<ExitCode> diff(const DiffArguments& arguments, const Context& context) {
     auto place = TRY(open_place(arguments.place));
     auto first = TRY(place->image(TRY(ImageRef::parse(arguments.a))));
-    OpenImage second;
+    PlacedImage second;
     if (!arguments.b.empty()) {
         second = TRY(place->image(TRY(ImageRef::parse(arguments.b))));
     } else {

@@ -11,6 +11,7 @@
 #include "imagestore/errors.hpp"
 #include "imagestore/image_diff.hpp"
 #include "imagestore/image_disk.hpp"
+#include "imagestore/open_image.hpp"
 #include "imagestore/store.hpp"
 #include "imagestore/test/samples.hpp"
 #include "lib/base/temp_dir.hpp"
@@ -409,4 +410,19 @@ TEST(Lease, a_reader_finds_its_chunks_again_when_gc_rewrites_their_pack) {
     auto read = disk->read(0, all);
     ASSERT_TRUE(read.ok()) << read.error().describe();
     EXPECT_EQ(sha256(ByteView(all).first(kMiB)), sha256(sample_chunk(60)));
+}
+
+TEST(OpenImage, an_inner_volume_has_a_file_name_that_is_one_name_and_says_which_it_is) {
+    EXPECT_EQ(file_name_of("vg0/root"), "vg0-root");
+    EXPECT_EQ(file_name_of("vg-0/my-root"), "vg--0-my--root");
+    EXPECT_NE(file_name_of("a-b/c"), file_name_of("a/b-c"));
+    EXPECT_EQ(file_name_of("luks-11a9-e401"), "luks-11a9-e401");
+    EXPECT_EQ(file_name_of("vg0/..")[0], 'v');
+    for (const char* hostile : {"", ".", "..", "../../etc/passwd", ".hidden", "a\nb", "\x1b[2J"}) {
+        auto name = file_name_of(hostile);
+        EXPECT_FALSE(name.empty());
+        EXPECT_NE(name[0], '.') << hostile;
+        EXPECT_EQ(name.find_first_of("/\n\x1b"), std::string::npos) << hostile;
+    }
+    EXPECT_LE(file_name_of(std::string(5000, '-') + "/x").size(), 255u);
 }

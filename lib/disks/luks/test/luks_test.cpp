@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
 
+#include "lib/disks/luks/test/luks_writer.hpp"
 #include "lib/disks/luks/unlock.hpp"
 #include "lib/disks/test/checks.hpp"
 #include "lib/disks/volumes/volume_set.hpp"
@@ -13,27 +13,6 @@ using namespace slipway::disks::test;
 namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
-
-// aes-xts-plain64 as dm-crypt writes it: the tweak counts 512-byte sectors, whatever the size of a sector.
-Bytes encrypt(ByteView plain, const Bytes& key, unsigned sector) {
-    Bytes out(plain.size());
-    auto* context = EVP_CIPHER_CTX_new();
-    for (std::size_t at = 0; at < plain.size(); at += sector) {
-        unsigned char tweak[16] = {};
-        auto number = at / 512;
-        for (int i = 0; i < 8; ++i) tweak[i] = static_cast<unsigned char>(number >> (8 * i));
-        int done = 0;
-        EXPECT_EQ(EVP_EncryptInit_ex(context, key.size() == 64 ? EVP_aes_256_xts() : EVP_aes_128_xts(), nullptr,
-                                     reinterpret_cast<const unsigned char*>(key.data()), tweak),
-                  1);
-        EXPECT_EQ(
-            EVP_EncryptUpdate(context, reinterpret_cast<unsigned char*>(out.data() + at), &done,
-                              reinterpret_cast<const unsigned char*>(plain.data() + at), static_cast<int>(sector)),
-            1);
-    }
-    EVP_CIPHER_CTX_free(context);
-    return out;
-}
 
 struct Kind {
     const char* name;
@@ -58,31 +37,7 @@ struct Encrypted {
         content.resize(kPlain);
         EXPECT_TRUE(disk->read(0, content).ok());
         plain_map = map_used(*disk).value();
-        auto key = pattern(kind.key_bits / 8, 99);
-        EXPECT_TRUE(write_file_atomic(dir / "volume-key", key).ok());
-        make_file(image, kind.data + kPlain);
-        std::vector<std::string> argv{"cryptsetup",
-                                      "luksFormat",
-                                      "-q",
-                                      "--type",
-                                      kind.type,
-                                      "--cipher",
-                                      "aes-xts-plain64",
-                                      "--key-size",
-                                      std::to_string(kind.key_bits),
-                                      "--volume-key-file",
-                                      (dir / "volume-key").string(),
-                                      "--pbkdf-force-iterations",
-                                      "1000",
-                                      "--uuid",
-                                      "11a97d0f-f7b6-47e4-b517-e0ec87dbe401"};
-        if (kind.type == std::string_view("luks2"))
-            argv.insert(argv.end(),
-                        {"--pbkdf", "pbkdf2", "--label", "vault", "--sector-size", std::to_string(kind.sector)});
-        argv.insert(argv.end(), {image.string(), "-"});
-        run(argv, "open sesame");
-        auto target = FileDisk::open(image, OpenMode::ReadWrite).value();
-        EXPECT_TRUE(target->write(kind.data, encrypt(content, key, kind.sector)).ok());
+        make_luks(dir, image, content, {kind.type, kind.key_bits, kind.sector, kind.data});
     }
     VolumeSet assemble(FileDisk& disk, LuksOpener* keys) {
         BlockDevice* volumes[] = {&disk};
