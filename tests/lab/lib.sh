@@ -63,11 +63,17 @@ start_server() {  # [ARGUMENTS…]
 
 slipway() { inside "$bin/slipway" "$@"; }
 
+# The VM host's agent and its VMs run in an account of their own, which may do no more than make networks.
+vmhost_account=64911
 start_vmhost() {  # the VM host `hercules`, with network VM0 on the lab's bridge
     slipway device add hercules --kind vmhost
     slipway device take-control hercules
     slipway device enroll hercules --directory "$work/hercules"
-    start "$work/hercules.log" "$bin/slipway-agent" --server "$SLIPWAY_URL" --ca "$work/hercules/ca.pem" \
+    mkdir -p "$work/vm"
+    chown -R "$vmhost_account:$vmhost_account" "$work/hercules" "$work/vm"
+    chmod 711 "$work"
+    start "$work/hercules.log" setpriv --reuid "$vmhost_account" --regid "$vmhost_account" --clear-groups --inh-caps=+net_admin \
+        --ambient-caps=+net_admin --bounding-set=-all,+net_admin "$bin/slipway-agent" --server "$SLIPWAY_URL" --ca "$work/hercules/ca.pem" \
         --token-file "$work/hercules/token" --state-dir "$work/hercules" --vm-dir "$work/hercules/vm"
     slipway network create VM0 --host hercules --interface br0
 }
