@@ -108,10 +108,27 @@ Result<Packet> parse_packet(ByteView bytes) {
     }
 }
 
+std::optional<std::uint64_t> value_of(const OptionList& options, const OptionRow& row) {
+    auto found = std::find_if(options.begin(), options.end(), [&](const auto& o) { return o.first == row.name; });
+    auto value = found == options.end() ? std::nullopt : parse_u64(found->second);
+    return value && *value >= row.least && *value <= row.most ? value : std::nullopt;
+}
+
 Bytes encode_packet(const Packet& packet) {
     ByteWriter out;
     std::visit(Encoder{out}, packet);
     return std::move(out).take();
+}
+
+Bytes encode_error(const ErrorPacket& error, std::size_t limit) {
+    constexpr std::size_t kEmpty = kHeader + 1;
+    auto text = error.message.substr(0, limit - std::min(limit, kEmpty));
+    return encode_packet(ErrorPacket{error.code, std::move(text)});
+}
+
+std::array<std::byte, kHeader> data_header(std::uint16_t block) {
+    return {std::byte{0}, static_cast<std::byte>(Opcode::Data), static_cast<std::byte>(block >> 8),
+            static_cast<std::byte>(block)};
 }
 
 }  // namespace slipway::tftp

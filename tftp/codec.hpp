@@ -14,6 +14,8 @@
 namespace slipway::tftp {
 
 using OptionList = std::vector<std::pair<std::string, std::string>>;  // name in lower case, value
+// What the first option of that name asks; nullopt when it is absent or not a number of the row's range.
+std::optional<std::uint64_t> value_of(const OptionList& options, const OptionRow& row);
 
 struct Request {
     bool write = false;
@@ -39,5 +41,9 @@ using Packet = std::variant<Request, Data, Ack, ErrorPacket, OptionAck>;
 
 Result<Packet> parse_packet(ByteView bytes);
 Bytes encode_packet(const Packet& packet);
+// An error in at most `limit` bytes (an error without text is 5): its text is cut.
+Bytes encode_error(const ErrorPacket& error, std::size_t limit);
+inline constexpr std::size_t kHeader = 4;  // of DATA: opcode and block
+std::array<std::byte, kHeader> data_header(std::uint16_t block);
 
 }  // namespace slipway::tftp

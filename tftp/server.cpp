@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "tftp/server.hpp"
 
+#include <deque>
 #include <map>
+#include <queue>
+#include <unordered_map>
+
+#include <sys/epoll.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "lib/base/errors.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "tftp/errors.hpp"
+#include "tftp/transfer.hpp"
 
 namespace slipway::tftp {
 
@@ -17,190 +24,257 @@ using boost::system::error_code;
 
 namespace {
 
-ErrorPacket refusal(const Error& error) {
-    if (error.is(errors::kNotFound)) return {ErrorCode::FileNotFound, "file not found"};
-    if (error.is(errors::kAccess)) return {ErrorCode::AccessViolation, "access violation"};
-    return {ErrorCode::NotDefined, "the file cannot be read"};
-}
-
-class Transfer : public std::enable_shared_from_this<Transfer> {
-public:
-    using Ended = std::function<void(const Transfer&, TransferReport)>;
-
-    Transfer(asio::io_context& io, UdpPort port, const UdpEndpoint& client, Request request, Content content,
-             const Limits& limits, Ended ended)
-        : port_(std::move(port)),
-          wait_(io, port_.fd()),
-          timer_(io),
-          client_(client),
-          request_(std::move(request)),
-          content_(std::move(content)),
-          session_(request_, content_.size, limits),
-          ended_(std::move(ended)) {}
-    ~Transfer() { wait_.release(); }  // the fd is port_'s
-
-    const UdpEndpoint& client() const { return client_; }
-    bool is_for(const Request& r) const { return r.file == request_.file && r.options == request_.options; }
-
-    void start() {
-        perform(session_.start(Instant::clock::now()));
-        listen();
-        keep_time();
-    }
-
-    // Takes what is there.
-    void read_all() {
-        while (!over_) {
-            auto datagram = port_.receive();
-            if (!datagram.ok()) return end("the client's port is closed");
-            if (!*datagram) return;
-            auto packet = parse_packet((*datagram)->data);
-            if (packet.ok()) perform(session_.on_packet(*packet, Instant::clock::now()));
-        }
-    }
-
-    void end(std::string failure) {
-        if (over_) return;
-        over_ = true;
-        error_code ignored;
-        wait_.cancel(ignored);
-        timer_.cancel();
-        auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Instant::clock::now() - begun_);
-        ended_(*this, {client_, request_.file, session_.acknowledged(), session_.resent(), took, std::move(failure)});
-    }
-
-private:
-    void listen() {
-        wait_.async_wait(asio::posix::stream_descriptor::wait_read,
-                         [self = shared_from_this(), this](const error_code& error) {
-                             if (error || over_) return;
-                             read_all();
-                             if (!over_) listen();
-                         });
-    }
-
-    void keep_time() {
-        timer_.expires_at(session_.deadline());
-        timer_.async_wait([self = shared_from_this(), this](const error_code&) {
-            if (over_) return;
-            perform(session_.on_time(Instant::clock::now()));
-            if (!over_) keep_time();
-        });
-    }
-
-    void perform(const Step& step) {
-        if (step.option_ack) send(session_.option_ack());
-        for (std::uint32_t i = 0; i < step.count; ++i) {
-            auto block = step.first + i;
-            auto slice = session_.slice(block);
-            auto bytes = content_.read(slice.offset, slice.length);
-            if (!bytes.ok()) {
-                send(ErrorPacket{ErrorCode::NotDefined, "the file cannot be read"});
-                return end(bytes.error().describe());
-            }
-            send(Data{static_cast<std::uint16_t>(block), std::move(*bytes)});
-        }
-        if (step.error) send(*step.error);
-        if (session_.ended()) end(std::string(session_.why()));
-    }
-
-    // What cannot be sent now counts as lost: the session sends it again.
-    void send(const Packet& packet) { (void)port_.send(encode_packet(packet)).ok(); }
-
-    UdpPort port_;
-    asio::posix::stream_descriptor wait_;
-    asio::steady_timer timer_;
-    UdpEndpoint client_;
-    Request request_;
-    Content content_;
-    ReadSession session_;
-    Ended ended_;
-    Instant begun_ = Instant::clock::now();
-    bool over_ = false;
-};
+constexpr std::uint64_t kListening = 0;   // the id of the port that is asked; transfers count from 1
+constexpr unsigned kRequestsAtOnce = 64;  // then the transfers under way have their turn
 
 }  // namespace
 
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
+    struct Session {
+        std::unique_ptr<Transfer> transfer;
+        Instant due = Instant::max();  // its place in `due`
+        bool proved = false;
+    };
+    using Due = std::pair<Instant, std::uint64_t>;
+
     asio::io_context& io;
     ServerOptions options;
     UdpPort port;
+    UniqueFd ready;  // the epoll that the port and all transfers are in
     asio::posix::stream_descriptor wait;
-    std::map<UdpEndpoint, std::shared_ptr<Transfer>> transfers;
+    asio::steady_timer timer;
+    FloodGuard guard, plain_guard;
+    std::unordered_map<std::uint64_t, Session> sessions;
+    std::map<UdpEndpoint, std::uint64_t> by_client;
+    std::unordered_map<std::uint32_t, std::size_t> of_address;
+    std::deque<std::uint64_t> unproved;  // oldest first; may name some that are proved or gone
+    std::priority_queue<Due, std::vector<Due>, std::greater<>> due;
+    Instant armed = Instant::max();  // what the timer waits for
+    Instant complained{};            // of too many transfers
+    std::uint64_t next_id = kListening + 1;
     bool stopped = false;
 
-    Impl(asio::io_context& context, ServerOptions o, UdpPort p)
-        : io(context), options(std::move(o)), port(std::move(p)), wait(io, port.fd()) {}
-    ~Impl() { wait.release(); }
+    Impl(asio::io_context& context, ServerOptions o, UdpPort p, UniqueFd epoll)
+        : io(context),
+          options(std::move(o)),
+          port(std::move(p)),
+          ready(std::move(epoll)),
+          wait(io, ready.get()),
+          timer(io),
+          guard(options.flood),
+          plain_guard(options.plain_flood) {
+        if (!options.cache) options.cache = std::make_shared<HotCache>();
+    }
+    ~Impl() { wait.release(); }  // the fd is ready's
+
+    static Result<std::shared_ptr<Impl>> create(asio::io_context& io, ServerOptions options) {
+        auto port = TRY(UdpPort::open({.local = options.local, .device = options.device}));
+        UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+        if (!epoll.valid()) return errno_error(errno, "an epoll");
+        auto impl = std::make_shared<Impl>(io, std::move(options), std::move(port), std::move(epoll));
+        TRY(impl->watch(impl->port.fd(), kListening));
+        return impl;
+    }
+
+    Status watch(int fd, std::uint64_t id) {
+        epoll_event event{.events = EPOLLIN, .data = {.u64 = id}};
+        if (::epoll_ctl(ready.get(), EPOLL_CTL_ADD, fd, &event) != 0) return errno_error(errno, "watching a socket");
+        return {};
+    }
 
     void listen() {
         wait.async_wait(asio::posix::stream_descriptor::wait_read,
                         [self = shared_from_this(), this](const error_code& error) {
                             if (error || stopped) return;
-                            for (;;) {
-                                auto datagram = port.receive();
-                                if (!datagram.ok() || !*datagram) break;
-                                on_datagram(**datagram);
-                            }
-                            listen();
+                            take_events();
+                            if (!stopped) listen();
                         });
     }
 
-    void on_datagram(const Datagram& datagram) {
+    void take_events() {
+        std::array<epoll_event, 128> events;
+        auto count = ::epoll_wait(ready.get(), events.data(), static_cast<int>(events.size()), 0);
+        for (int i = 0; i < count && !stopped; ++i) {
+            auto id = events[static_cast<std::size_t>(i)].data.u64;
+            auto now = Instant::clock::now();
+            if (id == kListening) {
+                take_requests(now);
+            } else if (auto it = sessions.find(id); it != sessions.end()) {
+                it->second.transfer->on_readable(now);
+                settle(it, now);
+            }
+        }
+    }
+
+    void take_requests(Instant now) {
+        for (unsigned i = 0; i < kRequestsAtOnce && !stopped; ++i) {
+            auto datagram = port.receive();
+            if (!datagram.ok() || !*datagram) return;
+            on_datagram(**datagram, now);
+        }
+    }
+
+    // Anything but a request is nobody's here, and answered with nothing.
+    void on_datagram(const Datagram& datagram, Instant now) {
         auto packet = parse_packet(datagram.data);
         const auto* request = packet.ok() ? std::get_if<Request>(&*packet) : nullptr;
         if (!request) return;
-        auto refuse = [&](const ErrorPacket& error) {
-            (void)port.send(encode_packet(error), datagram.from, datagram.interface, datagram.local).ok();
-        };
-        if (request->write) return refuse({ErrorCode::AccessViolation, "this server is read-only"});
-        if (request->mode != "octet") return refuse({ErrorCode::NotDefined, "only mode octet is served"});
-        if (auto it = transfers.find(datagram.from); it != transfers.end()) {
-            auto old = it->second;
-            old->read_all();  // it may have been ended a moment ago, on its own socket
-            if (!old->is_for(*request)) old->end("the client asked for something else");
-            if (transfers.contains(datagram.from)) return;  // sent again: the first one is being answered
-        }
-        if (transfers.size() >= options.max_sessions) {
-            log::warning("tftp", "{}: {} transfers are under way, not answered", datagram.from.text(),
-                         transfers.size());
-            return;
-        }
-        auto content = options.source(request->file, datagram.from);
-        if (!content.ok()) {
-            log::info("tftp", "{} asks for '{}': {}", datagram.from.text(), printable(request->file),
-                      content.error().describe());
-            return refuse(refusal(content.error()));
-        }
-        auto begun = begin(datagram, *request, std::move(*content));
-        if (!begun.ok()) log::warning("tftp", "{}: {}", datagram.from.text(), begun.error().describe());
+        if (!admitted(guard, datagram.from, now) || heard_before(datagram, *request, now)) return;
+        if (!make_room(datagram.from, now)) return;
+        auto begun = begin(datagram, *request, now);
+        if (begun.ok()) return;
+        log::info("tftp", "{} asks for '{}': {}", datagram.from.text(), printable(request->file),
+                  begun.error().describe());
+        // Never longer than the request, which may have come from anywhere.
+        auto answer = encode_error(begun.error().is(errors::kMode)
+                                       ? ErrorPacket{ErrorCode::NotDefined, "mode is neither octet nor netascii"}
+                                       : refusal(begun.error()),
+                                   datagram.data.size());
+        (void)port.send(answer, datagram.from, datagram.interface, datagram.local).ok();
     }
 
-    Status begin(const Datagram& datagram, const Request& request, Content content) {
+    bool admitted(FloodGuard& by, const UdpEndpoint& client, Instant now) {
+        auto verdict = by.on_request(client.address, now);
+        if (verdict == FloodGuard::Verdict::RefuseAndSay)
+            log::warning("tftp", "{} asks too often, not answered for now", client.address.text());
+        return verdict == FloodGuard::Verdict::Admit;
+    }
+    bool may_answer(const Transfer& transfer, Instant now) {
+        return !transfer.plain() || transfer.proved() || admitted(plain_guard, transfer.client(), now);
+    }
+
+    // A request sent again belongs to the transfer that answers it; another one ends what the client had.
+    bool heard_before(const Datagram& datagram, const Request& request, Instant now) {
+        auto known = by_client.find(datagram.from);
+        if (known == by_client.end()) return false;
+        auto id = known->second;
+        auto it = sessions.find(id);
+        it->second.transfer->drain(now);  // it may have been ended a moment ago, on its own socket
+        if (!it->second.transfer->over()) {
+            if (!it->second.transfer->is_for(request)) it->second.transfer->end("the client asked for something else");
+            else if (may_answer(*it->second.transfer, now)) it->second.transfer->on_request(datagram.data.size(), now);
+        }
+        settle(it, now);
+        return by_client.contains(datagram.from);
+    }
+
+    bool make_room(const UdpEndpoint& client, Instant now) {
+        auto mine = of_address.find(client.address.value);
+        bool full = sessions.size() >= options.max_sessions;
+        if ((mine == of_address.end() || mine->second < options.max_of_address) && !full) return true;
+        if (full && drop_unproved(now)) return true;
+        if (now - complained > std::chrono::seconds(10)) {
+            complained = now;
+            log::warning("tftp", "{}: {} transfers are under way, not answered", client.text(), sessions.size());
+        }
+        return false;
+    }
+
+    // Addresses that may be lies take no place from clients that answer, nor from one that asks now.
+    bool drop_unproved(Instant now) {
+        while (!unproved.empty()) {
+            auto it = sessions.find(unproved.front());
+            unproved.pop_front();
+            if (it == sessions.end() || it->second.proved) continue;
+            it->second.transfer->end("never answered, and others are waiting");
+            settle(it, now);
+            return true;
+        }
+        return false;
+    }
+
+    Status begin(const Datagram& datagram, const Request& request, Instant now) {
+        if (request.mode != "octet" && request.mode != "netascii")
+            return make_error(errors::kMode, "'{}'", printable(request.mode));
+        Content content;
+        std::unique_ptr<Upload> upload;
+        if (!request.write) content = TRY(options.source(request.file, datagram.from));
+        else if (!options.sink) return make_error(errors::kAccess, "uploads are not taken");
+        else upload = TRY(options.sink(request.file, datagram.from));
         auto socket = TRY(UdpPort::open({.local = {datagram.local, 0}, .device = options.device}));
         TRY(socket.connect(datagram.from));
-        auto ended = [weak = weak_from_this()](const Transfer& transfer, const TransferReport& report) {
-            auto impl = weak.lock();
-            if (!impl) return;
-            if (impl->options.on_transfer) impl->options.on_transfer(report);
-            if (auto it = impl->transfers.find(transfer.client());
-                it != impl->transfers.end() && it->second.get() == &transfer)
-                impl->transfers.erase(it);
-        };
-        auto transfer = std::make_shared<Transfer>(io, std::move(socket), datagram.from, request, std::move(content),
-                                                   options.limits, std::move(ended));
-        transfers[datagram.from] = transfer;
-        transfer->start();
+        auto fd = socket.fd();
+        Transfer::Peer peer{std::move(socket), datagram.from, request, datagram.data.size()};
+        auto transfer = upload ? Transfer::upload(std::move(peer), std::move(upload), options.limits)
+                               : Transfer::download(std::move(peer), std::move(content), options.cache, options.limits);
+        if (!may_answer(*transfer, now)) return {};
+        auto id = next_id++;
+        TRY(watch(fd, id));
+        by_client[datagram.from] = id;
+        ++of_address[datagram.from.address.value];
+        unproved.push_back(id);
+        auto it = sessions.emplace(id, Session{std::move(transfer)}).first;
+        it->second.transfer->start(now);
+        settle(it, now);
         return {};
+    }
+
+    // After everything that was told to a transfer.
+    void settle(std::unordered_map<std::uint64_t, Session>::iterator it, Instant now) {
+        auto& session = it->second;
+        if (session.transfer->over()) return forget(it, now);
+        if (!session.proved && session.transfer->proved()) {
+            session.proved = true;
+            while (!unproved.empty() && settled(unproved.front())) unproved.pop_front();
+        }
+        // A deadline that moved on is found when its time comes.
+        if (session.transfer->deadline() >= session.due) return;
+        session.due = session.transfer->deadline();
+        due.emplace(session.due, it->first);
+        arm();
+    }
+
+    bool settled(std::uint64_t id) const {
+        auto it = sessions.find(id);
+        return it == sessions.end() || it->second.proved;
+    }
+
+    void forget(std::unordered_map<std::uint64_t, Session>::iterator it, Instant now) {
+        auto transfer = std::move(it->second.transfer);
+        by_client.erase(transfer->client());
+        if (auto mine = of_address.find(transfer->client().address.value); --mine->second == 0) of_address.erase(mine);
+        sessions.erase(it);
+        while (!unproved.empty() && settled(unproved.front())) unproved.pop_front();
+        auto report = transfer->report(now);
+        transfer.reset();  // what it leaves behind is gone before anybody hears of its end
+        if (options.on_transfer) options.on_transfer(report);
+    }
+
+    void arm() {
+        if (stopped || due.empty() || due.top().first >= armed) return;
+        armed = due.top().first;
+        timer.expires_at(armed);
+        timer.async_wait([self = shared_from_this(), this](const error_code& error) {
+            if (error || stopped) return;
+            armed = Instant::max();
+            keep_time(Instant::clock::now());
+            arm();
+        });
+    }
+
+    void keep_time(Instant now) {
+        while (!stopped && !due.empty() && due.top().first <= now) {
+            auto [when, id] = due.top();
+            due.pop();
+            auto it = sessions.find(id);
+            if (it == sessions.end() || it->second.due != when) continue;
+            it->second.due = Instant::max();
+            it->second.transfer->on_time(now);
+            settle(it, now);
+        }
     }
 
     void stop() {
         if (std::exchange(stopped, true)) return;
         error_code ignored;
         wait.cancel(ignored);
-        auto ending = std::move(transfers);
-        for (auto& [client, transfer] : ending) transfer->end("the server stops");
-        transfers.clear();
+        timer.cancel();
+        auto now = Instant::clock::now();
+        while (!sessions.empty()) {
+            auto it = sessions.begin();
+            it->second.transfer->end("the server stops");
+            forget(it, now);
+        }
     }
 };
 
@@ -212,11 +286,10 @@ Server::~Server() {
 }
 
 Result<Server> Server::create(asio::io_context& io, ServerOptions options) {
-    auto port = UdpPort::open({.local = options.local, .device = options.device});
-    if (!port.ok()) return make_error(errors::kListen, "{}", port.error().describe());
-    auto impl = std::make_shared<Impl>(io, std::move(options), std::move(*port));
-    impl->listen();
-    return Server(std::move(impl));
+    auto impl = Impl::create(io, std::move(options));
+    if (!impl.ok()) return make_error(errors::kListen, "{}", impl.error().describe());
+    (*impl)->listen();
+    return Server(std::move(*impl));
 }
 
 std::uint16_t Server::port() const { return impl_->port.port(); }

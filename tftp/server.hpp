@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// A read-only TFTP server on an io_context that one thread runs. Every transfer has a socket of its own, bound to the
-// address that the client asked and connected to the client.
+// A TFTP server on an io_context that one thread runs. Every transfer has a socket of its own, bound to the address
+// that the client asked, at a port of the kernel's choice (a transfer id nobody can guess: an acknowledgement proves
+// that the address is the client's) and connected to the client (the kernel drops what others send). All of them are
+// behind one epoll, so that many clients cost one wait.
 #pragma once
 
 #include <chrono>
@@ -9,7 +11,9 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "tftp/session.hpp"
+#include "tftp/flood.hpp"
+#include "tftp/hot.hpp"
+#include "tftp/retry.hpp"
 #include "tftp/source.hpp"
 
 namespace slipway::tftp {
@@ -20,14 +24,21 @@ struct TransferReport {
     std::uint64_t bytes = 0, resent_blocks = 0;
     std::chrono::milliseconds took{0};
     std::string failure;  // empty: whole
+    bool upload = false;
 };
 
 struct ServerOptions {
     UdpEndpoint local{{}, 69};  // port 0: any
     std::string device;         // only this interface; empty: all
     Limits limits;
-    std::size_t max_sessions = 256;
+    FloodLimits flood;  // requests of one address; what is above is not answered
+    // Requests without options, whose answer is longer than they are: no more than these of one address.
+    FloodLimits plain_flood{.rate = 16, .burst = 64};
+    std::size_t max_sessions = 2048;  // at the limit a new client takes the place of the oldest that never answered
+    std::size_t max_of_address = 128;
+    std::shared_ptr<HotCache> cache;  // one for several servers; empty: its own
     Source source;
+    Sink sink;                                               // empty: uploads are refused
     std::function<void(const TransferReport&)> on_transfer;  // at each end; may be empty
 };
 

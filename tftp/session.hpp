@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One read transfer as a pure state machine: packets and time are events, what to send is the result.
 //
-//   state        | ack of block           | time past deadline          | error of the peer
-//   Negotiating  | 0: send window 1…      | send OACK again, or fail    | fail
-//   Sending      | new: send next window, | send window again, or fail  | fail
-//                | last: finished         |                             |
+//   state        | request again       | ack of block           | time past deadline         | error of the peer
+//   Negotiating  | send OACK again     | 0: send window 1…      | OACK if paid for, or fail  | fail
+//   Offering     | send block 1 again  | 1: as Sending          | wait, or fail              | fail
+//   Sending      | -                   | new: send next window, | send window again, or fail | fail
+//                |                     | last: finished         |                            |
 //   Finished, Failed: nothing any more
+//
+// Negotiating and Offering are before the client's first acknowledgement: until then its address may be a lie, and what
+// is sent is paid for by what was received. An OACK is never longer than its request (tsize is left out when it would
+// be), and the timer sends it again only while request bytes are left over; a client that hears nothing asks again and
+// so pays itself. RFC 1350 has no answer shorter than a block to a request without options: it gets that one block each
+// time it is heard, never by the timer.
 //
 // Block numbers are 16 bits on the wire and 64 here, so a file may have more than 65535 blocks (the number rolls over
 // to 0).
@@ -16,17 +23,11 @@
 
 #include "lib/base/clock.hpp"
 #include "tftp/codec.hpp"
+#include "tftp/retry.hpp"
 
 namespace slipway::tftp {
 
-struct Limits {
-    std::uint32_t max_block = 1468;  // with 28 bytes of headers and 4 of TFTP inside an Ethernet frame
-    std::uint32_t max_window = 64;
-    std::chrono::seconds timeout{1};  // unless the client asks for another
-    unsigned retries = 8;
-};
-
-enum class State { Negotiating, Sending, Finished, Failed };
+enum class State { Negotiating, Offering, Sending, Finished, Failed };
 std::string_view name_of(State state);
 
 // What the driver is to send now: the OACK, or `count` blocks from `first` on (numbered from 1), or an error.
@@ -39,18 +40,26 @@ struct Step {
 
 class ReadSession {
 public:
-    // The request must be a read of mode octet.
-    ReadSession(const Request& request, std::uint64_t file_size, const Limits& limits);
+    // The request is a read; size is what is read, kUnknownSize when that is seen only while reading (netascii): then
+    // ends_at() tells it.
+    static constexpr std::uint64_t kUnknownSize = UINT64_MAX;
+    ReadSession(const Request& request, std::size_t request_bytes, std::uint64_t size, const Limits& limits);
 
     Step start(Instant now);
+    Step on_request(std::size_t request_bytes, Instant now);  // the same request, heard again
     Step on_packet(const Packet& packet, Instant now);
     Step on_time(Instant now);
+    // The content has so many bytes. Before the step's last block is sent: none behind its end is.
+    void ends_at(std::uint64_t size);
 
     State state() const { return state_; }
     bool ended() const { return state_ == State::Finished || state_ == State::Failed; }
-    std::string_view why() const { return why_; }  // of a failure
+    bool plain() const { return option_ack_.options.empty(); }  // answered by a block
+    bool proved() const { return proved_; }                     // the client has acknowledged something
+    std::string_view why() const { return why_; }               // of a failure
     Instant deadline() const { return deadline_; }
     const OptionAck& option_ack() const { return option_ack_; }
+    std::uint32_t block_size() const { return block_; }
     std::uint64_t acknowledged() const;  // bytes
     std::uint64_t resent() const { return resent_; }
 
@@ -62,21 +71,30 @@ public:
 
 private:
     void negotiate(const OptionList& asked, const Limits& limits);
+    void fit_option_ack();
+    Step offer(Instant now, bool again);
     Step on_ack(std::uint16_t block, Instant now);
-    Step send_window(Instant now);
+    Step on_duplicate();
+    Step on_time_unproved(Instant now);
+    void progress(Instant now);
+    void sent(Instant now, bool again);
+    Step send_window(Instant now, bool again);
     Step fail(std::string_view why, std::optional<ErrorPacket> error = {});
 
     std::uint64_t size_;
     std::uint32_t block_ = kDefaultBlock, window_ = 1;
-    std::chrono::seconds timeout_;
-    unsigned retries_left_, retries_;
+    RetryTimer timer_;
     OptionAck option_ack_;
     State state_ = State::Negotiating;
     std::uint64_t blocks_ = 0;  // of the file
     std::uint64_t acked_ = 0, sent_ = 0;
-    bool rewound_ = false;  // went back already since the last progress
+    std::uint64_t credit_ = 0;  // bytes received and not yet answered, while not proved
+    bool proved_ = false;
+    bool sent_again_ = false;  // what is under way now
+    bool hurried_ = false;     // a duplicate has brought the deadline forward since the last progress
     std::uint64_t resent_ = 0;
-    Instant deadline_{};
+    Instant deadline_{}, sent_at_{}, silent_since_{};
+    std::chrono::milliseconds handshake_;
     std::string why_;
 };
 
