@@ -9,6 +9,12 @@
 
 namespace slipway::tftp {
 
+namespace {
+
+constexpr std::chrono::seconds kLongestDally{10};
+
+}  // namespace
+
 std::string_view name_of(WriteState state) {
     switch (state) {
         case WriteState::Negotiating: return "negotiating";
@@ -145,7 +151,7 @@ WriteStep WriteSession::on_time(Instant now) {
 WriteStep WriteSession::stored(Instant now) {
     state_ = WriteState::Dallying;
     auto step = acknowledge(now);
-    deadline_ = now + 3 * timer_.wait();
+    deadline_ = now + std::min<std::chrono::milliseconds>(3 * timer_.wait(), kLongestDally);
     return step;
 }
 

@@ -86,6 +86,8 @@ public:
     Instant deadline() const override { return session_.deadline(); }
     bool proved() const override { return session_.proved(); }
 
+    bool complete() const override { return session_.state() == WriteState::Dallying; }
+
 private:
     void on_packet(const Packet& packet, Instant now) override {
         const auto* data = std::get_if<Data>(&packet);

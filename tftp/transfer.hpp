@@ -42,6 +42,7 @@ public:
     virtual bool proved() const = 0;
     virtual bool plain() const { return false; }  // its first answer is longer than the request
 
+    virtual bool complete() const { return false; }  // whole, though its last packet may have to be said again
     bool over() const { return over_; }
     void end(std::string failure);
     TransferReport report(Instant now) const;

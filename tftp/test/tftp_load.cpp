@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The client of tests/bench/netboot.py: fetches one file with N clients at once on one thread and checks its length.
 //
-//   tftp_load PORT FILE BYTES CLIENTS BLKSIZE WINDOWSIZE
+//   tftp_load ADDRESS:PORT FILE BYTES CLIENTS BLKSIZE WINDOWSIZE
 //
 // Prints one line: seconds, and this program's own processor seconds. It is cheap on purpose: a receive of what is
 // there, an acknowledgement, nothing stored. A client that hears nothing for a second says its last word again.
@@ -175,13 +175,15 @@ void fetch(const Job& job, std::size_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::array<std::uint64_t, 8> numbers{};
-    for (int i = 1; i < argc && i < 8; ++i) numbers[static_cast<std::size_t>(i)] = parse_u64(argv[i]).value_or(0);
-    if (argc < 7) {
-        std::fputs("usage: tftp_load PORT FILE BYTES CLIENTS BLKSIZE WINDOWSIZE\n", stderr);
+    std::array<std::uint64_t, 7> numbers{};
+    for (int i = 1; i < argc && i < 7; ++i) numbers[static_cast<std::size_t>(i)] = parse_u64(argv[i]).value_or(0);
+    auto server = argc == 7 ? split(argv[1], ':') : std::vector<std::string>();
+    auto address = server.size() == 2 ? Ipv4Address::parse(server[0]) : std::nullopt;
+    if (!address) {
+        std::fputs("usage: tftp_load ADDRESS:PORT FILE BYTES CLIENTS BLKSIZE WINDOWSIZE\n", stderr);
         return 2;
     }
-    Job job{{*Ipv4Address::parse("127.0.0.1"), static_cast<std::uint16_t>(numbers[1])},
+    Job job{{*address, static_cast<std::uint16_t>(parse_u64(server[1]).value_or(0))},
             argv[2],
             numbers[3],
             static_cast<std::uint32_t>(numbers[5]),
