@@ -173,9 +173,11 @@ bool Transfer::is_for(const Request& r) const {
 bool Transfer::receive(Instant now) {
     auto space = buffer();
     auto got = ::recv(fd(), space.data(), space.size(), MSG_DONTWAIT);
+    bool closed = got < 0 && errno == ECONNREFUSED;
+    // The refusal overtakes what the client said last, which may be that it has all.
+    if (closed) got = ::recv(fd(), space.data(), space.size(), MSG_DONTWAIT);
     if (got < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return false;
-        end("the client's port is closed");
+        if (closed) end("the client's port is closed");
         return false;
     }
     auto packet = parse_packet(space.first(static_cast<std::size_t>(got)));
