@@ -28,6 +28,8 @@ struct Pipe {
     }
 };
 
+constexpr unsigned kCloseOnExec = 1u << 2;  // CLOSE_RANGE_CLOEXEC of linux/close_range.h
+
 [[noreturn]] void exec_child(const std::vector<std::string>& argv, const Child::Io& io, const CommandOptions& options,
                              int error_fd) {
     ::setpgid(0, 0);
@@ -35,6 +37,9 @@ struct Pipe {
     for (auto& [from, to] : moves)
         if (from >= 0 && from != to) ::dup2(from, to);
         else if (from == to) ::fcntl(from, F_SETFD, 0);
+    // Libraries open descriptors that a new program would inherit: a listening socket of ours, held by a power command
+    // that outlives us, would keep the next server from its port. (Kernels before 5.11 do not know the call.)
+    ::syscall(SYS_close_range, 3u, ~0u, kCloseOnExec);
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);

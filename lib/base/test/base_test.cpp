@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include "lib/base/bytes.hpp"
@@ -70,6 +71,15 @@ TEST(Fd, atomic_write_replaces_and_leaves_no_temporary) {
     EXPECT_TRUE(read_file(dir / "absent").error().is(errors::kNotFound));
 }
 
+TEST(Process, a_child_inherits_nothing_but_its_three_streams) {
+    auto fd = UniqueFd(::open("/dev/null", O_RDONLY));  // as a library would: without O_CLOEXEC
+    ASSERT_GT(fd.get(), 2);
+    auto path = "/proc/self/fd/" + std::to_string(fd.get());
+    auto looked = run_command({"sh", "-c", "[ ! -e " + path + " ]"});
+    ASSERT_TRUE(looked.ok());
+    EXPECT_TRUE(looked->ok()) << path << " reached the child";
+}
+
 TEST(Process, runs_feeds_and_reports) {
     auto echoed = run_command({"cat"}, {.input = "hello", .timeout = {}, .working_directory = {}, .environment = {}});
     ASSERT_TRUE(echoed.ok());
@@ -87,7 +97,8 @@ TEST(Net, mac_and_address_forms) {
     EXPECT_EQ(MacAddress::parse("525400abcdef")->text(), "52:54:00:ab:cd:ef");
     EXPECT_FALSE(MacAddress::parse("52:54-00:ab:cd:ef"));
     EXPECT_EQ(Ipv4Address::parse("10.99.0.1")->text(), "10.99.0.1");
-    for (auto bad : {"10.99.0", "10.99.0.256", "10.99.0.1.", "", "1.2.3.0004"}) EXPECT_FALSE(Ipv4Address::parse(bad)) << bad;
+    for (auto bad : {"10.99.0", "10.99.0.256", "10.99.0.1.", "", "1.2.3.0004"})
+        EXPECT_FALSE(Ipv4Address::parse(bad)) << bad;
 }
 
 TEST(Uuid, guid_order_swaps_the_first_three_fields) {
