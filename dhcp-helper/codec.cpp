@@ -38,6 +38,14 @@ std::optional<std::uint16_t> OptionSet::u16(Code code) const {
     return in.failed() ? std::nullopt : std::optional(value);
 }
 
+std::optional<std::uint32_t> OptionSet::u32(Code code) const {
+    ByteReader in(get(code));
+    auto value = in.be32();
+    return in.failed() || !in.at_end() ? std::nullopt : std::optional(value);
+}
+
+Ipv4Address OptionSet::address(Code code) const { return {u32(code).value_or(0)}; }
+
 void OptionSet::set(std::uint8_t code, ByteView data) {
     for (auto& o : options_)
         if (o.code == code) {
@@ -47,10 +55,16 @@ void OptionSet::set(std::uint8_t code, ByteView data) {
     options_.push_back({code, Bytes(data.begin(), data.end())});
 }
 
-void OptionSet::set(Code code, Ipv4Address address) {
+void OptionSet::set(Code code, Ipv4Address address) { set_u32(code, address.value); }
+
+void OptionSet::set_u32(Code code, std::uint32_t value) {
     ByteWriter out;
-    out.be32(address.value);
+    out.be32(value);
     set(code, out.view());
+}
+
+void OptionSet::remove(std::uint8_t code) {
+    std::erase_if(options_, [&](const Option& o) { return o.code == code; });
 }
 
 void OptionSet::append(std::uint8_t code, ByteView data) {

@@ -29,11 +29,15 @@ public:
     ByteView get(Code code) const;      // empty when absent
     std::string text(Code code) const;  // up to the first NUL
     std::optional<std::uint16_t> u16(Code code) const;
+    std::optional<std::uint32_t> u32(Code code) const;
+    Ipv4Address address(Code code) const;  // 0 when absent or of another length
 
     void set(std::uint8_t code, ByteView data);
     void set(Code code, ByteView data) { set(static_cast<std::uint8_t>(code), data); }
     void set(Code code, std::string_view text) { set(code, as_bytes(text)); }
     void set(Code code, Ipv4Address address);
+    void set_u32(Code code, std::uint32_t value);
+    void remove(std::uint8_t code);
     void append(std::uint8_t code, ByteView data);  // RFC 3396: joined to what is there
 
 private:

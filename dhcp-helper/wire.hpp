@@ -34,15 +34,25 @@ enum class MessageType : std::uint8_t {  // option 53, RFC 2132 §9.6
 
 enum class Code : std::uint8_t {
     Pad = 0,
+    SubnetMask = 1,
+    HostName = 12,
+    Broadcast = 28,
     VendorOptions = 43,
+    RequestedAddress = 50,
+    LeaseSeconds = 51,
     Overload = 52,
     MessageType = 53,
     ServerId = 54,
     ParameterList = 55,
+    Text = 56,
+    MaxMessage = 57,
+    RenewalSeconds = 58,
+    RebindingSeconds = 59,
     VendorClass = 60,
     ClientId = 61,
     BootFile = 67,
     UserClass = 77,
+    RelayAgent = 82,
     ClientArch = 93,
     ClientInterface = 94,
     ClientGuid = 97,
@@ -64,7 +74,9 @@ inline constexpr std::array kOptions = std::to_array<OptionRow>({
     {12, "host-name", Kind::Text},             // §3.14
     {15, "domain-name", Kind::Text},           // §3.17
     {17, "root-path", Kind::Text},             // §3.19
+    {26, "interface-mtu", Kind::U16},          // §5.1
     {28, "broadcast", Kind::Address},          // §5.3
+    {42, "ntp-servers", Kind::Addresses},      // §8.3
     {43, "vendor-options", Kind::Hex},         // §8.4
     {50, "requested-address", Kind::Address},  // §9.1
     {51, "lease-seconds", Kind::U32},          // §9.2
@@ -80,9 +92,13 @@ inline constexpr std::array kOptions = std::to_array<OptionRow>({
     {66, "server-name", Kind::Text},           // §9.4
     {67, "boot-file", Kind::Text},             // §9.5
     {77, "user-class", Kind::Text},            // RFC 3004; iPXE sends it without the length bytes
+    {82, "relay-agent", Kind::Hex},            // RFC 3046
     {93, "client-arch", Kind::U16},            // RFC 4578 §2.1
     {94, "client-interface", Kind::Hex},       // §2.2
     {97, "client-guid", Kind::Hex},            // §2.3
+    {119, "domain-search", Kind::Hex},         // RFC 3397
+    {121, "classless-routes", Kind::Hex},      // RFC 3442
+    {150, "tftp-servers", Kind::Addresses},    // RFC 5859
     {175, "ipxe", Kind::Hex},                  // iPXE's own
 });
 
