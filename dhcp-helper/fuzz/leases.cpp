@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // First byte 'J': the rest is a lease journal; what is read is written and read again as the same. Else: messages with
-// 2 bytes of length each come in; what the server answers is well formed, fits the client and holds no address twice.
+// 2 bytes of length each come in; what the server answers is well formed, and no lease is held twice.
 #include <cstdlib>
 #include <set>
 
