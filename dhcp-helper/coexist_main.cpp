@@ -49,16 +49,16 @@ Result<Config> open_config(const Arguments& a) {
     else
         for (fs::path usual : kUsualPlaces)
             if (fs::exists(usual)) paths.push_back(usual);
-    if (paths.empty()) return make_error(errors::kWhichConfig, "no configuration is in its usual place");
+    if (paths.empty()) return make_error(dhcp::errors::kWhichConfig, "no configuration is in its usual place");
     if (paths.size() > 1)
-        return make_error(errors::kWhichConfig, "there are {} and {}", paths[0].string(), paths[1].string());
+        return make_error(dhcp::errors::kWhichConfig, "there are {} and {}", paths[0].string(), paths[1].string());
     std::error_code error;
     auto real = fs::canonical(paths[0], error);  // a link stays one
-    if (error) return make_error(errors::kWhichConfig, "{}: {}", paths[0].string(), error.message());
-    if (!fs::is_regular_file(real)) return make_error(errors::kWhichConfig, "{} is no file", real.string());
+    if (error) return make_error(dhcp::errors::kWhichConfig, "{}: {}", paths[0].string(), error.message());
+    if (!fs::is_regular_file(real)) return make_error(dhcp::errors::kWhichConfig, "{} is no file", real.string());
     auto text = TRY(read_text_file(real, coexist::kLargestConfig));
     auto kind = a.kind.empty() ? coexist::kind_of(real, text) : coexist::kind_named(a.kind);
-    if (!kind) return make_error(errors::kWhichConfig, "{} tells nothing of its kind", real.string());
+    if (!kind) return make_error(dhcp::errors::kWhichConfig, "{} tells nothing of its kind", real.string());
     return Config{std::move(real), *kind, std::move(text)};
 }
 
@@ -152,7 +152,7 @@ Result<ExitCode> find(const Arguments& a) {
     std::set<Ipv4Address> expected, unexpected, addresses, boots;
     for (const auto& text : a.expected) {
         auto address = Ipv4Address::parse(text);
-        if (!address) return make_error(errors::kWhichConfig, "--expect '{}' is no address", printable(text));
+        if (!address) return make_error(dhcp::errors::kWhichConfig, "--expect '{}' is no address", printable(text));
         expected.insert(*address);
     }
     auto found = TRY(find_servers(a.interface, std::chrono::milliseconds(static_cast<long>(a.seconds * 1000))));
@@ -193,7 +193,8 @@ void add_commands(CLI::App& app, Arguments& a, std::function<Result<ExitCode>()>
             ->check(CLI::IsMember({"same-host", "other-host"}));
         return c;
     };
-    of_place(of_file(command("show", "Print what the DHCP server needs", [&] { return show(a); })))->alias("display");
+    of_place(of_file(command("show", "Print what the DHCP server needs (also: display)", [&] { return show(a); })));
+    of_place(of_file(command("display", "As show", [&] { return show(a); })))->group("");
     of_file(
         command("add", "Write it into the configuration; keeps FILE.before-slipway", [&] { return change(a, true); }));
     of_file(command("remove", "Take it out again, to the last byte", [&] { return change(a, false); }));

@@ -135,7 +135,7 @@ TEST(Coexist, odd_configurations_are_refused_by_name) {
     has(refused(Kind::Kea, "{ \"Dhcp4\": { /* } }"), "comment without end");
     has(refused(Kind::Kea, "{ \"Dhcp4\": { \"a\" 1 } }"), "no ':'");
     has(refused(Kind::Kea, "{ \"Dhcp4\": { \"a\": 1 \"b\": 2 } }"), "a ',' is missing");
-    has(refused(Kind::Kea, "{ \"Dhcp4\": " + std::string(100, '[')), "deep");
+    has(refused(Kind::Kea, "{ \"a\": " + std::string(100, '[')), "deep");
     has(refused(Kind::Dnsmasq, std::string_view("a\0b", 3)), "NUL");
 }
 
