@@ -206,6 +206,7 @@ Result<std::vector<DiskPlan>> plan_all(const CaptureRequest& request, CaptureRep
     for (std::uint32_t d = 0; d < plans.size(); ++d) {
         report.disk_bytes += request.disks[d].device->size();
         report.used_bytes += plans[d].used.total();
+        report.odd_table = report.odd_table || !plans[d].layout.notes.empty();
         for (const auto& volume : plans[d].volumes) report.volumes.push_back({d, volume});
         report.warnings.insert(report.warnings.end(), plans[d].warnings.begin(), plans[d].warnings.end());
     }

@@ -91,6 +91,7 @@ struct CaptureReport {
     std::vector<CaptureVolumeNote> volumes;
     std::vector<CaptureLoss> losses;    // unreadable source ranges, zero in the image: exit code 4
     std::vector<std::string> warnings;  // volumes taken whole and why
+    bool odd_table = false;             // a partition table that is damaged or contradicts itself; see the warnings
 };
 
 // A partition as the manifest says it.

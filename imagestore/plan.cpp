@@ -80,6 +80,17 @@ void fill_volume(const PlanOptions& options, const disks::UsedMap& map, VolumeIn
     }
 }
 
+// A partition inside another's range would otherwise be that one's free space.
+void keep_refused(DiskPlan& plan, std::uint64_t disk_bytes) {
+    if (plan.layout.refused.empty()) return;
+    auto extents = plan.used.extents();
+    for (const auto& p : plan.layout.refused)
+        if (p.offset < disk_bytes) extents.push_back({p.offset, std::min(p.length, disk_bytes - p.offset)});
+    std::sort(extents.begin(), extents.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+    plan.used = {};
+    for (const auto& extent : extents) plan.used.add(extent);
+}
+
 // `maps` has one for each volume of the disk, in their order.
 void fill_disk(const PlanDisk& disk, std::span<const disks::UsedMap> maps, DiskPlan& plan) {
     std::uint64_t at = 0;
@@ -90,6 +101,7 @@ void fill_disk(const PlanDisk& disk, std::span<const disks::UsedMap> maps, DiskP
         at = volume.offset + volume.length;
     }
     if (at < disk.device->size()) plan.used.add({at, disk.device->size() - at});
+    keep_refused(plan, disk.device->size());
 }
 
 }  // namespace

@@ -248,7 +248,7 @@ Result<ExitCode> capture(const CaptureArguments& a, const Context& context) {
     std::vector<std::string> names;
     for (const auto& disk : sources.disks) names.push_back(disk.identity.name);
     context.print(text_of(report, told, names), to_json(report, request.inconsistent));
-    return !report.losses.empty() ? kExitLosses : request.inconsistent ? kExitWarnings : kExitDone;
+    return !report.losses.empty() ? kExitLosses : request.inconsistent || report.odd_table ? kExitWarnings : kExitDone;
 }
 
 }  // namespace

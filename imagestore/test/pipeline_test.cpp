@@ -139,6 +139,33 @@ TEST(Pipeline, a_disk_goes_through_the_store_into_raw_and_vhd) {
     }
 }
 
+TEST(Pipeline, a_partition_inside_anothers_free_space_is_kept_whichever_comes_first) {
+    for (bool inner_first : {false, true}) {
+        Bench bench;
+        bench.make_disk();
+        auto device = disks::FileDisk::open(bench.disk, disks::OpenMode::ReadWrite).value();
+        // Partition 2 of the table: one MiB near the end of partition 1, which its ext4 has free.
+        const std::uint64_t inner = 60 * kMiB;
+        Bytes content(kMiB, std::byte{0x5a});
+        ASSERT_TRUE(device->write(inner, content).ok());
+        ByteWriter entry;
+        entry.le32(0).le32(0x83).le32(static_cast<std::uint32_t>(inner / 512)).le32(kMiB / 512);
+        Bytes first(16);
+        ASSERT_TRUE(device->read(446, first).ok());
+        ASSERT_TRUE(device->write(inner_first ? 446 : 462, entry.view()).ok());
+        ASSERT_TRUE(device->write(inner_first ? 462 : 446, first).ok());
+        auto report = bench.capture();
+        ASSERT_TRUE(report.ok()) << report.error().describe();
+        EXPECT_TRUE(report->odd_table);
+        auto raw = disks::FileDisk::create(bench.dir / "raw.img", 96 * kMiB).value();
+        ASSERT_TRUE(bench.deploy(*raw).ok());
+        Bytes back(kMiB);
+        ASSERT_TRUE(raw->read(inner, back).ok());
+        EXPECT_TRUE(back == content) << "the inner partition's bytes are gone";
+        bench.expect_same_tree(bench.dir / "raw.img");
+    }
+}
+
 TEST(Pipeline, a_second_capture_sends_only_what_changed) {
     Bench bench;
     bench.make_disk();

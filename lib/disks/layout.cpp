@@ -241,11 +241,12 @@ void Reader::drop_bad_partitions() {
     std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
     std::vector<Partition> good;
     for (auto& p : list) {
-        if (p.offset > disk_.size() || p.length > disk_.size() - p.offset)
-            note("partition {} leaves the disk", p.index);
-        else if (!good.empty() && p.offset < good.back().offset + good.back().length)
-            note("partition {} overlaps partition {}", p.index, good.back().index);
-        else good.push_back(std::move(p));
+        bool outside = p.offset > disk_.size() || p.length > disk_.size() - p.offset;
+        bool overlaps = !good.empty() && p.offset < good.back().offset + good.back().length;
+        if (outside) note("partition {} leaves the disk; all bytes there are kept", p.index);
+        else if (overlaps)
+            note("partition {} overlaps partition {}; all its bytes are kept", p.index, good.back().index);
+        (outside || overlaps ? layout_.refused : good).push_back(std::move(p));
     }
     list = std::move(good);
 }

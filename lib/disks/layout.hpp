@@ -32,14 +32,16 @@ struct DiskLayout {
     TableKind table = TableKind::None;
     std::uint32_t mbr_signature = 0;  // bytes 0x1b8, little-endian
     Uuid gpt_id;
-    std::vector<Partition> partitions;        // by offset; extended containers are not listed
+    std::vector<Partition> partitions;  // by offset; extended containers are not listed
+    // They overlap one that is listed, or leave the disk: nobody knows whose the bytes are, so all of them are kept.
+    std::vector<Partition> refused;
     std::vector<std::uint64_t> boot_records;  // MBR: where the logical partitions' boot records lie, bytes
     std::vector<std::string> notes;           // what was odd: "primary GPT damaged, backup used"
 };
 
 // Only a read error of the device is an Error: a damaged table gives TableKind::None and a note, so that the disk is
-// still captured sector by sector. Partitions that leave the disk or overlap are dropped with a note, and the bytes
-// they cover are then captured whole, since no volume claims them.
+// still captured sector by sector. Partitions that leave the disk or overlap are refused with a note; the bytes they
+// cover are to be captured whole, whatever another volume says of them.
 Result<DiskLayout> read_layout(BlockDevice& disk);
 
 }  // namespace slipway::disks
