@@ -4,6 +4,7 @@
 #include <csignal>
 #include <iostream>
 
+#include "console/errors.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::console {
@@ -40,7 +41,7 @@ void on_command(CLI::App& app, Context& context, std::function<Result<ExitCode>(
             return;
         }
         const auto& error = result.error();
-        context.exit = kExitFailed;
+        context.exit = error.is(errors::kUsage) ? kExitUsage : kExitFailed;
         if (context.json)
             (context.on_stderr ? std::cerr : std::cout)
                 << json::serialize(json::value{

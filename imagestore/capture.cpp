@@ -243,9 +243,19 @@ private:
     SpoolManifest file_;
 };
 
+// A connection that broke looks like the end of the disk; the partition table knows better.
+Status check_whole(const disks::DiskLayout& layout, std::uint64_t size) {
+    if (size % 512 != 0) return make_error(errors::kCutSource, "{} bytes are no whole sectors", size);
+    for (const auto& p : layout.refused)
+        if (p.offset > size || p.length > size - p.offset)
+            return make_error(errors::kCutSource, "{} bytes came, and partition {} ends behind them", size, p.index);
+    return {};
+}
+
 Status write_stream_manifest(ManifestWriter& writer, const CaptureRequest& request, const DiskIdentity& identity,
                              StreamDisk& disk, const RunSpool& runs, CaptureReport& report) {
     auto layout = TRY(disk.layout());
+    TRY(check_whole(layout, disk.size()));
     for (const auto& note : layout.notes) report.warnings.push_back(identity.name + ": " + note);
     TRY(writer.image(image_info(request, 1)));
     TRY(writer.disk(info_of(0, identity, disk, layout)));

@@ -16,6 +16,7 @@
 #include "imagestore/window_target.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/block.hpp"
+#include "lib/disks/errors.hpp"
 #include "lib/disks/table/fit_table.hpp"
 
 namespace slipway::imagestore {
@@ -162,11 +163,23 @@ private:
         TRY(target_.read(part_.begin, std::span(there).first(std::min<std::size_t>(there.size(), room))));
         marked_ = std::equal(there.begin(), there.end(), text.view().begin());
         resume_ = request_.resume || marked_;
+        if (resume_ && !marked_ && !part_.volume) TRY(check_ours());
         if (resume_) return {};
         if (text.size() < room) text.pad_to(room);
         TRY(target_.write(part_.begin, text.view().first(room)));
         marked_ = true;
         return target_.flush();
+    }
+
+    // To go on without the mark, the target begins as the image does, or has nothing yet.
+    Status check_ours() {
+        PartWalk walk(*request_.manifest, part_);
+        auto run = TRY(walk.next_run());
+        Bytes there(info_.chunk_length(0));
+        TRY(request_.target->read(0, there));
+        if (all_zero(there) || !run || run->first != 0) return {};
+        if (run->kind == RunKind::Data && sha256(there) == run->ids.front()) return {};
+        return make_error(errors::kNotUnfinished, "the target holds something else than an interrupted deploy of this");
     }
 
     Status fetch_all() {
@@ -308,6 +321,18 @@ private:
     std::optional<Error> error_;
 };
 
+// Before anything is written: a partition with another one right behind it cannot grow.
+Status check_room(const DiskSummary& disk, std::uint32_t number) {
+    constexpr std::uint64_t kGap = 1u << 20;  // alignment, or a logical partition's boot record
+    std::uint64_t end = 0;
+    for (const auto& p : disk.partitions)
+        if (p.number == number) end = p.offset + p.length;
+    for (const auto& p : disk.partitions)
+        if (p.number != number && p.offset + kGap > end && p.offset <= end + kGap)
+            return make_error(disks::errors::kNoRoom, "partition {} lies right behind partition {}", p.number, number);
+    return {};
+}
+
 Status check_target(const Selection& part, const DeployRequest& request, DeployReport& report) {
     const auto& target = *request.target;
     const auto& disk = part.disk->disk;
@@ -331,7 +356,7 @@ Status check_target(const Selection& part, const DeployRequest& request, DeployR
                              [&](const auto& p) { return p.number == request.grow; });
     if (part.volume || disk.table == TableKind::None || !known)
         return make_error(errors::kNoPartition, "{} of the image has no partition {} to grow", part.name, request.grow);
-    return {};
+    return check_room(*part.disk, request.grow);
 }
 
 // Data chunks inside, for the progress.

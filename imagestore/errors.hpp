@@ -63,8 +63,15 @@ inline constexpr ErrorId kNoEarlier{
     "imagestore.no-earlier", "Name both: `slipway image diff A B`; `slipway image list` has the versions.", false};
 inline constexpr ErrorId kMemory{"imagestore.memory", "Give a larger --memory.", false};
 
-inline constexpr ErrorId kEmptySource{"imagestore.empty-source",
-                                      "Check the program on the other side of the pipe, then start again.", false};
+inline constexpr ErrorId kCutSource{
+    "imagestore.cut-source",
+    "The other side ended early: start it again. What is stored is not stored twice, and no image was made.", false};
+inline constexpr ErrorId kNotUnfinished{
+    "imagestore.not-unfinished",
+    "Leave --resume out to lay the image over a device; remove a file, or give another name.", false};
+inline constexpr ErrorId kEmptySource{
+    "imagestore.empty-source",
+    "Check that it is the right disk, and the program on the other side of a pipe; then start again.", false};
 inline constexpr ErrorId kSnapshot{
     "imagestore.snapshot", "Free space in the volume group or unmount the volume; nothing was kept of this capture.",
     false};

@@ -5,10 +5,25 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <sched.h>
+#include <sys/mount.h>
+
 #include <gtest/gtest.h>
+
+namespace {
+
+// What a test mounts is its own. `ip netns exec` of another test copies the machine's mounts: a file system unmounted
+// here would live on there, and write to its image while a test reads it. Without the privilege no test mounts
+// anything.
+void leave_the_machines_mounts() {
+    if (::unshare(CLONE_NEWNS) == 0) (void)::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
     testing::InitGoogleTest(&argc, argv);
+    leave_the_machines_mounts();
     int failed = RUN_ALL_TESTS();
     const auto& unit = *testing::UnitTest::GetInstance();
     const char* strict = std::getenv("SLIPWAY_STRICT");

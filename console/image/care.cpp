@@ -78,9 +78,10 @@ Result<ExitCode> remove(const std::string& directory, const std::string& name, c
 
 void print_gc(const json::value& r, bool dry_run, const Context& context) {
     context.print(
-        fmt::format("{}{} freed: {} packs removed, {} rewritten; {} too young to touch\n", dry_run ? "would be: " : "",
-                    human_bytes(number_at(r, "bytes_freed")), number_at(r, "packs_removed"),
-                    number_at(r, "packs_rewritten"), number_at(r, "packs_young")),
+        fmt::format("{}{} freed: {} packs removed, {} rewritten; {} were used within 24 hours and are left for a later "
+                    "gc, since a running capture may count on them\n",
+                    dry_run ? "would be: " : "", human_bytes(number_at(r, "bytes_freed")),
+                    number_at(r, "packs_removed"), number_at(r, "packs_rewritten"), number_at(r, "packs_young")),
         r);
 }
 

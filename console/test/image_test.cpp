@@ -233,7 +233,7 @@ TEST(ImageProgram, a_disk_goes_out_through_a_pipe) {
     EXPECT_EQ(std::filesystem::file_size(bench.dir / "out.img"), Bench::kLength);
     bench.expect_file("out.img", 0);
     auto refused = shell("--verify");
-    EXPECT_EQ(refused.exit_code, kExitFailed);
+    EXPECT_EQ(refused.exit_code, kExitUsage);
     EXPECT_NE(refused.error_text.find("console.usage"), std::string::npos) << refused.error_text;
 }
 

@@ -156,6 +156,6 @@ TEST(ImageVersions, tell_what_changed_and_an_earlier_one_comes_back) {
 
     auto twice = desk.document({"rollback", "web@1", "--store", desk.path("s")});
     EXPECT_FALSE(twice.at_pointer("/changed").as_bool());
-    EXPECT_EQ(desk.run({"rollback", "web", "--store", desk.path("s")}).code, kExitFailed);
+    EXPECT_EQ(desk.run({"rollback", "web", "--store", desk.path("s")}).code, kExitUsage);
     EXPECT_EQ(desk.run({"diff", "web@1", "--store", desk.path("s")}).code, kExitFailed);
 }

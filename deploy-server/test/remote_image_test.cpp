@@ -156,7 +156,7 @@ TEST_F(RemoteImage, a_disk_goes_into_the_servers_store_and_comes_back_the_same) 
     auto exported = document({"export", "web@2", "--to", path("web.slipimg")});
     EXPECT_EQ(number(exported, "chunks"), 12u);
     EXPECT_EQ(document({"import", "--from", path("web.slipimg"), "--name", "copy"}).at("image"), "copy@1");
-    EXPECT_EQ(run({"import", "--from", path("web.slipimg")}).exit_code, 1);
+    EXPECT_EQ(run({"import", "--from", path("web.slipimg")}).exit_code, 2);
 
     auto verified = document({"verify"});
     EXPECT_TRUE(verified.at("ok").as_bool());

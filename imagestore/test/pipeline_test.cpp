@@ -254,6 +254,19 @@ TEST(Pipeline, a_deploy_goes_on_where_a_failing_target_stopped_it) {
     bench.expect_same_tree(bench.dir / "raw.img");
 }
 
+TEST(Pipeline, going_on_with_what_is_no_interrupted_deploy_is_refused_untouched) {
+    Bench bench;
+    bench.make_disk();
+    ASSERT_TRUE(bench.capture().ok());
+    disks::MemoryDisk other(Bytes(96 * kMiB, std::byte{0x77}));
+    auto refused = bench.deploy(other, true);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(imagestore::errors::kNotUnfinished)) << refused.error().describe();
+    EXPECT_TRUE(other.content() == Bytes(96 * kMiB, std::byte{0x77}));
+    disks::MemoryDisk blank(96 * kMiB);
+    EXPECT_TRUE(bench.deploy(blank, true).ok());
+}
+
 TEST(Pipeline, a_dirty_target_is_cleared_where_the_source_was_zero) {
     Bench bench;
     bench.make_disk();

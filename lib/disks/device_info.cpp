@@ -84,6 +84,16 @@ void add_numbers(const fs::path& root, const std::string& name, std::set<std::st
         add_numbers(root, holder.path().filename().string(), numbers, depth + 1);
 }
 
+// A plain file that loop devices stand on is in use where they are.
+void add_loops(const fs::path& root, const fs::path& file, std::set<std::string>& numbers) {
+    std::error_code ignored;
+    if (!fs::is_regular_file(file, ignored)) return;
+    auto path = fs::weakly_canonical(file, ignored).string();
+    for (const auto& entry : fs::directory_iterator(root / "sys/block", ignored))
+        if (attribute(entry.path() / "loop/backing_file") == path)
+            add_numbers(root, entry.path().filename().string(), numbers);
+}
+
 }  // namespace
 
 Result<std::vector<DiskDevice>> list_disks(const fs::path& root) {
@@ -117,6 +127,7 @@ Result<std::vector<std::string>> writable_mounts(const fs::path& device, const f
     auto name = fs::weakly_canonical(device, ignored).filename().string();
     std::set<std::string> numbers;
     add_numbers(root, name, numbers);
+    add_loops(root, device, numbers);
     std::vector<std::string> out;
     if (numbers.empty()) return out;
     // proc(5), mountinfo: id parent major:minor root mount-point options …

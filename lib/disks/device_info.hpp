@@ -27,7 +27,7 @@ struct DiskDevice {
 Result<std::vector<DiskDevice>> list_disks(const std::filesystem::path& root = "/");
 
 // The mount points where this block device, one of its partitions or what is made of them (LVM, md, dm-crypt) is
-// mounted read-write ("/dev/sda" -> {"/"}); also "swap" when it is swapped on. Empty for plain files.
+// mounted read-write ("/dev/sda" -> {"/"}); also "swap" when it is swapped on. Of a plain file: where loop devices on it are mounted.
 Result<std::vector<std::string>> writable_mounts(const std::filesystem::path& device,
                                                  const std::filesystem::path& root = "/");
 

@@ -201,8 +201,12 @@ TEST_F(PxeLab, a_plain_boot_rom_gets_its_loader_beside_the_dhcp_server) {
     for (const Row& row : {Row{"PXEClient:Arch:00000:UNDI:002001", 0, 68, "undionly.kpxe"},
                            Row{"PXEClient:Arch:00007:UNDI:003000", 7, 4011, "snponly.efi"}}) {
         stranger.send(rom_message(MessageType::Discover, row.vendor_class, row.arch), "255.255.255.255", 68, 67);
-        rom.send(rom_message(MessageType::Discover, row.vendor_class, row.arch), "255.255.255.255", 68, 67);
-        auto offer = rom.receive("10.99.0.1", 5s);
+        // As a ROM does: again, until it is heard (a bridge's new port takes a while).
+        std::optional<Rom::Got> offer;
+        for (int tries = 0; tries < 8 && !offer; ++tries) {
+            rom.send(rom_message(MessageType::Discover, row.vendor_class, row.arch), "255.255.255.255", 68, 67);
+            offer = rom.receive("10.99.0.1", 2s);
+        }
         ASSERT_TRUE(offer) << row.vendor_class;
         EXPECT_EQ(offer->message.type(), MessageType::Offer);
         EXPECT_EQ(offer->to_port, 68);
