@@ -191,9 +191,10 @@ TEST_F(ProcessTest, power_commands_of_jobs_taken_up_at_the_start_do_not_run_as_r
     fs::permissions(dir.path(), fs::perms::all);
     const auto here = dir.path().string();
     // The first one is caught by the kill; it ends by itself once there is "go". The next says whose it is.
-    const auto power = "cd " + here +
-                       "; if [ ! -e go ]; then : >asked; until [ -e go ]; do sleep 0.1; done; exit; fi; " +
-                       "id -u >uid.new; mv uid.new uid; echo off";
+    const auto power =
+        "cd " + here +
+        "; if [ ! -e go ]; then : >asked; until [ -e go ] || [ ! -e asked ]; do sleep 0.1; done; exit; fi; " +
+        "id -u >uid.new; mv uid.new uid; echo off";
     start_server();
     api("POST", "/devices",
         {{"name", "poseidon"},
