@@ -193,6 +193,36 @@ TEST_F(Bench, a_commit_that_fails_fails_all_that_share_it_and_nothing_after) {
     EXPECT_EQ(db->events(1, 0, 100).value().size(), 2u);
 }
 
+TEST_F(Bench, a_read_does_not_wait_for_a_write_and_sees_what_is_committed) {
+    ASSERT_TRUE(db->add_event({0, 1, 1, "info", "before"}));
+    std::promise<void> held, go;
+    std::thread writer([&] {
+        EXPECT_TRUE(db->sqlite().transaction([&]() -> Status {
+            TRY(db->add_event({0, 1, 2, "info", "under way"}));
+            held.set_value();
+            go.get_future().wait();
+            return {};
+        }));
+    });
+    held.get_future().wait();
+    EXPECT_EQ(db->events(1, 0, 10).value().size(), 1u);  // with the write under way: waiting for it would never end
+    go.set_value();
+    writer.join();
+    EXPECT_EQ(db->events(1, 0, 10).value().size(), 2u);
+}
+
+TEST_F(Bench, reads_on_many_threads_at_once_are_each_whole) {
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(db->add_event({0, 1, i, "info", std::to_string(i)}));
+    std::vector<std::thread> threads;
+    std::atomic<int> whole{0};
+    for (int i = 0; i < 8; ++i)
+        threads.emplace_back([&] {
+            for (int n = 0; n < 50; ++n) whole += db->events(1, 0, 10).value().size() == 5 ? 1 : 0;
+        });
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(whole, 400);
+}
+
 TEST_F(Bench, events_are_read_from_where_the_reader_stopped) {
     for (int i = 0; i < 5; ++i) ASSERT_TRUE(db->add_event({0, 1, i, "info", std::to_string(i)}));
     ASSERT_TRUE(db->add_event({0, 2, 9, "info", "other"}));
