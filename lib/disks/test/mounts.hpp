@@ -36,8 +36,9 @@ private:
 // An image as a block device, for what takes no file. It must outlive what is mounted from it.
 class LoopDevice {
 public:
-    static std::optional<LoopDevice> attach(const std::filesystem::path& image) {
-        auto r = run_command({"losetup", "--find", "--show", image.string()});
+    static std::optional<LoopDevice> attach(const std::filesystem::path& image, unsigned sector_bytes = 512) {
+        auto r =
+            run_command({"losetup", "--find", "--show", "--sector-size", std::to_string(sector_bytes), image.string()});
         if (!r.ok() || !r->ok()) return std::nullopt;
         return LoopDevice(r->output.substr(0, r->output.find('\n')));
     }
