@@ -33,8 +33,9 @@ constexpr unsigned kRequestsAtOnce = 64;  // then the transfers under way have t
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     struct Session {
         std::unique_ptr<Transfer> transfer;
-        Instant due = Instant::max();       // its place in `due`
-        bool proved = false, told = false;  // told: its report was given
+        Instant due = Instant::max();           // its place in `due`
+        bool proved = false, told = false;      // told: its report was given
+        Instant shown = Instant::clock::now();  // of its progress
     };
     using Due = std::pair<Instant, std::uint64_t>;
 
@@ -229,6 +230,10 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
         if (!session.proved && session.transfer->proved()) {
             session.proved = true;
             while (!unproved.empty() && settled(unproved.front())) unproved.pop_front();
+        }
+        if (options.on_progress && session.proved && !session.told && now - session.shown >= options.progress_pause) {
+            session.shown = now;
+            options.on_progress(session.transfer->report(now));
         }
         // A deadline that moved on is found when its time comes.
         if (session.transfer->deadline() >= session.due) return;

@@ -22,6 +22,9 @@ struct TransferReport {
     UdpEndpoint client;
     std::string file;
     std::uint64_t bytes = 0, resent_blocks = 0;
+    std::uint64_t size = 0;  // of what is read; 0: not known
+    std::uint64_t blocks = 0,
+                  losses = 0;  // acknowledged; and how often something was lost on the way and got there later
     std::chrono::milliseconds took{0};
     std::string failure;  // empty: whole
     bool upload = false;
@@ -40,6 +43,8 @@ struct ServerOptions {
     Source source;
     Sink sink;                                               // empty: uploads are refused
     std::function<void(const TransferReport&)> on_transfer;  // at each end; may be empty
+    std::function<void(const TransferReport&)> on_progress;  // while one moves, every progress_pause; may be empty
+    std::chrono::milliseconds progress_pause{500};
 };
 
 class Server {

@@ -110,6 +110,7 @@ Step ReadSession::on_ack(std::uint16_t block, Instant now) {
 void ReadSession::progress(Instant now) {
     if (!sent_again_) timer_.measured(now - sent_at_);  // else nobody knows which of them is acknowledged (Karn)
     timer_.progress();
+    recovered_ = repeats_;
     state_ = State::Sending;
     proved_ = true;
     hurried_ = false;
@@ -155,6 +156,7 @@ Step ReadSession::send_window(Instant now, bool again) {
     auto count = std::min<std::uint64_t>(window_, blocks_ - acked_);
     auto last = acked_ + count;
     resent_ += std::min(sent_, last) - acked_;
+    if (again && proved_) ++repeats_;
     sent_ = std::max(sent_, last);
     return {.first = acked_ + 1, .count = static_cast<std::uint32_t>(count)};
 }

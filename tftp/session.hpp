@@ -61,7 +61,11 @@ public:
     const OptionAck& option_ack() const { return option_ack_; }
     std::uint32_t block_size() const { return block_; }
     std::uint64_t acknowledged() const;  // bytes
+    std::uint64_t size() const { return size_ == kUnknownSize ? 0 : size_; }
     std::uint64_t resent() const { return resent_; }
+    std::uint64_t blocks_acknowledged() const { return acked_; }
+    // How often something was sent again that was acknowledged later: losses on the way, and not a client that is gone.
+    std::uint64_t recovered() const { return recovered_; }
 
     struct Slice {
         std::uint64_t offset = 0;
@@ -92,7 +96,7 @@ private:
     bool proved_ = false;
     bool sent_again_ = false;  // what is under way now
     bool hurried_ = false;     // a duplicate has brought the deadline forward since the last progress
-    std::uint64_t resent_ = 0;
+    std::uint64_t resent_ = 0, repeats_ = 0, recovered_ = 0;
     Instant deadline_{}, sent_at_{}, silent_since_{};
     std::chrono::milliseconds handshake_;
     std::string why_;

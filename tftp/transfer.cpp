@@ -35,6 +35,9 @@ private:
     void describe(TransferReport& report) const override {
         report.bytes = session_.acknowledged();
         report.resent_blocks = session_.resent();
+        report.size = session_.size();
+        report.blocks = session_.blocks_acknowledged();
+        report.losses = session_.recovered();
     }
 
     std::span<std::byte> buffer() const override {
