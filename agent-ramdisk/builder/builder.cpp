@@ -2,18 +2,27 @@
 #include "agent-ramdisk/builder/builder.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstring>
 #include <memory>
+#include <thread>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <zstd.h>
 
 #include "agent-ramdisk/builder/cpio.hpp"
 #include "agent-ramdisk/builder/elf.hpp"
 #include "agent-ramdisk/builder/errors.hpp"
-#include "agent-ramdisk/builder/modules.hpp"
+#include "agent-ramdisk/builder/modinfo.hpp"
 #include "agent-ramdisk/builder/scripts.hpp"
+#include "lib/base/errors.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
+#include "lib/base/sha256.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::builder {
 
@@ -23,7 +32,57 @@ namespace {
 
 fs::path below(const fs::path& root, const fs::path& path) { return root / path.relative_path(); }
 
+// What goes into a ramdisk, in order, before anything is compressed: its hash is the ramdisk's name.
+struct Entry {
+    enum class Kind { File, Module, Directory, Link, Device };
+    Kind kind = Kind::File;
+    std::string path;
+    unsigned mode = 0644;
+    Bytes content;
+    std::string target;  // of a link
+    unsigned major = 0, minor = 0;
+};
+
+class Plan {
+public:
+    void file(const std::string& path, Bytes content, unsigned mode) {
+        entries.push_back({Entry::Kind::File, path, mode, std::move(content), {}, 0, 0});
+    }
+    // Compressed by xz when the archive is made.
+    void module(const std::string& path, Bytes content) {
+        entries.push_back({Entry::Kind::Module, path, 0644, std::move(content), {}, 0, 0});
+    }
+    void directory(const std::string& path) { entries.push_back({Entry::Kind::Directory, path, 0755, {}, {}, 0, 0}); }
+    void symlink(const std::string& path, const std::string& target) {
+        entries.push_back({Entry::Kind::Link, path, 0777, {}, target, 0, 0});
+    }
+    void device(const std::string& path, unsigned mode, unsigned major, unsigned minor) {
+        entries.push_back({Entry::Kind::Device, path, mode, {}, {}, major, minor});
+    }
+
+    // Everything that the bytes of the ramdisk depend on.
+    std::string key(int level) const {
+        Sha256 hash;
+        auto text = [&](const std::string& part) {
+            hash.update(as_bytes(std::to_string(part.size()) + ":"));
+            hash.update(as_bytes(part));
+        };
+        text(fmt::format("slipway-ramdisk 1, zstd {} {}", ZSTD_versionString(), level));
+        for (const auto& e : entries) {
+            text(fmt::format("{} {:o} {} {} {}", static_cast<int>(e.kind), e.mode, e.major, e.minor, e.content.size()));
+            text(e.path);
+            text(e.target);
+            hash.update(e.content);
+        }
+        return hash.finish().text();
+    }
+
+    std::vector<Entry> entries;
+};
+
 Result<std::string> select_kernel(const BuildRequest& request) {
+    // The kernel itself is there; whether this account may read the one in /boot is nobody's business.
+    if (request.keep_kernel) return request.kernel;
     auto installed = installed_kernels(request.root);
     if (installed.empty())
         return make_error(errors::kKernel, "no kernel with modules is installed below {}", request.root.string());
@@ -39,6 +98,7 @@ Result<ModuleTexts> read_module_texts(const fs::path& directory) {
     texts.alias = TRY(read_text_file(directory / "modules.alias"));
     texts.softdep = TRY(read_text_file(directory / "modules.softdep"));
     texts.builtin = TRY(read_text_file(directory / "modules.builtin"));
+    texts.builtin_modinfo = read_text_file(directory / "modules.builtin.modinfo").value_or("");
     return texts;
 }
 
@@ -49,68 +109,171 @@ Result<Bytes> pack_module(const Bytes& module) {
     return Bytes(as_bytes(packed).begin(), as_bytes(packed).end());
 }
 
-Status add_modules(CpioWriter& out, const BuildRequest& request, BuildReport& report) {
-    auto inside = "lib/modules/" + report.kernel_version;
-    auto directory = below(request.root, inside);
-    ModuleIndex index(TRY_WITH(read_module_texts(directory), "the modules of kernel " + report.kernel_version));
-    auto choice = choose_modules(index, request.inventory ? &*request.inventory : nullptr);
-    if (!choice.note.empty()) report.notes.push_back(choice.note + "; the default modules were taken");
-    for (const auto& name : choice.absent)
-        report.notes.push_back("kernel " + report.kernel_version + " has no module " + name);
-    for (const auto& name : choice.names) {
-        auto path = index.path_of(name);
-        auto content = read_file(directory / path);
-        if (!content.ok()) return make_error(errors::kModule, "{}", content.error().describe());
-        if (packed_path(path) != path) content = TRY_WITH(pack_module(*content), path);
-        out.file(inside + "/" + packed_path(path), *content, 0644);
-        report.module_bytes += content->size();
-        report.modules.push_back(name);
+// All at once, on all processors: each is a process of its own, and they are most of the work.
+Status pack_modules(Plan& plan) {
+    std::vector<Entry*> todo;
+    for (auto& e : plan.entries)
+        if (e.kind == Entry::Kind::Module && e.path.ends_with(".ko.xz")) todo.push_back(&e);
+    std::vector<Status> outcomes(todo.size());
+    std::atomic<std::size_t> next{0};
+    auto work = [&] {
+        for (std::size_t i = next++; i < todo.size(); i = next++) {
+            auto packed = pack_module(todo[i]->content).with(todo[i]->path);
+            if (packed) todo[i]->content = std::move(*packed);
+            else outcomes[i] = std::move(packed).error();
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1u, 8u); ++i)
+            threads.emplace_back(work);
     }
-    auto texts = index.subset(choice.names);
-    for (const auto& [name, text] :
-         {std::pair{"dep", &texts.dep}, {"alias", &texts.alias}, {"softdep", &texts.softdep}})
-        out.file(fmt::format("{}/modules.{}", inside, name), as_bytes(*text), 0644);
+    for (auto& outcome : outcomes) TRY(std::move(outcome));
     return {};
 }
 
-Status add_agent(CpioWriter& out, const BuildRequest& request, BuildReport& report) {
-    auto add = [&](const std::string& path, const fs::path& file) -> Status {
-        auto content = TRY(read_file(file, 256u << 20));
-        if (is_elf(content)) content = strip_elf(content, TRY_WITH(read_elf(content), file.string()));
-        out.file(path, content, 0755);
-        report.agent_bytes += content.size();
-        return {};
-    };
-    TRY_WITH(add("usr/bin/slipway-agent-da", request.agent), "the agent");
+void write_entry(CpioWriter& out, const Entry& e) {
+    switch (e.kind) {
+        case Entry::Kind::File:
+        case Entry::Kind::Module: return out.file(e.path, e.content, e.mode);
+        case Entry::Kind::Directory: return out.directory(e.path, e.mode);
+        case Entry::Kind::Link: return out.symlink(e.path, e.target);
+        case Entry::Kind::Device: return out.character_device(e.path, e.mode, e.major, e.minor);
+    }
+}
+
+Bytes archive_of(const Plan& plan) {
+    CpioWriter out;
+    for (const auto& e : plan.entries) write_entry(out, e);
+    return std::move(out).finish();
+}
+
+struct LoadedModule {
+    Bytes content;  // unpacked
+    std::vector<std::string> firmware;
+};
+
+Result<LoadedModule> load_module(const KernelModules& kernel, const std::string& name) {
+    for (const auto& m : kernel.drop_ins.modules)
+        if (m.module.name == name) return LoadedModule{m.content, m.firmware};
+    auto path = kernel.index.path_of(name);
+    auto content = read_file(kernel.directory / path);
+    if (!content.ok()) return make_error(errors::kModule, "{}", content.error().describe());
+    auto unpacked = TRY(unpack_module(*content, path));
+    LoadedModule out{std::move(*content), {}};
+    if (auto info = read_module_info(unpacked)) out.firmware = std::move(info->firmware);
+    return out;
+}
+
+// /lib/firmware on this machine; what a drop-in brings is there already.
+void add_firmware(Plan& out, const fs::path& root, const std::string& module, const std::vector<std::string>& names,
+                  bool say_absent, BuildReport& report) {
+    for (const auto& name : names) {
+        auto path = "lib/firmware/" + name;
+        bool there =
+            std::any_of(out.entries.begin(), out.entries.end(), [&](const Entry& e) { return e.path == path; });
+        if (there || name.find("..") != std::string::npos) continue;
+        auto content = read_file(below(root, path));
+        if (content) {
+            report.firmware.push_back(name);
+            report.firmware_bytes += content->size();
+            out.file(path, std::move(*content), 0644);
+        } else if (say_absent) {
+            report.notes.push_back(
+                fmt::format("{} may ask for firmware {}, which is not on this machine", module, printable(name)));
+        }
+    }
+}
+
+Status add_modules(Plan& out, const KernelModules& kernel, const ModuleChoice& choice, const fs::path& root,
+                   bool say_absent, BuildReport& report) {
+    auto inside = "lib/modules/" + kernel.version + "/";
+    for (const auto& name : choice.names) {
+        auto path = kernel.index.path_of(name);
+        auto module = TRY_WITH(load_module(kernel, name), name);
+        report.modules.push_back({name, module.content.size(), choice.why.at(name)});
+        add_firmware(out, root, name, module.firmware, say_absent, report);
+        out.module(inside + packed_path(path), std::move(module.content));
+    }
+    auto texts = kernel.index.subset(choice.names);
+    for (const auto& [name, text] :
+         {std::pair{"dep", &texts.dep}, {"alias", &texts.alias}, {"softdep", &texts.softdep}})
+        out.file(fmt::format("{}modules.{}", inside, name), to_bytes(*text), 0644);
+    return {};
+}
+
+Status add_program(Plan& out, const std::string& path, const fs::path& file, BuildReport& report) {
+    auto content = TRY(read_file(file, 256u << 20));
+    if (is_elf(content)) content = strip_elf(content, TRY_WITH(read_elf(content), file.string()));
+    report.agent_bytes += content.size();
+    out.file(path, std::move(content), 0755);
+    return {};
+}
+
+Status add_agent(Plan& out, const BuildRequest& request, BuildReport& report) {
+    TRY_WITH(add_program(out, "usr/bin/slipway-agent-da", request.agent, report), "the agent");
     if (!is_elf(TRY(read_file(request.agent, 256u << 20)))) return {};
     for (const auto& [path, file] : TRY(find_libraries(request.agent, request.root))) {
-        TRY_WITH(add(path, file), "a library of the agent");
+        TRY_WITH(add_program(out, path, file, report), "a library of the agent");
         report.libraries.push_back(path);
     }
     return {};
 }
 
-Status add_userland(CpioWriter& out, const BuildRequest& request) {
+// After everything of ours: of two files of one name the archive keeps the first, so a drop-in replaces no part of us.
+void add_drop_in_files(Plan& out, const DropIns& drop_ins, BuildReport& report) {
+    for (const auto& f : drop_ins.files) {
+        bool ours = std::any_of(out.entries.begin(), out.entries.end(),
+                                [&](const Entry& e) { return e.path == f.path && e.kind != Entry::Kind::Directory; });
+        if (ours || f.path.starts_with("lib/modules/")) {
+            report.notes.push_back(printable(f.path) + " is the ramdisk's own: the drop-in's is left out");
+            continue;
+        }
+        report.drop_in_bytes += f.content.size();
+        if (f.target.empty()) out.file(f.path, f.content, f.mode);
+        else out.symlink(f.path, f.target);
+    }
+}
+
+Status add_userland(Plan& out, const BuildRequest& request) {
     // What the kernel needs before devtmpfs is mounted.
-    out.character_device("dev/console", 0600, 5, 1);
-    out.character_device("dev/null", 0666, 1, 3);
+    out.device("dev/console", 0600, 5, 1);
+    out.device("dev/null", 0666, 1, 3);
     for (const char* path : {"proc", "sys", "run", "tmp", "mnt", "root", "usr/sbin", "sbin"}) out.directory(path);
     auto busybox = read_file(below(request.root, request.busybox));
     if (!busybox.ok()) return make_error(errors::kNeeded, "busybox-static: {}", busybox.error().describe());
     if (auto needs = TRY_WITH(read_elf(*busybox), "busybox"); !needs.interpreter.empty())
         return make_error(errors::kNeeded, "busybox-static: {} is not static", request.busybox.string());
-    out.file("bin/busybox", *busybox, 0755);
+    out.file("bin/busybox", std::move(*busybox), 0755);
     out.symlink("bin/sh", "busybox");
     out.symlink("sbin/modprobe", "../bin/busybox");  // the kernel calls it
     for (const char* applet : {"mount", "mkdir", "cat"})
         out.symlink(std::string("bin/") + applet, "busybox");  // before --install
-    out.file("init", as_bytes(kInitScript), 0755);
-    out.file("etc/slipway/hotplug", as_bytes(kHotplugScript), 0755);
-    out.file("etc/slipway/udhcpc", as_bytes(kUdhcpcScript), 0755);
-    out.file("etc/passwd", as_bytes("root:x:0:0:root:/root:/bin/sh\n"), 0644);
-    out.file("etc/group", as_bytes("root:x:0:\n"), 0644);
+    out.file("init", to_bytes(kInitScript), 0755);
+    out.file("etc/slipway/hotplug", to_bytes(kHotplugScript), 0755);
+    out.file("etc/slipway/udhcpc", to_bytes(kUdhcpcScript), 0755);
+    out.file("etc/slipway/post-system", to_bytes(kPostSystemScript), 0755);
+    out.file("etc/passwd", to_bytes("root:x:0:0:root:/root:/bin/sh\n"), 0644);
+    out.file("etc/group", to_bytes("root:x:0:\n"), 0644);
     out.file("etc/slipway/ca.pem", TRY_WITH(read_file(request.ca, 1u << 20), "the CA certificate"), 0644);
     return {};
+}
+
+Result<Plan> plan_ramdisk(const BuildRequest& request, const KernelModules& kernel, BuildReport& report) {
+    Plan plan;
+    TRY(add_userland(plan, request));
+    TRY(add_agent(plan, request, report));
+    add_drop_in_files(plan, kernel.drop_ins, report);
+    const auto* inventory = request.inventory ? &*request.inventory : nullptr;
+    auto choice = choose_modules(kernel.index, inventory, request.set);
+    if (!choice.note.empty()) report.notes.push_back(choice.note + "; the default modules were taken");
+    for (const auto& name : choice.absent)
+        report.notes.push_back("kernel " + kernel.version + " has no module " + name);
+    // Of all the cards there are, most have firmware that nobody here will ask for.
+    bool this_machine = inventory && choice.note.empty() && request.set == ModuleSet::Machine;
+    TRY(add_modules(plan, kernel, choice, request.root, this_machine, report));
+    report.notes.insert(report.notes.end(), kernel.drop_ins.notes.begin(), kernel.drop_ins.notes.end());
+    return plan;
 }
 
 Result<Bytes> compress(ByteView data, int level) {
@@ -123,6 +286,44 @@ Result<Bytes> compress(ByteView data, int level) {
     if (ZSTD_isError(size)) return make_error(errors::kNeeded, "zstd: {}", ZSTD_getErrorName(size));
     out.resize(size);
     return out;
+}
+
+// An image that is the same stays, so that a client in the middle of it is not disturbed.
+Status put_kernel(const BuildRequest& request, BuildReport& report) {
+    report.kernel = request.output / "kernel";
+    if (!request.keep_kernel) {
+        auto kernel = TRY(read_file(request.root / ("boot/vmlinuz-" + report.kernel_version)));
+        auto there = read_file(report.kernel);
+        if (!there || *there != kernel) TRY(write_file_atomic(report.kernel, kernel));
+    }
+    std::error_code failed;
+    report.kernel_bytes = fs::file_size(report.kernel, failed);
+    return failed ? Status(errno_error(failed.value(), report.kernel.string())) : Status();
+}
+
+// A name for a file that has one already; whoever opens the name sees the old file or the new one.
+Status link_file(const fs::path& file, const fs::path& name) {
+    auto temporary = name;
+    temporary += fmt::format(".link-{}", ::getpid());
+    (void)::unlink(temporary.c_str());
+    if (::link(file.c_str(), temporary.c_str()) != 0) return errno_error(errno, temporary.string());
+    // rename does nothing, and leaves both, when they are one file already.
+    if (::rename(temporary.c_str(), name.c_str()) != 0) return errno_error(errno, name.string());
+    (void)::unlink(temporary.c_str());
+    return fsync_directory(name.parent_path());
+}
+
+Status make_content(const fs::path& file, const fs::path& about, Plan plan, int level, BuildReport& report) {
+    TRY(pack_modules(plan));
+    for (const auto& e : plan.entries)
+        if (e.kind == Entry::Kind::Module) report.module_bytes += e.content.size();
+    auto archive = archive_of(plan);
+    auto packed = TRY(compress(archive, level));
+    report.unpacked_bytes = archive.size();
+    report.ramdisk_bytes = packed.size();
+    report.built = true;
+    TRY(write_file_atomic(about, as_bytes(to_json(report))));
+    return write_file_atomic(file, packed);
 }
 
 }  // namespace
@@ -140,26 +341,83 @@ std::vector<std::string> installed_kernels(const fs::path& root) {
     return out;
 }
 
-Result<BuildReport> build_ramdisk(const BuildRequest& request) {
+Result<std::shared_ptr<const KernelModules>> read_kernel_modules(const fs::path& root, const std::string& version,
+                                                                 const fs::path& pre_system) {
+    auto directory = below(root, "lib/modules/" + version);
+    auto texts = TRY_WITH(read_module_texts(directory), "the modules of kernel " + version);
+    auto out = std::make_shared<KernelModules>(KernelModules{version, directory, ModuleIndex(texts), {}});
+    if (!pre_system.empty()) out->drop_ins = TRY(read_drop_ins(pre_system, version));
+    std::vector<ExtraModule> extra;
+    for (const auto& m : out->drop_ins.modules) extra.push_back(m.module);
+    out->index.add(extra);
+    return std::shared_ptr<const KernelModules>(std::move(out));
+}
+
+Result<BuildReport> build_ramdisk(const BuildRequest& request, const KernelModules* modules) {
     BuildReport report;
+    report.by = request.by;
     report.kernel_version = TRY(select_kernel(request));
-    auto kernel = TRY(read_file(request.root / ("boot/vmlinuz-" + report.kernel_version)));
-    CpioWriter out;
-    TRY(add_userland(out, request));
-    TRY(add_agent(out, request, report));
-    TRY(add_modules(out, request, report));
-    auto archive = std::move(out).finish();
-    auto packed = TRY(compress(archive, request.level));
-    report.kernel = request.output / "kernel";
-    report.ramdisk = request.output / "ramdisk" / request.name;
-    report.kernel_bytes = kernel.size();
-    report.ramdisk_bytes = packed.size();
-    report.unpacked_bytes = archive.size();
+    std::shared_ptr<const KernelModules> own;
+    if (!modules) {
+        own = TRY(read_kernel_modules(request.root, report.kernel_version, request.pre_system));
+        modules = own.get();
+    }
+    auto plan = TRY(plan_ramdisk(request, *modules, report));
+    report.key = plan.key(request.level);
     std::error_code failed;
-    fs::create_directories(report.ramdisk.parent_path(), failed);
-    TRY(write_file_atomic(report.kernel, kernel));
-    TRY(write_file_atomic(report.ramdisk, packed));
+    for (const char* part : {"ramdisk/by-content", "about/by-content"})
+        fs::create_directories(request.output / part, failed);
+    TRY(put_kernel(request, report));
+    auto content = request.output / "ramdisk/by-content" / report.key;
+    auto about = request.output / "about/by-content" / (report.key + ".json");
+    report.ramdisk = request.output / "ramdisk" / request.name;
+    auto known = report_from_json(read_text_file(about).value_or(""));
+    if (known && fs::exists(content)) {
+        report.ramdisk_bytes = known->ramdisk_bytes;
+        report.unpacked_bytes = known->unpacked_bytes;
+        report.module_bytes = known->module_bytes;
+    } else {
+        TRY(make_content(content, about, std::move(plan), request.level, report));
+    }
+    TRY(write_file_atomic(request.output / "about" / (request.name + ".json"), as_bytes(to_json(report))));
+    TRY(link_file(content, report.ramdisk));
     return report;
+}
+
+Result<PostSystem> build_post_system(const fs::path& root, const std::string& version, const fs::path& folder) {
+    PostSystem out;
+    auto kernel = TRY(read_kernel_modules(root, version, folder));
+    out.notes = kernel->drop_ins.notes;
+    if (kernel->drop_ins.empty()) return out;
+    Plan plan;
+    BuildReport report;
+    add_drop_in_files(plan, kernel->drop_ins, report);
+    std::set<std::string> names;
+    for (const auto& m : kernel->drop_ins.modules) names.insert(m.module.name);
+    ModuleChoice choice;
+    // With all they need: the ramdisk may not have it, or no more.
+    for (const auto& [name, by] : kernel->index.closure(names)) {
+        choice.names.insert(name);
+        choice.why[name] = "PostSystem";
+    }
+    if (!choice.names.empty()) TRY(add_modules(plan, *kernel, choice, root, false, report));
+    // modprobe's lists are added to, not replaced.
+    for (auto& e : plan.entries)
+        if (e.path.starts_with("lib/modules/") && e.path.find("/modules.") != std::string::npos) e.path += ".post";
+    TRY(pack_modules(plan));
+    out.archive = archive_of(plan);
+    return out;
+}
+
+void remove_unused(const fs::path& output) {
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(output / "ramdisk/by-content", ignored)) {
+        auto age = fs::file_time_type::clock::now() - entry.last_write_time(ignored);
+        // One that another process has just made gets its name in a moment.
+        if (entry.hard_link_count(ignored) != 1 || age < std::chrono::minutes(10)) continue;
+        fs::remove(entry.path(), ignored);
+        fs::remove(output / "about/by-content" / (entry.path().filename().string() + ".json"), ignored);
+    }
 }
 
 }  // namespace slipway::builder

@@ -21,4 +21,9 @@ inline constexpr ErrorId kLibrary{
     "Install the library's package on this machine: the ramdisk takes the agent's libraries from here.", false};
 inline constexpr ErrorId kNeeded{"builder.needed", "Install the package named, or give the file's path.", false};
 
+inline constexpr ErrorId kDropIn{"builder.drop-in",
+                                 "Take out of the drop-in folder what no machine's boot needs; the message names it."};
+
+inline constexpr ErrorId kReport{"builder.report", "Build the ramdisk again."};
+
 }  // namespace slipway::builder::errors

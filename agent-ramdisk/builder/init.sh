@@ -45,6 +45,10 @@ while :; do
     modprobe -a $found 2>/dev/null
 done
 
+for hook in /etc/slipway/pre-system.d/*; do
+    [ ! -x "$hook" ] || "$hook" || status "$hook ended with code $?"
+done
+
 nic=''
 tries=0
 while [ -z "$nic" ]; do

@@ -3,7 +3,6 @@
 #include <cstdio>
 
 #include <CLI/CLI.hpp>
-#include <boost/json.hpp>
 
 #include "agent-ramdisk/builder/builder.hpp"
 #include "gatherhw/reader.hpp"
@@ -29,27 +28,12 @@ bool valid(const std::string& name) {
                std::string::npos;
 }
 
-void print_json(const builder::BuildReport& r) {
-    auto list = [](const std::vector<std::string>& texts) { return boost::json::array(texts.begin(), texts.end()); };
-    boost::json::object out{{"kernel", r.kernel.string()},
-                            {"ramdisk", r.ramdisk.string()},
-                            {"kernel_version", r.kernel_version},
-                            {"kernel_bytes", r.kernel_bytes},
-                            {"ramdisk_bytes", r.ramdisk_bytes},
-                            {"unpacked_bytes", r.unpacked_bytes},
-                            {"agent_bytes", r.agent_bytes},
-                            {"module_bytes", r.module_bytes},
-                            {"modules", list(r.modules)},
-                            {"libraries", list(r.libraries)},
-                            {"notes", list(r.notes)}};
-    std::printf("%s\n", boost::json::serialize(out).c_str());
-}
-
 void print_text(const builder::BuildReport& r) {
     std::printf("%s: %s (Linux %s)\n", r.kernel.c_str(), human_bytes(r.kernel_bytes).c_str(), r.kernel_version.c_str());
     std::printf("%s: %s, unpacked %s (agent and its %zu libraries %s, %zu modules %s)\n", r.ramdisk.c_str(),
                 human_bytes(r.ramdisk_bytes).c_str(), human_bytes(r.unpacked_bytes).c_str(), r.libraries.size(),
                 human_bytes(r.agent_bytes).c_str(), r.modules.size(), human_bytes(r.module_bytes).c_str());
+    if (!r.built) std::printf("it was there already, as %.12s\n", r.key.c_str());
     for (const auto& note : r.notes) std::printf("note: %s\n", note.c_str());
 }
 
@@ -77,6 +61,11 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     command->add_option("--inventory", inventory,
                         "inventory XML of the device: only its drivers; otherwise those of common machines");
+    command->add_flag_callback(
+        "--broad", [&] { request.set = builder::ModuleSet::Broad; },
+        "the drivers of all wired cards and disk controllers: for machines of which nothing is known");
+    command->add_option("--pre-system", request.pre_system,
+                        "folder of drop-ins: the server's STATE/repository/user/PreSystem");
     command->add_option("--kernel", request.kernel, "version of an installed kernel; otherwise the newest");
     command->add_option("--level", request.level, "compression level of zstd")
         ->check(CLI::Range(1, 19))
@@ -92,6 +81,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "error: %s\n", report.error().explain().c_str());
         return kExitFailed;
     }
-    json ? print_json(*report) : print_text(*report);
+    if (json) std::printf("%s\n", builder::to_json(*report).c_str());
+    else print_text(*report);
     return kExitDone;
 }

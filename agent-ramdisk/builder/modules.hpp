@@ -15,19 +15,36 @@ namespace slipway::builder {
 
 struct ModuleTexts {
     std::string dep, alias, softdep, builtin;
+    std::string builtin_modinfo;  // NUL-separated; older kernels have none
 };
+
+// A driver that an operator dropped in beside those of the kernel: it wins over one of the same name.
+struct ExtraModule {
+    std::string name, path;  // "updates/slipway/x.ko"
+    std::vector<std::string> needs, aliases, softdeps;
+};
+
+enum class Purpose { Storage, Network };
 
 class ModuleIndex {
 public:
     explicit ModuleIndex(const ModuleTexts& texts);
+    void add(const std::vector<ExtraModule>& modules);
 
     // Path below /lib/modules/VERSION; empty: no such module (it may be built in).
     std::string path_of(const std::string& name) const;
+    std::string place_of(const std::string& name) const;  // of a module or of what is built in
     bool is_builtin(const std::string& name) const { return builtin_.contains(name); }
     // The modules whose aliases match, e.g. "pci:v00008086d0000100E…" -> e1000.
     std::set<std::string> matching(const std::string& modalias) const;
-    // With everything they depend on, also softly (softdep pre and post).
-    std::set<std::string> closure(const std::set<std::string>& names) const;
+    // Has the kernel, or a drop-in, a driver of that kind for it? A driver that is part of the kernel counts.
+    bool drives(const std::string& modalias, Purpose purpose) const;
+    bool is_for(const std::string& name, Purpose purpose) const;
+    // All drivers of wired network cards, disk controllers and USB hosts.
+    std::set<std::string> all_drivers() const;
+    // With everything they depend on, also softly (softdep pre and post): name -> who asked for it first, empty: the
+    // caller.
+    std::map<std::string, std::string> closure(const std::set<std::string>& names) const;
 
     // The same three files for those modules alone, so that modprobe works in the ramdisk, where each lies at
     // packed_path.
@@ -42,11 +59,13 @@ private:
         std::string pattern, module;
         std::size_t literal = 0;  // characters before the first wildcard
     };
+    void add_softdep(const std::string& line);
     std::map<std::string, Module> modules_;
     std::vector<Alias> aliases_;
     std::map<std::string, std::vector<std::string>> soft_;  // names or aliases
     std::map<std::string, std::string> soft_lines_;
-    std::set<std::string> builtin_;
+    std::map<std::string, std::string> builtin_;  // name -> path
+    std::set<std::string> extra_;
 };
 
 // In the ramdisk a module is compressed by xz: unpacked they would be half of what the ramdisk takes of memory, for a
@@ -61,12 +80,22 @@ const std::vector<std::string>& default_modules();
 // inventory that has such volumes; xfs also without one.
 const std::vector<std::string>& base_modules();
 
+enum class ModuleSet {
+    Machine,  // what this machine has; the default set where that is not known
+    Broad,    // every wired card and disk controller: for the first boot of an unknown machine
+};
+
 struct ModuleChoice {
-    std::set<std::string> names;      // with dependencies
-    std::vector<std::string> absent;  // asked for, but neither a module nor built in
-    std::string note;                 // why the default set was taken although there is an inventory; else empty
+    std::set<std::string> names;             // with dependencies
+    std::map<std::string, std::string> why;  // of each: "8086:100e", "needed by mpt3sas", "in every ramdisk"
+    std::vector<std::string> absent;         // asked for, but neither a module nor built in
+    std::string note;                        // why the default set was taken although there is an inventory; else empty
 };
 // By the machine's MODALIASes and PCI ids: its storage, network and USB hosts. Without an inventory the default set.
-ModuleChoice choose_modules(const ModuleIndex& index, const gatherhw::Inventory* inventory);
+ModuleChoice choose_modules(const ModuleIndex& index, const gatherhw::Inventory* inventory,
+                            ModuleSet set = ModuleSet::Machine);
+
+// A MODALIAS for PCI ids without one (an inventory taken under Windows).
+std::string modalias_of(const gatherhw::PciId& id);
 
 }  // namespace slipway::builder

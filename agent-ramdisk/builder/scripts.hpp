@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The shell scripts of the ramdisk, from init.sh, hotplug.sh and udhcpc.sh beside this file.
+// The shell scripts of the ramdisk, from the .sh files beside this file.
 #pragma once
 
 namespace slipway::builder {
@@ -7,5 +7,6 @@ namespace slipway::builder {
 extern const char* const kInitScript;
 extern const char* const kHotplugScript;
 extern const char* const kUdhcpcScript;
+extern const char* const kPostSystemScript;
 
 }  // namespace slipway::builder

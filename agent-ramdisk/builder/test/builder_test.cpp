@@ -7,8 +7,10 @@
 
 #include "agent-ramdisk/builder/builder.hpp"
 #include "agent-ramdisk/builder/cpio.hpp"
+#include "agent-ramdisk/builder/drivers.hpp"
 #include "agent-ramdisk/builder/elf.hpp"
 #include "agent-ramdisk/builder/errors.hpp"
+#include "agent-ramdisk/builder/modinfo.hpp"
 #include "agent-ramdisk/builder/modules.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
@@ -206,6 +208,8 @@ TEST(Modules, drivers_of_real_machines_are_found) {
             std::replace(name.begin(), name.end(), '-', '_');
             if (name == "virtio_pci" || index.path_of(name).empty()) continue;
             EXPECT_TRUE(choice.names.contains(name)) << entry.path() << " " << name << " " << alias;
+            auto check = check_drivers(index, inventory);
+            for (const auto& m : check.missing) EXPECT_NE(m.modalias, alias) << entry.path();
             ++checked;
         }
         std::printf("%s: %zu modules%s%s\n", entry.path().filename().c_str(), choice.names.size(),
