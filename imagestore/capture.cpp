@@ -246,10 +246,11 @@ private:
 // A connection that broke looks like the end of the disk; the partition table knows better.
 Status check_whole(const disks::DiskLayout& layout, std::uint64_t size) {
     if (size % 512 != 0) return make_error(errors::kCutSource, "{} bytes are no whole sectors", size);
+    if (layout.reach <= size) return {};
     for (const auto& p : layout.refused)
         if (p.offset > size || p.length > size - p.offset)
             return make_error(errors::kCutSource, "{} bytes came, and partition {} ends behind them", size, p.index);
-    return {};
+    return make_error(errors::kCutSource, "{} bytes came, and the partition table goes on to {}", size, layout.reach);
 }
 
 Status write_stream_manifest(ManifestWriter& writer, const CaptureRequest& request, const DiskIdentity& identity,

@@ -278,21 +278,35 @@ TEST(ImageProgram, a_disk_comes_in_through_a_pipe) {
     EXPECT_NE(alone.error_text.find("console.usage"), std::string::npos) << alone.error_text;
 }
 
+namespace {
+
+// The disk's file system, mounted read-write through a loop device on the disk's file.
+struct MountedRoot {
+    std::string device, point, reason;
+    explicit MountedRoot(const Bench& bench) : point(bench.path("point")) {
+        auto made = run_command({"losetup", "--find", "--show", "--offset", std::to_string(Bench::kOffset),
+                                 "--sizelimit", std::to_string(Bench::kLength), bench.path("disk.img")});
+        if (!made.ok() || !made->ok()) {
+            reason = "no loop device can be made here";
+            return;
+        }
+        device = made->output.substr(0, made->output.find('\n'));
+        std::filesystem::create_directories(point);
+        auto mounted = run_command({"mount", device, point});
+        if (!mounted.ok() || !mounted->ok()) reason = "mount is not allowed here";
+    }
+    ~MountedRoot() {
+        (void)run_command({"umount", point});
+        if (!device.empty()) (void)run_command({"losetup", "--detach", device});
+    }
+};
+
+}  // namespace
+
 TEST(ImageProgram, a_mounted_volume_is_refused_and_by_live_becomes_a_base_that_cannot_be_deployed) {
     Bench bench;
-    auto made = run_command({"losetup", "--find", "--show", "--offset", std::to_string(Bench::kOffset), "--sizelimit",
-                             std::to_string(Bench::kLength), bench.path("disk.img")});
-    if (!made.ok() || !made->ok()) GTEST_SKIP() << "no loop device can be made here";
-    struct Loop {
-        std::string device, point;
-        ~Loop() {
-            (void)run_command({"umount", point});
-            (void)run_command({"losetup", "--detach", device});
-        }
-    } loop{made->output.substr(0, made->output.find('\n')), bench.path("point")};
-    std::filesystem::create_directories(loop.point);
-    auto mounted = run_command({"mount", loop.device, loop.point});
-    if (!mounted.ok() || !mounted->ok()) GTEST_SKIP() << "mount is not allowed here";
+    MountedRoot loop(bench);
+    if (!loop.reason.empty()) GTEST_SKIP() << loop.reason;
     std::vector<std::string> words{"capture", "--source", loop.device, "--store", bench.path("store"), "--name", "web"};
     auto refused = slipway_run(words);
     EXPECT_EQ(refused.exit_code, kExitFailed);
@@ -317,6 +331,36 @@ TEST(ImageProgram, a_mounted_volume_is_refused_and_by_live_becomes_a_base_that_c
     EXPECT_EQ(rest.exit_code, kExitDone) << rest.error_text;
     EXPECT_NE(rest.output.find("against web@1"), std::string::npos) << rest.output;
     EXPECT_EQ(bench.deploy(bench.path("back.img")).exit_code, kExitDone);
+}
+
+TEST(ImageProgram, the_file_under_a_mounted_loop_device_is_neither_captured_nor_overwritten) {
+    Bench bench;
+    ASSERT_EQ(bench.capture().exit_code, kExitDone);
+    MountedRoot loop(bench);
+    if (!loop.reason.empty()) GTEST_SKIP() << loop.reason;
+    auto capture = bench.capture();
+    EXPECT_EQ(capture.exit_code, kExitFailed);
+    EXPECT_NE(capture.error_text.find("console.source-in-use"), std::string::npos) << capture.error_text;
+    EXPECT_NE(capture.error_text.find(loop.point), std::string::npos) << capture.error_text;
+    for (const std::vector<std::string>& more :
+         {std::vector<std::string>{"--resume"}, {"--volume", "2", "--partition", "2"}}) {
+        auto deploy = bench.deploy(bench.path("disk.img"), more);
+        EXPECT_EQ(deploy.exit_code, kExitFailed);
+        EXPECT_NE(deploy.error_text.find("console.target-in-use"), std::string::npos) << deploy.error_text;
+    }
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(loop.point) / "noise"));
+}
+
+TEST(ImageProgram, a_pipe_that_was_cut_is_named_and_makes_no_image) {
+    Bench bench;
+    auto cut = run_command({"/bin/sh", "-c",
+                            "head -c 50000384 " + bench.path("disk.img") + " | " + program() +
+                                " image capture --source - --name web --store " + bench.path("store")})
+                   .value();
+    EXPECT_EQ(cut.exit_code, kExitFailed);
+    EXPECT_NE(cut.error_text.find("imagestore.cut-source"), std::string::npos) << cut.error_text;
+    EXPECT_NE(cut.error_text.find("start it again"), std::string::npos) << cut.error_text;
+    EXPECT_EQ(slipway_run({"list", "--store", bench.path("store")}).output.find("web"), std::string::npos);
 }
 
 TEST(ImageProgram, a_hibernated_volume_stops_the_capture_before_anything_is_sent) {

@@ -248,6 +248,33 @@ TEST(Parts, a_disk_through_a_pipe_keeps_its_table_and_its_odd_end) {
     EXPECT_TRUE(empty.error().is(errors::kEmptySource));
 }
 
+TEST(Parts, a_pipe_that_was_cut_makes_no_image_and_what_came_is_not_stored_twice) {
+    Parts p;
+    DiskIdentity identity;
+    identity.name = "disk";
+    auto send = [&](std::uint64_t bytes) {
+        auto cut = p.part(0, bytes);
+        Feed feed(cut);
+        return capture_stream(p.request(), feed.fds[0], identity, *p.store->writer().value());
+    };
+    // In a partition, before the boot record of the last one, in that, and in the middle of a sector.
+    const std::pair<std::uint64_t, const char*> cuts[] = {{5 * kMiB, "partition 1 ends behind them"},
+                                                          {9 * kMiB, "the partition table goes on to 9437696"},
+                                                          {10 * kMiB, "partition 6 ends behind them"},
+                                                          {11 * kMiB + 100, "no whole sectors"}};
+    for (const auto& [bytes, says] : cuts) {
+        auto cut = send(bytes);
+        ASSERT_FALSE(cut.ok()) << bytes;
+        EXPECT_TRUE(cut.error().is(errors::kCutSource)) << cut.error().describe();
+        EXPECT_NE(cut.error().message().find(says), std::string::npos) << cut.error().message();
+        EXPECT_TRUE(p.store->images()->empty());
+    }
+    auto whole = send(12 * kMiB);
+    ASSERT_TRUE(whole.ok()) << whole.error().describe();
+    EXPECT_EQ(whole->sent_chunks, 0u) << "all of it came with the cut ones";
+    EXPECT_EQ(p.store->images()->size(), 1u);
+}
+
 TEST(Parts, a_lost_range_is_told_with_the_volumes_it_hits) {
     VolumeInfo a, b;
     a.partition = 1;

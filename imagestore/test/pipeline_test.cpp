@@ -288,6 +288,28 @@ TEST(Pipeline, too_small_a_target_is_refused_untouched) {
     EXPECT_EQ(target.content()[0], std::byte{0xa5});
 }
 
+TEST(Pipeline, growing_a_partition_with_another_right_behind_it_is_refused_untouched) {
+    Bench bench;
+    bench.make_disk();
+    ASSERT_TRUE(bench.capture().ok());
+    auto manifest = bench.store->manifest(ImageRef::parse("web").value()).value();
+    disks::MemoryDisk target(Bytes(128 * kMiB, std::byte{0xa5}));
+    DeployRequest request;
+    request.manifest = manifest.get();
+    request.target = &target;
+    request.grow = 1;
+    auto refused = deploy_disk(request, *bench.store);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(disks::errors::kNoRoom)) << refused.error().describe();
+    EXPECT_EQ(refused.error().message(), "partition 2 lies right behind partition 1");
+    EXPECT_TRUE(target.content() == Bytes(128 * kMiB, std::byte{0xa5}));
+    request.grow = 2;
+    auto grown = deploy_disk(request, *bench.store);
+    ASSERT_TRUE(grown.ok()) << grown.error().describe();
+    ASSERT_TRUE(grown->grown.has_value());
+    EXPECT_EQ(grown->grown->offset + grown->grown->length, 128 * kMiB);
+}
+
 TEST(Pipeline, volumes_that_lie_on_two_disks_are_captured_together) {
     // A mirror of two disks, md 1.0: the content at the front, the superblock 8 KiB before the end; ext4 inside.
     Bench bench;

@@ -11,7 +11,8 @@ namespace slipway::disks {
 namespace {
 
 constexpr std::uint8_t kTypeExtended = 0x05, kTypeExtendedLba = 0x0f, kTypeExtendedLinux = 0x85, kTypeProtective = 0xee;
-constexpr unsigned kMaxLogical = 128;  // a chain longer than this is a loop or an attack
+constexpr std::uint64_t kMaxLba = 1ull << 50;  // as bytes it still fits
+constexpr unsigned kMaxLogical = 128;          // a chain longer than this is a loop or an attack
 
 bool is_extended(std::uint8_t type) {
     return type == kTypeExtended || type == kTypeExtendedLba || type == kTypeExtendedLinux;
@@ -163,6 +164,7 @@ Status Reader::read_logical(std::uint32_t extended_start) {
     for (unsigned index = 5; index < 5 + kMaxLogical; ++index) {
         if (!inside(at, 1)) {
             note("the chain of logical partitions leaves the disk at sector {}", at);
+            layout_.reach = std::max(layout_.reach, (at + 1) * sector_);
             return {};
         }
         auto record = parse_boot_record(TRY(sectors(at, 1)));
@@ -218,8 +220,8 @@ Result<bool> Reader::read_gpt_at(std::uint64_t lba) {
         p.active = reader.le64() & 4;
         p.name = utf16_name(reader.take(72));
         if (p.type.is_zero()) continue;
-        if (last < first || !inside(first, last - first + 1)) {
-            note("GPT partition {} leaves the disk", p.index);
+        if (last < first || last > kMaxLba) {
+            note("GPT partition {} has no sense: sectors {} to {}", p.index, first, last);
             continue;
         }
         p.offset = first * sector_;
@@ -241,6 +243,7 @@ void Reader::drop_bad_partitions() {
     std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
     std::vector<Partition> good;
     for (auto& p : list) {
+        layout_.reach = std::max(layout_.reach, p.offset + p.length);
         bool outside = p.offset > disk_.size() || p.length > disk_.size() - p.offset;
         bool overlaps = !good.empty() && p.offset < good.back().offset + good.back().length;
         if (outside) note("partition {} leaves the disk; all bytes there are kept", p.index);

@@ -36,7 +36,8 @@ struct DiskLayout {
     // They overlap one that is listed, or leave the disk: nobody knows whose the bytes are, so all of them are kept.
     std::vector<Partition> refused;
     std::vector<std::uint64_t> boot_records;  // MBR: where the logical partitions' boot records lie, bytes
-    std::vector<std::string> notes;           // what was odd: "primary GPT damaged, backup used"
+    std::uint64_t reach = 0;         // the first byte behind all partitions and boot records, of refused ones too
+    std::vector<std::string> notes;  // what was odd: "primary GPT damaged, backup used"
 };
 
 // Only a read error of the device is an Error: a damaged table gives TableKind::None and a note, so that the disk is

@@ -41,3 +41,23 @@ TEST(WritableMounts, sees_partitions_and_what_is_made_of_them) {
     EXPECT_TRUE(mounts("/dev/sdb").empty());
     EXPECT_TRUE(mounts("/some/file").empty());
 }
+
+TEST(WritableMounts, sees_a_file_under_a_loop_device_by_any_of_its_names) {
+    Machine m;
+    m.write("images/disk.img", "");
+    m.write("images/other.img", "");
+    std::filesystem::create_symlink("disk.img", m.dir / "images/link.img");
+    m.write("sys/block/loop0/loop/backing_file", (m.dir / "images/disk.img").string() + "\n");
+    m.write("sys/class/block/loop0/dev", "7:0\n");
+    m.write("sys/class/block/loop0/loop0p1/partition", "1\n");
+    m.write("sys/class/block/loop0p1/dev", "259:0\n");
+    m.write("proc/self/mountinfo",
+            "20 1 259:0 / /mnt/one rw - ext4 /dev/loop0p1 rw\n"
+            "21 1 7:1 / /mnt/two rw - ext4 /dev/loop1 rw\n");
+    m.write("proc/swaps", "Filename Type Size Used Priority\n");
+    auto mounts = [&](const char* file) { return writable_mounts(m.dir / file, m.dir.path()).value(); };
+    EXPECT_EQ(mounts("images/disk.img"), std::vector<std::string>{"/mnt/one"});
+    EXPECT_EQ(mounts("images/link.img"), std::vector<std::string>{"/mnt/one"});
+    EXPECT_EQ(mounts("images/../images/disk.img"), std::vector<std::string>{"/mnt/one"});
+    EXPECT_TRUE(mounts("images/other.img").empty());
+}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
 
-#include "lib/disks/test/checks.hpp"
 #include "lib/disks/layout.hpp"
+#include "lib/disks/test/checks.hpp"
 
 using namespace slipway;
 using namespace slipway::disks;
@@ -47,6 +47,25 @@ TEST(Layout, gpt_falls_back_to_its_backup_and_says_so) {
     EXPECT_EQ(backup.partitions.size(), 2u);
     ASSERT_EQ(backup.notes.size(), 1u);
     EXPECT_NE(backup.notes[0].find("backup"), std::string::npos);
+}
+
+TEST(Layout, partitions_behind_the_end_of_a_disk_cut_short_are_refused_and_say_how_far_it_went) {
+    if (!run_command({"sfdisk", "--version"}).ok()) GTEST_SKIP() << "sfdisk is not installed";
+    auto dir = TempDir::create("table").value();
+    for (const char* label : {"gpt", "dos"}) {
+        auto image = dir / label;
+        make_file(image, 64u << 20);
+        run({"sfdisk", "-q", image.string()},
+            std::string("label: ") + label + "\nstart=2048,size=8192\nstart=20480,size=81920\n");
+        std::filesystem::resize_file(image, 40u << 20);
+        auto disk = FileDisk::open(image, OpenMode::ReadOnly).value();
+        auto layout = read_layout(*disk).value();
+        EXPECT_EQ(name_of(layout.table), std::string(label) == "gpt" ? "gpt" : "mbr");
+        ASSERT_EQ(layout.partitions.size(), 1u);
+        ASSERT_EQ(layout.refused.size(), 1u) << label;
+        EXPECT_EQ(layout.refused[0].index, 2u);
+        EXPECT_EQ(layout.reach, 50u << 20);
+    }
 }
 
 TEST(Layout, a_looping_chain_of_logical_partitions_ends) {
