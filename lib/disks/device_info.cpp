@@ -9,6 +9,8 @@
 #include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "lib/base/errors.hpp"
 #include "lib/base/fd.hpp"
@@ -84,6 +86,19 @@ void add_numbers(const fs::path& root, const std::string& name, std::set<std::st
         add_numbers(root, holder.path().filename().string(), numbers, depth + 1);
 }
 
+// As the kernel names it: by its number, since a link or a node of device-mapper's own ("/dev/mapper/vg0-root", where
+// no udev makes links) has another name.
+std::string kernel_name(const fs::path& root, const fs::path& device) {
+    std::error_code ignored;
+    struct stat st {};
+    if (::stat(device.c_str(), &st) == 0 && S_ISBLK(st.st_mode)) {
+        auto number = fmt::format("{}:{}", major(st.st_rdev), minor(st.st_rdev));
+        auto block = fs::read_symlink(root / "sys/dev/block" / number, ignored);
+        if (!block.empty()) return block.filename().string();
+    }
+    return fs::weakly_canonical(device, ignored).filename().string();
+}
+
 // A plain file that loop devices stand on is in use where they are.
 void add_loops(const fs::path& root, const fs::path& file, std::set<std::string>& numbers) {
     std::error_code ignored;
@@ -123,10 +138,8 @@ Result<std::vector<DiskDevice>> list_disks(const fs::path& root) {
 }
 
 Result<std::vector<std::string>> writable_mounts(const fs::path& device, const fs::path& root) {
-    std::error_code ignored;
-    auto name = fs::weakly_canonical(device, ignored).filename().string();
     std::set<std::string> numbers;
-    add_numbers(root, name, numbers);
+    add_numbers(root, kernel_name(root, device), numbers);
     add_loops(root, device, numbers);
     std::vector<std::string> out;
     if (numbers.empty()) return out;
