@@ -13,11 +13,13 @@ constexpr unsigned kFirstAdapterSlot = 0x3;
 constexpr unsigned kFirstControllerSlot = 0x8;
 
 std::string blockdev(const DiskFile& file, std::size_t index) {
+    const char* format = file.undo ? "qcow2" : file.linked ? "raw" : "vpc";
+    const char* below = file.linked && !file.undo ? "host_device" : "file";
     return boost::json::serialize(boost::json::object{
-        {"driver", file.undo ? "qcow2" : "vpc"},
+        {"driver", format},
         {"node-name", "disk" + std::to_string(index)},
         {"discard", "unmap"},
-        {"file", boost::json::object{{"driver", "file"}, {"filename", file.path}, {"discard", "unmap"}}}});
+        {"file", boost::json::object{{"driver", below}, {"filename", file.path}, {"discard", "unmap"}}}});
 }
 
 // The devices of the disks: a controller when its first disk comes, then the disk on it.

@@ -18,8 +18,9 @@ inline constexpr const char* kFirmwareCode = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 inline constexpr const char* kFirmwareVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
 struct DiskFile {
-    std::string path;   // absolute
-    bool undo = false;  // a qcow2 overlay instead of the VHD
+    std::string path;     // absolute
+    bool undo = false;    // a qcow2 overlay instead of the VHD
+    bool linked = false;  // a block device
 };
 
 struct QemuPlan {

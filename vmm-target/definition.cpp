@@ -25,7 +25,8 @@ struct Named {
     E value;
 };
 constexpr Named<Firmware> kFirmwares[] = {{"bios", Firmware::Bios}, {"uefi", Firmware::Uefi}};
-constexpr Named<DiskKind> kKinds[] = {{"fixed", DiskKind::Fixed}, {"dynamic", DiskKind::Dynamic}};
+constexpr Named<DiskKind> kKinds[] = {
+    {"fixed", DiskKind::Fixed}, {"dynamic", DiskKind::Dynamic}, {"linked", DiskKind::Linked}};
 constexpr Named<Controller> kControllers[] = {
     {"ide", Controller::Ide},         {"scsi", Controller::ScsiLsi},         {"sata", Controller::Sata},
     {"megasas", Controller::Megasas}, {"virtio-blk", Controller::VirtioBlk}, {"virtio-scsi", Controller::VirtioScsi},
@@ -186,6 +187,24 @@ Status check_directory(const std::string& directory) {
     return {};
 }
 
+// What is wrong with one disk; empty: nothing.
+std::string_view disk_fault(const VmDisk& disk) {
+    if (disk.path.empty() || disk.path.size() > 1024 || printable(disk.path) != disk.path || disk.path.back() == '/')
+        return "the path is not one";
+    const auto parts = split(disk.path, '/');
+    if (std::find(parts.begin(), parts.end(), "..") != parts.end()) return "'..' in the path";
+    if (disk.kind == DiskKind::Linked) {
+        if (!disk.path.starts_with("/dev/")) return "a linked disk is a device below /dev";
+        if (disk.create) return "a linked disk is there already: create is false";
+        return disk.size_bytes == 0 || disk.size_bytes % 512 ? "the size is a multiple of 512 bytes" : "";
+    }
+    // Beside a relative disk stand the machine's own files.
+    if (disk.path[0] != '/' && !disk.path.ends_with(".vhd")) return "a relative path ends with .vhd";
+    if (disk.size_bytes == 0 || disk.size_bytes % 512 || disk.size_bytes > kMaxDiskBytes)
+        return "the size is a multiple of 512 bytes, up to 2040 GiB";
+    return "";
+}
+
 Status check_disks(const std::vector<VmDisk>& disks) {
     auto wrong = [](std::size_t index, std::string_view what) {
         return make_error(errors::kDefinition, "disk {}: {}", index + 1, what);
@@ -195,15 +214,7 @@ Status check_disks(const std::vector<VmDisk>& disks) {
     std::set<std::string> paths;
     for (std::size_t i = 0; i < disks.size(); ++i) {
         const auto& disk = disks[i];
-        if (disk.path.empty() || disk.path.size() > 1024 || printable(disk.path) != disk.path ||
-            disk.path.back() == '/')
-            return wrong(i, "the path is not one");
-        const auto parts = split(disk.path, '/');
-        if (std::find(parts.begin(), parts.end(), "..") != parts.end()) return wrong(i, "'..' in the path");
-        // Beside a relative disk stand the machine's own files.
-        if (disk.path[0] != '/' && !disk.path.ends_with(".vhd")) return wrong(i, "a relative path ends with .vhd");
-        if (disk.size_bytes == 0 || disk.size_bytes % 512 || disk.size_bytes > kMaxDiskBytes)
-            return wrong(i, "the size is a multiple of 512 bytes, up to 2040 GiB");
+        if (const auto fault = disk_fault(disk); !fault.empty()) return wrong(i, fault);
         if (!paths.insert(disk.path).second) return wrong(i, "two disks in one file");
         if (++counts[disk.controller] > disk_limit(disk.controller))
             return wrong(i, fmt::format("more disks than a {} controller takes", name_of(disk.controller)));

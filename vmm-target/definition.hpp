@@ -18,7 +18,8 @@ inline constexpr std::size_t kMaxAdapters = 4;
 inline constexpr std::size_t kMaxDisks = 16;
 
 enum class Firmware { Bios, Uefi };
-enum class DiskKind { Fixed, Dynamic };
+// Linked: no file but a whole disk of the host, which the machine has for itself while it is on.
+enum class DiskKind { Fixed, Dynamic, Linked };
 // ScsiLsi is written "scsi". Each has a limit of disks: ide 4, sata 6, scsi 7, megasas 16, virtio-scsi 16.
 enum class Controller { Ide, ScsiLsi, Sata, Megasas, VirtioBlk, VirtioScsi, Nvme };
 enum class AdapterModel { E1000, Virtio };
@@ -31,9 +32,9 @@ std::optional<Controller> parse_controller(std::string_view name);
 std::size_t disk_limit(Controller controller);
 
 struct VmDisk {
-    std::string path;  // absolute, or below the machine's own directory
+    std::string path;  // absolute, or below the machine's own directory; linked: below /dev
     DiskKind kind = DiskKind::Fixed;
-    std::uint64_t size_bytes = 0;  // a multiple of 512, up to 2040 GiB
+    std::uint64_t size_bytes = 0;  // a multiple of 512, up to 2040 GiB; linked: what the disk has
     Controller controller = Controller::Ide;
     bool create = true;  // false: it is there already, and stays when the machine is deleted
     bool operator==(const VmDisk&) const = default;

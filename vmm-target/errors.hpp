@@ -14,6 +14,9 @@ inline constexpr ErrorId kVmExists{"vmm.vm-exists",
 inline constexpr ErrorId kDiskExists{"vmm.disk-exists",
                                      "A virtual disk is never overwritten: move the file away or choose another path."};
 inline constexpr ErrorId kDiskMissing{"vmm.disk-missing", "Check the path of the virtual disk in the definition."};
+inline constexpr ErrorId kLinkedDisk{
+    "vmm.linked-disk",
+    "Give the machine a whole disk that nothing else uses, by its lasting name in /dev/disk/by-id, with its size."};
 inline constexpr ErrorId kMemory{"vmm.memory", "Stop another machine on this host, or give this one less memory.",
                                  true};
 inline constexpr ErrorId kSpace{"vmm.space", "Free space on that file system, or use dynamically expanding disks.",

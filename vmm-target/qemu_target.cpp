@@ -14,6 +14,7 @@
 #include "vmm-target/errors.hpp"
 #include "vmm-target/host.hpp"
 #include "vmm-target/host_network.hpp"
+#include "vmm-target/linked_disk.hpp"
 #include "vmm-target/proof_line.hpp"
 #include "vmm-target/proof_watch.hpp"
 #include "vmm-target/qmp.hpp"
@@ -58,9 +59,11 @@ private:
     }
     static void settle(const VmDirectory& vm);
     static Status power_off(const VmDirectory& vm, seconds grace);
+    static Result<std::vector<LinkedDisk>> claim_linked(const VmDefinition& definition);
     Status make_undo_disks(const VmDirectory& vm, const VmDefinition& definition) const;
     Status add_taps(const VmDirectory& vm, const VmDefinition& definition, RunRecord& run);
-    Status run_qemu(const VmDirectory& vm, const VmDefinition& definition, const RunRecord& run);
+    Status run_qemu(const VmDirectory& vm, const VmDefinition& definition, const RunRecord& run,
+                    const std::vector<LinkedDisk>& linked);
     static Result<Bytes> take_screen(QmpClient& qmp, const VmDirectory& vm);
 
     QemuOptions options_;
@@ -135,12 +138,20 @@ Status QemuTarget::remove(const std::string& name) {
     return vm.remove_all();
 }
 
+Result<std::vector<LinkedDisk>> QemuTarget::claim_linked(const VmDefinition& definition) {
+    std::vector<LinkedDisk> out;
+    for (const auto& disk : definition.disks)
+        if (disk.kind == DiskKind::Linked) out.push_back(TRY(LinkedDisk::claim(disk)));
+    return out;
+}
+
 Status QemuTarget::make_undo_disks(const VmDirectory& vm, const VmDefinition& definition) const {
     for (std::size_t i = 0; i < definition.disks.size(); ++i) {
         const auto file = vm.undo_file(i);
         if (fs::exists(file)) continue;
         const auto part = file.string() + ".part";
-        TRY(run_checked({"qemu-img", "create", "-q", "-f", "qcow2", "-F", "vpc", "-b",
+        const auto* below = definition.disks[i].kind == DiskKind::Linked ? "raw" : "vpc";
+        TRY(run_checked({"qemu-img", "create", "-q", "-f", "qcow2", "-F", below, "-b",
                          fs::absolute(disk_path(definition.disks[i], vm.path())).string(), part}));
         if (::rename(part.c_str(), file.c_str()) != 0) return errno_error(errno, file.string());
     }
@@ -156,7 +167,8 @@ Status QemuTarget::add_taps(const VmDirectory& vm, const VmDefinition& definitio
     return {};
 }
 
-Status QemuTarget::run_qemu(const VmDirectory& vm, const VmDefinition& definition, const RunRecord& run) {
+Status QemuTarget::run_qemu(const VmDirectory& vm, const VmDefinition& definition, const RunRecord& run,
+                            const std::vector<LinkedDisk>& linked) {
     QemuPlan plan{.program = options_.program,
                   .accelerator = options_.accelerator,
                   .pid_file = vm.pid_file().string(),
@@ -166,12 +178,18 @@ Status QemuTarget::run_qemu(const VmDirectory& vm, const VmDefinition& definitio
         plan.accelerator = choose_accelerator(options_.program, options_.state_dir / ".accelerator.json");
     for (std::size_t i = 0; i < definition.disks.size(); ++i)
         plan.disks.push_back({(run.options.undo ? vm.undo_file(i) : disk_path(definition.disks[i], vm.path())).string(),
-                              run.options.undo});
+                              run.options.undo, definition.disks[i].kind == DiskKind::Linked});
     // Made anew, so that no line of an earlier run can be taken for one of this.
     for (const char* name : {"serial0.log", "serial1.log"}) ::unlink((vm / name).c_str());
     CommandOptions command;
     command.working_directory = vm.path();
     command.timeout = seconds(60);
+    // QEMU keeps the claims on the host's disks.
+    command.before_exec = [&linked] {
+        for (const auto& disk : linked)
+            if (::fcntl(disk.fd(), F_SETFD, 0) != 0) return errno;
+        return 0;
+    };
     const auto started = TRY(run_command(qemu_command(definition, plan), command));
     if (!started.ok())
         return make_error(errors::kQemu, "QEMU ended with {}: {}", started.exit_code,
@@ -190,9 +208,10 @@ Status QemuTarget::start(const std::string& name, const StartOptions& options) {
     TRY(check_memory(options_.host, definition));
     RunRecord run{.options = options, .started_ms = unix_milliseconds(SystemClock().wall())};
     auto begin = [&]() -> Status {
+        const auto linked = TRY(claim_linked(definition));
         if (options.undo) TRY(make_undo_disks(vm, definition));
         TRY(add_taps(vm, definition, run));
-        return run_qemu(vm, definition, run);
+        return run_qemu(vm, definition, run, linked);
     };
     auto begun = begin();
     if (!begun) {
@@ -251,6 +270,8 @@ Status QemuTarget::commit_undo(const std::string& name) {
     auto held = TRY(lock(name));
     const auto vm = TRY(directory(name));
     if (vm.process()) return make_error(errors::kState, "{} is on: stop it first", name);
+    if (vm.undo_count() == 0) return {};
+    const auto linked = TRY(claim_linked(TRY(vm.definition())));
     for (std::size_t i = 0; i < kMaxDisks; ++i) {
         const auto file = vm.undo_file(i);
         if (!fs::exists(file)) continue;

@@ -64,11 +64,12 @@ public:
     // What create() would refuse, but for the networks: those may be made between. Makes nothing.
     virtual Status check_host(const VmDefinition& definition) = 0;
     // The host's memory and disk are checked before anything is made; a failure leaves nothing behind.
-    // Errors: vmm.definition, .vm-exists, .disk-exists, .disk-missing, .memory, .space, .no-network.
+    // Errors: vmm.definition, .vm-exists, .disk-exists, .disk-missing, .linked-disk, .memory, .space, .no-network.
     virtual Status create(const VmDefinition& definition) = 0;
     // Turns it off, removes it, its undo disks and the disks that were made for it.
     virtual Status remove(const std::string& name) = 0;
-    // Errors: vmm.state when it is on, vmm.undo when undo disks exist and options.undo is not set.
+    // Errors: vmm.state when it is on, vmm.undo when undo disks exist and options.undo is not set, vmm.linked-disk when
+    // a disk of this host that is to be one of its own is not free.
     virtual Status start(const std::string& name, const StartOptions& options) = 0;
     // Asks the guest to shut down, and after grace takes its power. Off already: nothing.
     virtual Status stop(const std::string& name, std::chrono::seconds grace) = 0;

@@ -16,6 +16,7 @@
 #include "lib/disks/vhd/vhd.hpp"
 #include "vmm-target/errors.hpp"
 #include "vmm-target/host.hpp"
+#include "vmm-target/linked_disk.hpp"
 
 namespace slipway::vmm {
 
@@ -156,6 +157,12 @@ Status check_disk_files(const VmDefinition& definition, const fs::path& director
         if (disk.create && fs::exists(fs::symlink_status(file, none)))
             return make_error(errors::kDiskExists, "{} exists", file.string());
         if (disk.create) continue;
+        if (disk.kind == DiskKind::Linked) {
+            TRY(LinkedDisk::claim(disk));
+            continue;
+        }
+        if (fs::is_block_file(file, none))
+            return make_error(errors::kDefinition, "{} is a block device: its kind is linked", file.string());
         if (!fs::is_regular_file(file, none)) return make_error(errors::kDiskMissing, "{} is not there", file.string());
         TRY(disks::inspect_vhd(file));
     }

@@ -70,7 +70,7 @@ private:
 };
 
 // Makes the disks that are to be made; on failure those already made are removed. Errors: vmm.disk-exists,
-// .disk-missing.
+// .disk-missing, .linked-disk.
 Status make_disks(const VmDefinition& definition, const std::filesystem::path& directory);
 Status check_disk_files(const VmDefinition& definition, const std::filesystem::path& directory);
 

@@ -24,12 +24,14 @@ namespace {
 
 VmDefinition poseidon() {
     VmDefinition vm{.name = "poseidon", .uuid = *Uuid::parse("7a1f0d52-3c55-4b56-9d0a-0f6d9c2a11e0")};
-    vm.disks = {{.path = "poseidon.vhd", .size_bytes = 3ull << 30},
-                {.path = "/srv/a & \"b\".vhd",
-                 .kind = DiskKind::Dynamic,
-                 .size_bytes = 1 << 20,
-                 .controller = Controller::VirtioBlk,
-                 .create = false}};
+    vm.disks = {
+        {.path = "poseidon.vhd", .size_bytes = 3ull << 30},
+        {.path = "/srv/a & \"b\".vhd",
+         .kind = DiskKind::Dynamic,
+         .size_bytes = 1 << 20,
+         .controller = Controller::VirtioBlk,
+         .create = false},
+        {.path = "/dev/disk/by-id/ata-X_1", .kind = DiskKind::Linked, .size_bytes = 4ull << 40, .create = false}};
     vm.directory = "/srv/vm & more";
     vm.adapters = {{.mac = *MacAddress::parse("52:54:00:51:00:02"), .network = "VM0"},
                    {.mac = *MacAddress::parse("52:54:00:51:00:03"), .model = AdapterModel::Virtio}};
@@ -101,6 +103,18 @@ TEST(Definition, hostile_texts_are_refused_by_name) {
     EXPECT_THAT(refusal(xml_with("", disks + "</disks>")), HasSubstr("ide"));
 }
 
+TEST(LinkedDisk, is_a_device_that_is_there) {
+    auto with = [](const std::string& attributes) {
+        return refusal(xml_with("", "<disks><disk kind='linked' " + attributes + "/></disks>"));
+    };
+    EXPECT_EQ(with("path='/dev/sdb' size-bytes='512' create='false'"), "accepted");
+    EXPECT_THAT(with("path='/dev/sdb' size-bytes='512'"), HasSubstr("create is false"));
+    EXPECT_THAT(with("path='/srv/sdb' size-bytes='512' create='false'"), HasSubstr("below /dev"));
+    EXPECT_THAT(with("path='sdb.vhd' size-bytes='512' create='false'"), HasSubstr("below /dev"));
+    EXPECT_THAT(with("path='/dev/../etc' size-bytes='512' create='false'"), HasSubstr("'..'"));
+    EXPECT_THAT(with("path='/dev/sdb' size-bytes='0' create='false'"), HasSubstr("512"));
+}
+
 TEST(Directory, is_an_absolute_one) {
     EXPECT_EQ(refusal(xml_with("directory=\"\"")), "accepted");
     EXPECT_EQ(refusal(xml_with("directory=\"/srv/vm\"")), "accepted");
@@ -147,12 +161,14 @@ TEST(CommandLine, booting_from_disk_leaves_no_rom_and_names_the_vhd_in_json) {
     const QemuPlan plan{.program = "qemu",
                         .accelerator = "tcg",
                         .pid_file = "/s/pid",
-                        .disks = {{"/s/a,b.vhd", false}, {"/s/undo-1.qcow2", true}},
+                        .disks = {{"/s/a,b.vhd", false}, {"/s/undo-1.qcow2", true}, {"/dev/sdb", false, true}},
                         .taps = {"tap0", ""}};
     const auto argv = qemu_command(poseidon(), plan);
     const auto line = join(argv, " ");
     EXPECT_THAT(line, HasSubstr("\"filename\":\"/s/a,b.vhd\""));
     EXPECT_THAT(line, HasSubstr("{\"driver\":\"qcow2\",\"node-name\":\"disk1\""));
+    EXPECT_THAT(line, HasSubstr("{\"driver\":\"raw\",\"node-name\":\"disk2\""));
+    EXPECT_THAT(line, HasSubstr("{\"driver\":\"host_device\",\"filename\":\"/dev/sdb\""));
     EXPECT_THAT(argv, Contains("ide-hd,bus=ide.0,unit=0,drive=disk0,id=hd0,bootindex=0"));
     EXPECT_THAT(argv, Contains("tap,id=net0,ifname=tap0,script=no,downscript=no"));
     EXPECT_THAT(argv, Contains("hubport,id=net1,hubid=1"));
@@ -164,7 +180,7 @@ TEST(CommandLine, booting_from_network_comes_before_the_disks) {
     QemuPlan plan{.program = "qemu",
                   .accelerator = "kvm",
                   .pid_file = "/s/pid",
-                  .disks = {{"/a", false}, {"/b", false}},
+                  .disks = {{"/a", false}, {"/b", false}, {"/c", false, true}},
                   .taps = {"t", "u"},
                   .boot = BootFrom::Network};
     auto vm = poseidon();

@@ -12,6 +12,7 @@
 #include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
+#include "lib/disks/test/mounts.hpp"
 #include "lib/disks/vhd/vhd.hpp"
 #include "vmm-target/accelerator.hpp"
 #include "vmm-target/test/conformance.hpp"
@@ -273,6 +274,55 @@ TEST_F(QemuTest, foreign_disks_are_neither_overwritten_nor_removed) {
     EXPECT_TRUE(fs::exists(file));
     vm.disks[1].path = (outside / "missing.vhd").string();
     EXPECT_ERROR(target->create(vm), kDiskMissing);
+}
+
+TEST_F(QemuTest, linked_disk_is_the_machines_alone_and_undo_keeps_writes_from_it) {
+    const auto outside = TempDir::create("vmm-disks").value();
+    constexpr std::uint64_t kBytes = 8u << 20;
+    disks::test::make_file(outside / "disk.img", kBytes);
+    const auto loop = disks::test::LoopDevice::attach(outside / "disk.img");
+    if (!loop) GTEST_SKIP() << "there is no loop device";
+    auto open_it = [&](disks::OpenMode mode) { return disks::FileDisk::open(loop->path(), mode).value(); };
+    ASSERT_OK(open_it(disks::OpenMode::ReadWrite)->write(0, boot_sector("SLIPWAY-UP n-1\n")));
+    auto written = [&] {
+        Bytes sector(512);
+        EXPECT_TRUE(open_it(disks::OpenMode::ReadOnly)->read(512, sector).ok());
+        return !all_zero(sector);
+    };
+    VmDefinition vm{.name = "small", .uuid = Uuid::random(), .memory_mib = 64};
+    vm.disks = {{.path = loop->path(), .kind = DiskKind::Linked, .size_bytes = kBytes, .create = false}};
+    ASSERT_OK(target->create(vm));
+    auto second = vm;
+    second.name = "second";
+    second.uuid = Uuid::random();
+    ASSERT_OK(target->create(second));
+
+    for (const bool undo : {true, false}) {
+        ASSERT_OK(target->start("small", {.undo = undo}));
+        ASSERT_OK(target->boot_proof("small", "n-1", seconds(60)));
+        // Neither another machine nor the host gets it.
+        EXPECT_ERROR(target->start("second", {.undo = true}), kLinkedDisk);
+        EXPECT_ERROR(target->start("second", {}), kLinkedDisk);
+        const UniqueFd exclusive(::open(loop->path().c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
+        EXPECT_LT(exclusive.get(), 0);
+        EXPECT_EQ(errno, EBUSY);
+        ASSERT_OK(target->stop("small", seconds(0)));
+        if (!undo) break;
+        EXPECT_FALSE(written());
+        ASSERT_OK(target->discard_undo("small"));
+        EXPECT_FALSE(written());
+    }
+    EXPECT_TRUE(written());
+    ASSERT_OK(open_it(disks::OpenMode::ReadWrite)->write(512, Bytes(512)));
+    ASSERT_OK(target->start("small", {.undo = true}));
+    ASSERT_OK(target->boot_proof("small", "n-1", seconds(60)));
+    ASSERT_OK(target->stop("small", seconds(0)));
+    EXPECT_FALSE(written());
+    ASSERT_OK(target->commit_undo("small"));
+    EXPECT_TRUE(written());
+    ASSERT_OK(target->remove("small"));
+    EXPECT_TRUE(written()) << "a disk of the host stays as it is";
+    ASSERT_OK(target->start("second", {}));
 }
 
 TEST_F(QemuTest, half_made_machine_gives_way_to_the_next_try) {
