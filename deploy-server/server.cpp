@@ -9,6 +9,7 @@
 #include "deploy-server/api/store_routes.hpp"
 #include "deploy-server/errors.hpp"
 #include "deploy-server/netboot/boot.hpp"
+#include "deploy-server/netboot/traces.hpp"
 #include "deploy-server/privileges.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
@@ -84,6 +85,7 @@ struct DeployServer::Impl {
     std::shared_ptr<http::Router> tls_routes = std::make_shared<http::Router>();
     std::shared_ptr<http::Router> clear_routes = std::make_shared<http::Router>();
     std::unique_ptr<http::Server> http;
+    pxe::TraceLog trace{clock, kernel_neighbour};  // before those who write into it
     std::unique_ptr<pxe::NetbootService> netboot;
     std::vector<std::string> listeners;
 
@@ -132,7 +134,7 @@ struct DeployServer::Impl {
     }
 
     void add_routes() {
-        AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock};
+        AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock, &trace};
         add_agent_routes(*tls_routes, agents);
         ApiPlace api{
             *db,           *hub, store.get(), clock, long_calls, ca.certificate_pem, options.state / "sequences",
@@ -143,6 +145,7 @@ struct DeployServer::Impl {
         add_device_routes(*tls_routes, api);
         add_job_routes(*tls_routes, api);
         add_image_routes(*tls_routes, api);
+        add_trace_routes(*tls_routes, {*db, trace, clock, options.netboot, [this] { return deafness(); }});
         if (desk) add_store_routes(*tls_routes, {*desk, *sessions, *work});
         tls_routes->set_guard([this](const Request& r, const http::Router::Route&) { return authorize(r); });
         // On the clear listener boot files are for anyone; bulk calls carry their key, looked at before their body.
@@ -155,11 +158,17 @@ struct DeployServer::Impl {
         if (has("nbs")) add_boot_routes(*clear_routes, boot_place());
     }
 
-    BootPlace boot_place() const {
+    BootPlace boot_place() {
         BootPlace place{*db, clock, options.state / "boot", options.loaders, std::nullopt, ports};
         place.address = Ipv4Address::parse(options.address);
         if (!options.netboot.empty()) place.address = options.netboot.front().address;
+        place.trace = &trace;
         return place;
+    }
+
+    // Why the doctor does not hear other DHCP servers' answers.
+    std::string deafness() const {
+        return netboot ? netboot->deaf() : "this server answers on no interface (--netboot)";
     }
 
     // Binds all ports, which may need root; nothing is answered before serve().
@@ -170,12 +179,17 @@ struct DeployServer::Impl {
         tls.port = options.tls_port;
         tls.held = true;
         tls.tls = http::TlsOptions{TRY(http::issue_server(ca, http::kControllerName, kServerLife)), ca.certificate_pem};
+        tls.on_handshake_failure = [this](const std::string& peer, const std::string& why) {
+            note_handshake_failure(trace, peer, why);
+        };
         ports->first = TRY_WITH(http->listen(std::move(tls), tls_routes), "the TLS listener");
         listeners.push_back(fmt::format("listening tls {}:{}", options.address, ports->first));
         http::ListenerOptions clear;
         clear.address = options.address;
         clear.port = options.http_port;
         clear.held = true;
+        clear.on_file = [this](const Request& r, const http::FileSending& s) { note_file(trace, r, s); };
+        clear.on_request = [this](const Request& r, unsigned status) { note_status(trace, r, status); };
         ports->second = TRY_WITH(http->listen(std::move(clear), clear_routes), "the boot HTTP listener");
         listeners.push_back(fmt::format("listening http {}:{}", options.address, ports->second));
         if (!has("nbs") || options.netboot.empty()) return {};
@@ -205,6 +219,7 @@ struct DeployServer::Impl {
 
     void stop() {
         if (netboot) netboot->stop();
+        trace.stop();
         if (work) work->stop();
         long_calls.stop();
         if (hub) hub->stop();

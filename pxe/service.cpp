@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 
 #include "dhcp-helper/listener.hpp"
+#include "dhcp-helper/overhear.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "pxe/errors.hpp"
@@ -21,6 +22,8 @@ struct NetbootService::Impl {
     Ports ports;
     boost::asio::io_context io{1};
     std::vector<dhcp::Listener> listeners;
+    std::vector<dhcp::Overhearer> overhearers;
+    std::string deaf;
     std::vector<tftp::Server> servers;
     std::thread thread;
     Seldom silences;
@@ -33,21 +36,52 @@ struct NetbootService::Impl {
             // server here.
             if (interface.name.empty()) o.address = interface.address;
             o.share = !boot_server;
-            o.handler = [this, server, boot_server](const dhcp::Arrival& a) { return answer(a, boot_server, server); };
+            o.handler = [this, server, boot_server, name = interface.name](const dhcp::Arrival& a) {
+                auto port = boot_server ? dhcp::kBootServerPort : dhcp::kServerPort;
+                if (options.trace) options.trace->note(a.message.mac(), heard_of(a.message, port, name));
+                return answer(a, boot_server, server);
+            };
             listeners.push_back(TRY(dhcp::Listener::create(io, std::move(o))));
             return listeners.back().port();
         };
         Ports bound{TRY(listen(options.ports.dhcp, false)), TRY(listen(options.ports.boot_server, true)), 0};
         tftp::ServerOptions t{.local = {interface.address, options.ports.tftp}, .device = interface.name};
         t.source = [this](const std::string& name, const UdpEndpoint& client) { return open(name, client); };
-        t.on_transfer = [](const tftp::TransferReport& r) {
+        t.on_transfer = [this](const tftp::TransferReport& r) {
+            note(r, r.failure.empty() ? Stage::Whole : Stage::Broken);
             log::info("tftp", "{} '{}': {} in {} ms{}{}", r.client.text(), printable(r.file), human_bytes(r.bytes),
                       r.took.count(), r.failure.empty() ? "" : ": ", printable(r.failure));
         };
+        if (options.trace) t.on_progress = [this](const tftp::TransferReport& r) { note(r, Stage::Moving); };
         servers.push_back(TRY(tftp::Server::create(io, std::move(t))));
         bound.tftp = servers.back().port();
         if (servers.size() == 1) ports = bound;
+        if (options.trace && !interface.name.empty()) overhear(interface);
         return {};
+    }
+
+    // Booting goes on without it; only the doctor knows less.
+    void overhear(const Interface& interface) {
+        auto on_answer = [this, name = interface.name](const dhcp::Overhearer::Answer& a) {
+            auto seen = overheard_of(a.message, name);
+            if (seen.server.is_zero()) seen.server = a.from;
+            // What this machine sends without an address to give is our own answer, which is noted already.
+            if (!a.own || !seen.given.is_zero()) options.trace->note(a.message.mac(), std::move(seen));
+        };
+        auto made = dhcp::Overhearer::create(io, interface.name, std::move(on_answer));
+        if (made.ok()) return overhearers.push_back(std::move(*made));
+        deaf = made.error().describe();
+        log::warning("pxe", "the answers of other servers are not heard: {}", deaf);
+    }
+
+    void note(const tftp::TransferReport& r, Stage stage) const {
+        if (!options.trace || r.upload) return;
+        options.trace->note(r.client.address, Transfer{stage, false, file_name(r.file), r.bytes, r.size, r.blocks,
+                                                       r.losses, r.took, r.failure});
+    }
+    static std::string file_name(std::string_view name) {
+        while (name.starts_with('/')) name.remove_prefix(1);
+        return std::string(name);
     }
 
     std::optional<dhcp::Message> answer(const dhcp::Arrival& arrival, bool boot_server_port, const BootServer& server) {
@@ -63,15 +97,28 @@ struct NetbootService::Impl {
         else if (silences.due(facts.mac, SystemClock().now()))
             log::info("pxe", "no answer to {} {}", facts.mac.text(), text);
         if (options.on_answer) options.on_answer(facts.mac, text);
+        if (options.trace) {
+            auto port = boot_server_port ? dhcp::kBootServerPort : dhcp::kServerPort;
+            if (reply) options.trace->note(facts.mac, Answered{port, choice.answer->file, choice.why});
+            else options.trace->note(facts.mac, Silence{choice.why});
+        }
         return reply;
     }
 
     Result<tftp::Content> open(const std::string& name, const UdpEndpoint& client) const {
-        std::string_view path = name;
-        while (path.starts_with('/')) path.remove_prefix(1);
-        if (path.starts_with("boot/") && options.boot_file)
-            return options.boot_file(std::string(path.substr(5)), client);
-        auto loader = open_loader(options.loaders, std::string(path));
+        auto path = file_name(name);
+        auto content = find(path, client);
+        if (!options.trace) return content;
+        Transfer seen{.file = path};
+        if (content.ok()) seen.size = content->size;
+        else seen.stage = Stage::Refused, seen.why = content.error().describe();
+        options.trace->note(client.address, std::move(seen));
+        return content;
+    }
+
+    Result<tftp::Content> find(const std::string& path, const UdpEndpoint& client) const {
+        if (path.starts_with("boot/") && options.boot_file) return options.boot_file(path.substr(5), client);
+        auto loader = open_loader(options.loaders, path);
         if (loader.ok() || options.tftp_root.empty()) return loader;
         return tftp::open_below(options.tftp_root, path);
     }
@@ -109,6 +156,7 @@ void NetbootService::start() {
 void NetbootService::stop() {
     auto end = [impl = impl_.get()] {
         for (auto& listener : impl->listeners) listener.stop();
+        for (auto& overhearer : impl->overhearers) overhearer.stop();
         for (auto& server : impl->servers) server.stop();
     };
     if (!impl_->thread.joinable()) return end();
@@ -117,5 +165,6 @@ void NetbootService::stop() {
 }
 
 const Ports& NetbootService::ports() const { return impl_->ports; }
+const std::string& NetbootService::deaf() const { return impl_->deaf; }
 
 }  // namespace slipway::pxe

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pxe/policy.hpp"
+#include "pxe/trace_log.hpp"
 #include "tftp/source.hpp"
 
 namespace slipway::pxe {
@@ -35,7 +36,8 @@ struct NetbootOptions {
     // On the service's thread, so it should be quick.
     std::function<Action(const MacAddress&, const ClientFacts&)> decide;
     std::function<void(const MacAddress&, const std::string& text)>
-        on_answer;  // also when silence is kept for a boot client
+        on_answer;              // also when silence is kept for a boot client
+    TraceLog* trace = nullptr;  // is told all that is seen of a boot; outlives the service
 };
 
 class NetbootService {
@@ -47,6 +49,8 @@ public:
     void start();
     void stop();                 // from another thread than the service's
     const Ports& ports() const;  // as bound, on the first interface
+    // Why the answers of other servers are not heard (no right to); empty: they are.
+    const std::string& deaf() const;
 
     // A boot loader by its name ("snponly.efi"), as clients get it by TFTP; for /boot/ipxe/NAME by HTTP.
     static Result<tftp::Content> open_loader(const std::filesystem::path& loaders, const std::string& name);

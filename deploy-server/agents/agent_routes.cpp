@@ -4,6 +4,7 @@
 #include "deploy-server/api/answer.hpp"
 #include "deploy-server/db/json.hpp"
 #include "deploy-server/errors.hpp"
+#include "deploy-server/netboot/traces.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/sha256.hpp"
 #include "lib/base/strings.hpp"
@@ -65,6 +66,7 @@ Answer hello(const AgentPlace& p, const Request& request) {
     if (message.hardware.is_object()) hardware = message.hardware.get_object();
     if (message.memory_bytes) hardware["memory_bytes"] = message.memory_bytes;
     TRY(p.hub.hello(device, {message.boot_id, message.version, message.kind, json::serialize(hardware)}));
+    if (p.trace) note_hello(*p.trace, device, request, message.version, message.kind == "da");
     return Response::json(200, channel::render(channel::HelloAnswer{kPollSeconds}));
 }
 
@@ -176,6 +178,7 @@ void add_agent_routes(http::Router& router, const AgentPlace& p) {
     http::Router::Options message{channel::kMaxMessage};
     router.add("POST", "/agent/v1/enroll", handler([p](const Request& r) -> Answer {
                    auto answer = enroll(p, r);
+                   if (p.trace) note_enrolment(*p.trace, r, answer);
                    if (!answer)
                        log::warning("server", "refused enrolment from {}: {}", r.peer_address,
                                     answer.error().describe());

@@ -6,6 +6,7 @@
 #include "deploy-server/db/database.hpp"
 #include "deploy-server/jobs/hub.hpp"
 #include "lib/http/server.hpp"
+#include "pxe/trace_log.hpp"
 
 namespace slipway::server {
 
@@ -16,6 +17,7 @@ struct AgentPlace {
     imagestore::Store* store;  // as desk
     const http::Identity& ca;
     const Clock& clock;
+    pxe::TraceLog* trace = nullptr;  // is told of enrolments and hellos
 };
 
 inline constexpr std::chrono::hours kDeviceCertificate{48};                // an agent of a ramdisk

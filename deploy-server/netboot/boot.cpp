@@ -4,6 +4,7 @@
 #include "deploy-server/agents/agent_routes.hpp"
 #include "deploy-server/api/answer.hpp"
 #include "deploy-server/errors.hpp"
+#include "deploy-server/netboot/traces.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "pxe/script.hpp"
@@ -29,7 +30,13 @@ Result<std::string> boot_script(const BootPlace& p, const MacAddress& mac, Ipv4A
     auto device = TRY(p.db.device_by_mac(mac));
     if (!device) return make_error(errors::kUnknownDevice, "no device has the MAC {}", mac.text());
     if (!device->controlled) return make_error(errors::kNotControlled, "device '{}'", device->name);
-    if (device->boot_action != "da") return pxe::local_disk_script();
+    auto given = [&](bool agent, std::string text) {
+        if (p.trace) p.trace->note(mac, pxe::ScriptGiven{agent, std::move(text)});
+    };
+    if (device->boot_action != "da") {
+        given(false, "it leaves to the local disk");
+        return pxe::local_disk_script();
+    }
     pxe::AgentBoot boot;
     boot.server = server;
     boot.tls_port = p.ports->first;
@@ -40,7 +47,9 @@ Result<std::string> boot_script(const BootPlace& p, const MacAddress& mac, Ipv4A
     boot.ramdisk = ramdisk_for(p, device->name);
     if (auto more = read_text_file(p.root / "cmdline", 4096)) boot.more = trim(*more);
     log::info("server", "device {} ({}) boots the agent", device->name, mac.text());
-    return pxe::agent_script(boot);
+    auto text = TRY(pxe::agent_script(boot));
+    given(true, fmt::format("kernel and '{}' for the agent", boot.ramdisk));
+    return text;
 }
 
 static Ipv4Address our_address(const BootPlace& p, const Request& r) {
@@ -53,8 +62,11 @@ static Answer script(const BootPlace& p, const Request& r) {
     auto text = r.query_value("mac");
     auto mac = MacAddress::parse(text);
     if (!mac) return make_error(errors::kBadRequest, "'{}' is not a MAC address", printable(text));
+    auto peer = Ipv4Address::parse(r.peer_address);
+    if (p.trace && peer) p.trace->claim(*peer, *mac);
     auto script = boot_script(p, *mac, our_address(p, r));
     if (!script) {
+        if (p.trace) p.trace->note(*mac, pxe::Silence{"a boot script was refused: " + script.error().message()});
         log::warning("server", "refused a boot script to {}: {}", r.peer_address, script.error().describe());
         return std::move(script).error();
     }
@@ -75,6 +87,9 @@ void add_boot_routes(http::Router& router, const BootPlace& p) {
     router.add("GET", "/boot/ramdisk/{path...}", handler([p](const Request& r) -> Answer {
                    return file_response(TRY(tftp::open_below(p.root, "ramdisk/" + r.parameter("path"))));
                }));
+    if (p.trace)
+        router.add("GET", "/boot/trouble",
+                   handler([trace = p.trace](const Request& r) { return note_trouble(*trace, r); }));
     router.add("GET", "/boot/ipxe/{name}", handler([p](const Request& r) -> Answer {
                    return file_response(TRY(pxe::NetbootService::open_loader(p.loaders, r.parameter("name"))));
                }));
@@ -84,6 +99,7 @@ void join_netboot(pxe::NetbootOptions& options, const BootPlace& p) {
     auto address = options.interfaces.empty() ? Ipv4Address{} : options.interfaces.front().address;
     options.http_port = p.ports->second;
     options.loaders = p.loaders;
+    options.trace = p.trace;
     options.decide = [p](const MacAddress& mac, const pxe::ClientFacts&) {
         auto action = boot_decision(p.db, mac);
         return action ? *action : pxe::Action::Ignore;

@@ -19,6 +19,7 @@ struct BootPlace {
     std::filesystem::path loaders;       // iPXE's, of Debian's package
     std::optional<Ipv4Address> address;  // ours, when the request's Host does not say
     std::shared_ptr<const std::pair<std::uint16_t, std::uint16_t>> ports;  // TLS, HTTP
+    pxe::TraceLog* trace = nullptr;                                        // is told what is given to whom
 };
 
 // Under control and to be booted into the agent: Agent; under control: LocalDisk; anyone else: Ignore.
@@ -29,6 +30,7 @@ Result<pxe::Action> boot_decision(Database& db, const MacAddress& mac);
 Result<std::string> boot_script(const BootPlace& place, const MacAddress& mac, Ipv4Address server);
 
 // /boot/script?mac=, /boot/kernel, /boot/ramdisk/…, /boot/ipxe/NAME: only below the boot root, no way out.
+// /boot/trouble?mac=&time=&what=: what an agent says that TLS refuses.
 void add_boot_routes(http::Router& router, const BootPlace& place);
 
 // For pxe::NetbootService: files below "boot/" by TFTP, and the decision.

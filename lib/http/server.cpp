@@ -43,6 +43,7 @@ constexpr std::uint32_t kMaxHead = 16 << 10;  // request line and fields
 constexpr std::ptrdiff_t kMaxFields = 100;
 constexpr std::chrono::seconds kFarewell{2};  // for the other side to take our last words
 constexpr std::uint64_t kMaxDrained = 16u << 20;
+constexpr std::chrono::milliseconds kTalePause{500};  // between words on how far a file is
 
 // One listener's unchanging part, shared with its connections.
 struct Site {
@@ -102,6 +103,7 @@ struct Outgoing {
     std::string_view text;  // a large body
     std::shared_ptr<UniqueFd> file;
     std::uint64_t offset = 0, length = 0;  // of text or file
+    std::uint64_t file_size = 0;
 };
 
 // Applies the request's range to a file (RFC 9110 §14.2: GET only, and not under If-Range, for which we have no
@@ -145,6 +147,7 @@ Outgoing prepare(Response& response, const Request& request, bool keep, bool old
     if (bodiless || request.method == "HEAD") out.length = 0;
     if (response.file) {
         out.file = response.file->fd;
+        out.file_size = response.file->size;
     } else if (out.length <= kPiece) {
         out.head.append(response.body, 0, out.length);
         out.length = 0;
@@ -194,7 +197,9 @@ private:
         arm();
         auto [error] = co_await stream_.async_handshake(asio::ssl::stream_base::server, kAwait);
         if (error) {
-            log::debug("http", "{}: TLS handshake: {}", peer_, handshake_failure(stream_.native_handle(), error));
+            auto why = handshake_failure(stream_.native_handle(), error);
+            log::debug("http", "{}: TLS handshake: {}", peer_, why);
+            if (site_->options.on_handshake_failure) site_->options.on_handshake_failure(peer_, why);
             drain_ = true;  // so that our alert is not overtaken by a reset
             co_return false;
         }
@@ -313,12 +318,47 @@ private:
         auto out = prepare(response, request, keep, old_version);
         arm();
         auto [error, n] = co_await asio::async_write(stream_, asio::buffer(out.head), kAwait);
-        bool sent = !error && co_await write_long(out);
+        bool sent = !error && co_await write_long(out, request);
         if (site_->options.on_request) site_->options.on_request(request, response.status);
         co_return sent&& keep;
     }
 
-    asio::awaitable<bool> write_long(const Outgoing& out) {
+    // Tells on_file how far a file is.
+    class FileTale {
+    public:
+        FileTale(const ListenerOptions& options, const Request& request, const Outgoing& out, std::uint64_t size)
+            : tell_(out.file && out.length > 0 ? options.on_file : nullptr), request_(request) {
+            tale_.position = out.offset;
+            tale_.size = size;
+            say(FileSending::Phase::Begun);
+        }
+        ~FileTale() { say(done_ ? FileSending::Phase::Sent : FileSending::Phase::Broken); }
+        FileTale(const FileTale&) = delete;
+        FileTale& operator=(const FileTale&) = delete;
+
+        void moved(std::uint64_t by) {
+            tale_.position += by;
+            if (tell_ && std::chrono::steady_clock::now() - told_ >= kTalePause) say(FileSending::Phase::Moving);
+        }
+        void done() { done_ = true; }
+
+    private:
+        void say(FileSending::Phase phase) {
+            if (!tell_) return;
+            told_ = std::chrono::steady_clock::now();
+            tale_.phase = phase;
+            tale_.took = std::chrono::duration_cast<std::chrono::milliseconds>(told_ - begun_);
+            tell_(request_, tale_);
+        }
+        std::function<void(const Request&, const FileSending&)> tell_;
+        const Request& request_;
+        FileSending tale_;
+        std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now(), told_ = begun_;
+        bool done_ = false;
+    };
+
+    asio::awaitable<bool> write_long(const Outgoing& out, const Request& request) {
+        FileTale tale(site_->options, request, out, out.file_size);
         Bytes piece(out.file && out.length > 0 ? std::min<std::uint64_t>(kPiece, out.length) : 0);
         for (std::uint64_t done = 0; done < out.length && !aborted_;) {
             auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, out.length - done));
@@ -335,7 +375,9 @@ private:
             auto [error, n] = co_await asio::async_write(stream_, bytes, kAwait);
             if (error) co_return false;
             done += want;
+            tale.moved(want);
         }
+        if (!aborted_) tale.done();
         co_return !aborted_;
     }
 

@@ -68,6 +68,13 @@ struct TlsOptions {
     std::string client_ca_pem;  // client certificates signed by it are accepted (and asked for); empty: none
 };
 
+// Of the file in a response to GET.
+struct FileSending {
+    enum class Phase { Begun, Moving, Sent, Broken } phase = Phase::Begun;
+    std::uint64_t position = 0, size = 0;  // in the file: a range begins and may end in the middle
+    std::chrono::milliseconds took{0};
+};
+
 struct ListenerOptions {
     std::string address = "0.0.0.0";
     std::uint16_t port = 0;  // 0: any, see the result of listen()
@@ -76,6 +83,9 @@ struct ListenerOptions {
     std::size_t max_connections = 2000;
     bool held = false;  // connections wait in the kernel's queue until Server::release()
     std::function<void(const Request&, unsigned status)> on_request;  // after each answer; may be empty
+    // At its begin and end and twice a second between; and a handshake that failed, by the peer's address. May be empty.
+    std::function<void(const Request&, const FileSending&)> on_file;
+    std::function<void(const std::string& peer_address, const std::string& why)> on_handshake_failure;
 };
 
 class Server {
