@@ -13,5 +13,6 @@ void add_job_commands(CLI::App& root, Context& context);
 void add_vm_commands(CLI::App& root, Context& context);
 void add_server_commands(CLI::App& root, Context& context);
 void add_migrate_command(CLI::App& root, Context& context);
+void add_netboot_commands(CLI::App& root, Context& context);
 
 }  // namespace slipway::console

@@ -224,7 +224,7 @@ std::optional<std::string> clock_error(const Story& s) {
     if (!s.trouble || !s.trouble->clock) return std::nullopt;
     auto off = std::chrono::duration_cast<std::chrono::milliseconds>(*s.trouble->clock - s.trouble.time);
     if (std::chrono::abs(off) < kClockError) return std::nullopt;
-    return fmt::format("the machine's clock is off by {}: it says {}, {} the server's", span_text(off),
+    return fmt::format("the machine's clock is off by {}: it says {}, {} the server's clock", span_text(off),
                        iso8601(*s.trouble->clock), off.count() < 0 ? "behind" : "ahead of");
 }
 
@@ -427,6 +427,7 @@ std::vector<std::span<const BootEvent>> boots_in(std::span<const BootEvent> even
     return out;
 }
 
+// over: no hop is waited for any more.
 Diagnosis diagnose_boot(std::span<const BootEvent> events, WallTime now, const BootContext& context, bool over) {
     Story story;
     Digest digest(story, context);
@@ -442,7 +443,7 @@ Diagnosis diagnose_boot(std::span<const BootEvent> events, WallTime now, const B
     for (auto rule : kRules) {
         auto verdict = rule(story, context);
         if (!verdict) continue;
-        if (!over && !context.stopped && now - story.last < verdict->patience) return out;
+        if (!over && now - story.last < verdict->patience) return out;
         out.outcome = Outcome::Failed;
         out.finding = Finding{verdict->row, printable(verdict->text), std::move(verdict->evidence)};
         return out;
@@ -457,11 +458,15 @@ Diagnosis diagnose(std::span<const BootEvent> all, WallTime now, const BootConte
                               [&](const BootEvent& e) { return !context.since || e.time >= *context.since; });
     auto boots = boots_in(all.subspan(static_cast<std::size_t>(first - all.begin())));
     auto last = diagnose_boot(boots.back(), now, context, false);
+    if (last.outcome == Outcome::Underway) {
+        Diagnosis before;
+        if (last.reached <= Hop::Address && boots.size() > 1)
+            before = diagnose_boot(boots[boots.size() - 2], now, context, true);
+        if (before.outcome == Outcome::Failed) last = std::move(before);
+        else if (context.stopped) last = diagnose_boot(boots.back(), now, context, true);
+    }
     last.attempts = static_cast<unsigned>(boots.size());
-    if (last.outcome != Outcome::Underway || last.reached > Hop::Address || boots.size() < 2) return last;
-    auto before = diagnose_boot(boots[boots.size() - 2], now, context, true);
-    before.attempts = last.attempts;
-    return before.outcome == Outcome::Failed ? before : last;
+    return last;
 }
 
 }  // namespace slipway::pxe

@@ -82,8 +82,9 @@ std::optional<WallTime> awaited_since(Database& db, const std::string& device) {
         if (!run || !*run || !parsed) continue;
         const auto& steps = (*run)->record.steps;
         for (std::size_t i = 0; i < steps.size() && i < parsed->sequence.tasks.size(); ++i)
-            if (steps[i].state == sequences::StepState::Dispatched && steps[i].started_ms &&
-                parsed->sequence.tasks[i].type == "boot-to-da")
+            if ((steps[i].state == sequences::StepState::Dispatched ||
+                 steps[i].state == sequences::StepState::Running) &&
+                steps[i].started_ms && parsed->sequence.tasks[i].type == "boot-to-da")
                 out = from_unix_milliseconds(steps[i].started_ms);
     }
     return out;

@@ -280,6 +280,9 @@ TEST(Doctor, secure_boot_refuses_and_the_firmware_asks_again) {
     b.later(3s).asks(Arch::EfiBc).answered("snponly.efi");
     EXPECT_EQ(b.outcome(), "netboot.secure-boot");
     EXPECT_EQ(b.ask().attempts, 2u);
+    b.context.stopped = true;
+    EXPECT_EQ(b.outcome(), "netboot.secure-boot");
+    b.context.stopped = false;
     b.takes().fetches("snponly.efi");
     EXPECT_EQ(b.later(40s).outcome(), "netboot.secure-boot");
 }
