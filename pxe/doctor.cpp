@@ -359,7 +359,9 @@ std::optional<Verdict> not_answered(const Story& s, const BootContext& c) {
     if (!c.known) return Verdict{&findings::kUnknownDevice, s.silence->why, evidence};
     if (!c.controlled)
         return Verdict{&findings::kNotControlled, fmt::format("the device '{}' is released", c.device), evidence};
-    return Verdict{&findings::kNoLoader, s.silence->why, evidence};
+    const auto* row = s.arch ? row_of(*s.arch) : nullptr;
+    bool could = s.ipxe || (row && !row->loader.empty());
+    return Verdict{could ? &findings::kIgnored : &findings::kNoLoader, s.silence->why, evidence};
 }
 
 bool in_our_subnets(Ipv4Address address, const BootContext& c) {

@@ -51,6 +51,12 @@ const FindingRow kNotControlled{"netboot.not-controlled", Hop::Offer,
                                 "The device is registered, and nobody has taken control of it: `slipway device "
                                 "take-control NAME`, then switch it off "
                                 "and on. A device that was released on purpose boots as if the server were not there."};
+const FindingRow kIgnored{
+    "netboot.ignored", Hop::Offer, "The server keeps silent to this device as it was told to",
+    "The device is under control and its firmware could be served, but what is to be done at its next network boot "
+    "says "
+    "silence: see `slipway device show NAME` for its boot action and what its jobs wait for, change it, and switch the "
+    "machine off and on. The event has the server's own words."};
 const FindingRow kNoLoader{"netboot.no-loader", Hop::Offer, "There is no boot program for this machine's architecture",
                            "The firmware says an architecture for which the server has no boot program. Where the "
                            "firmware can do both, switch it "
@@ -190,10 +196,10 @@ namespace {
 
 using namespace findings;
 constexpr std::array kAll = std::to_array<const FindingRow*>(
-    {&kNoDiscover,    &kRelayMissing,  &kUnknownDevice,     &kNotControlled, &kNoLoader, &kOtherPxeServer, &kNoAddress,
-     &kRelayDropsPxe, &kOfferNotTaken, &kWrongArchitecture, &kFileNotFound,  &kStalled,  &kLink,           &kSecureBoot,
-     &kLoaderDied,    &kNoScript,      &kNoKernel,          &kNoDriver,      &kNoAgent,  &kClock,          &kOtherCa,
-     &kTls,           &kToken});
+    {&kNoDiscover, &kRelayMissing,  &kUnknownDevice, &kNotControlled,     &kIgnored,      &kNoLoader, &kOtherPxeServer,
+     &kNoAddress,  &kRelayDropsPxe, &kOfferNotTaken, &kWrongArchitecture, &kFileNotFound, &kStalled,  &kLink,
+     &kSecureBoot, &kLoaderDied,    &kNoScript,      &kNoKernel,          &kNoDriver,     &kNoAgent,  &kClock,
+     &kOtherCa,    &kTls,           &kToken});
 
 }  // namespace
 

@@ -21,9 +21,9 @@ struct FindingRow {
 };
 
 namespace findings {
-extern const FindingRow kNoDiscover, kRelayMissing, kUnknownDevice, kNotControlled, kNoLoader, kOtherPxeServer,
-    kNoAddress, kRelayDropsPxe, kOfferNotTaken, kWrongArchitecture, kFileNotFound, kStalled, kLink, kSecureBoot,
-    kLoaderDied, kNoScript, kNoKernel, kNoDriver, kNoAgent, kClock, kOtherCa, kTls, kToken;
+extern const FindingRow kNoDiscover, kRelayMissing, kUnknownDevice, kNotControlled, kIgnored, kNoLoader,
+    kOtherPxeServer, kNoAddress, kRelayDropsPxe, kOfferNotTaken, kWrongArchitecture, kFileNotFound, kStalled, kLink,
+    kSecureBoot, kLoaderDied, kNoScript, kNoKernel, kNoDriver, kNoAgent, kClock, kOtherCa, kTls, kToken;
 }  // namespace findings
 
 std::span<const FindingRow* const> all_findings();

@@ -98,6 +98,7 @@ Step ReadSession::on_ack(std::uint16_t block, Instant now) {
     auto ahead = static_cast<std::uint16_t>(block - static_cast<std::uint16_t>(acked_));
     if (ahead > sent_ - acked_) return {};
     if (ahead == 0) return on_duplicate();
+    if (ahead < sent_ - acked_) ++repeats_;  // a gap in the window
     progress(now);
     acked_ += ahead;
     if (acked_ == blocks_) {

@@ -134,12 +134,14 @@ json::object hearing_json(const TracePlace& p) {
 Answer list(const TracePlace& p) {
     json::array items;
     auto now = p.clock.wall();
+    BootKnowledge knowledge(p);
     for (const auto& mac : p.log.machines()) {
         auto events = p.log.of(mac);
         if (!boots(events)) continue;  // a machine that only renews its address
-        auto item = diagnosis_json(pxe::diagnose(events, now, boot_context(p, mac)));
+        auto context = knowledge.of(mac, false);
+        auto item = diagnosis_json(pxe::diagnose(events, now, context));
         item["mac"] = mac.text();
-        if (auto device = device_of_mac(p, mac); !device.empty()) item["device"] = device;
+        if (!context.device.empty()) item["device"] = context.device;
         item["last"] = iso8601(events.back().time);
         items.push_back(std::move(item));
     }
@@ -148,7 +150,7 @@ Answer list(const TracePlace& p) {
 
 Answer one(const TracePlace& p, const Request& r) {
     auto mac = TRY(machine_of(p, r.parameter("machine")));
-    auto context = boot_context(p, mac);
+    auto context = BootKnowledge(p).of(mac, true);
     context.stopped = r.query_value("stopped") == "1";
     if (auto seconds = parse_u64(r.query_value("since")); seconds && *seconds < 366u * 86400)
         context.since = p.clock.wall() - std::chrono::seconds(*seconds);

@@ -71,21 +71,22 @@ void add_inventory(pxe::BootContext& context, const std::string& xml) {
     }
 }
 
-// A job that waits for this machine to boot: what is older is of another boot.
-std::optional<WallTime> awaited_since(Database& db, const std::string& device) {
-    std::optional<WallTime> out;
+// Jobs that wait for a machine to boot: what is older is of another boot.
+std::map<std::string, WallTime> awaited_boots(Database& db) {
+    std::map<std::string, WallTime> out;
     auto jobs = db.unfinished_jobs();
     for (const auto& job : jobs ? *jobs : std::vector<JobRow>()) {
-        if (job.device != device) continue;
+        if (job.device.empty()) continue;
         auto run = db.run_of(job.id);
         auto parsed = sequences::parse_sequence(job.sequence_xml);
         if (!run || !*run || !parsed) continue;
         const auto& steps = (*run)->record.steps;
-        for (std::size_t i = 0; i < steps.size() && i < parsed->sequence.tasks.size(); ++i)
-            if ((steps[i].state == sequences::StepState::Dispatched ||
-                 steps[i].state == sequences::StepState::Running) &&
-                steps[i].started_ms && parsed->sequence.tasks[i].type == "boot-to-da")
-                out = from_unix_milliseconds(steps[i].started_ms);
+        for (std::size_t i = 0; i < steps.size() && i < parsed->sequence.tasks.size(); ++i) {
+            auto state = steps[i].state;
+            bool runs = state == sequences::StepState::Dispatched || state == sequences::StepState::Running;
+            if (runs && steps[i].started_ms && parsed->sequence.tasks[i].type == "boot-to-da")
+                out[job.device] = from_unix_milliseconds(steps[i].started_ms);
+        }
     }
     return out;
 }
@@ -166,22 +167,26 @@ Answer note_trouble(pxe::TraceLog& log, const Request& request) {
     return Response::empty();
 }
 
-pxe::BootContext boot_context(const TracePlace& p, const MacAddress& mac) {
-    pxe::BootContext out;
-    for (const auto& interface : p.interfaces) {
-        out.ours.push_back(interface.address);
-        if (!interface.name.empty()) out.links.push_back(link_of(interface.name));
+BootKnowledge::BootKnowledge(const TracePlace& place) : place_(place), awaited_(awaited_boots(place.db)) {
+    for (const auto& interface : place.interfaces) {
+        common_.ours.push_back(interface.address);
+        if (!interface.name.empty()) common_.links.push_back(link_of(interface.name));
     }
-    out.subnets = subnets_of(p.interfaces);
-    auto device = p.db.device_by_mac(mac);
+    common_.subnets = subnets_of(place.interfaces);
+}
+
+pxe::BootContext BootKnowledge::of(const MacAddress& mac, bool inventory) const {
+    auto out = common_;
+    auto device = place_.db.device_by_mac(mac);
     if (device && *device) {
         out.known = true;
         out.controlled = (*device)->controlled;
         out.device = (*device)->name;
-        if (auto xml = p.db.inventory((*device)->id); xml && !xml->empty()) add_inventory(out, *xml);
-        out.since = awaited_since(p.db, (*device)->name);
+        auto xml = inventory ? place_.db.inventory((*device)->id) : Result<std::string>(std::string());
+        if (xml && !xml->empty()) add_inventory(out, *xml);
+        if (auto it = awaited_.find(out.device); it != awaited_.end()) out.since = it->second;
     }
-    auto seen = p.log.addresses(mac);
+    auto seen = place_.log.addresses(mac);
     out.addresses.insert(out.addresses.end(), seen.begin(), seen.end());
     return out;
 }

@@ -33,7 +33,18 @@ void note_hello(pxe::TraceLog& log, const DeviceRow& device, const http::Request
 // /boot/trouble?mac=&time=&what=: the agent cannot make a TLS connection and says why. Nobody has to believe it.
 Answer note_trouble(pxe::TraceLog& log, const http::Request& request);
 
-pxe::BootContext boot_context(const TracePlace& place, const MacAddress& mac);
+// What the server knows of itself, read once for any number of machines.
+class BootKnowledge {
+public:
+    explicit BootKnowledge(const TracePlace& place);
+    // `inventory`: with what the last inventory says of its cards and addresses.
+    pxe::BootContext of(const MacAddress& mac, bool inventory) const;
+
+private:
+    const TracePlace& place_;
+    pxe::BootContext common_;
+    std::map<std::string, WallTime> awaited_;  // devices that a job waits for, and since when
+};
 json::object event_json(const pxe::BootEvent& event);
 json::object diagnosis_json(const pxe::Diagnosis& diagnosis);
 

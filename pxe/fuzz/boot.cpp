@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "lib/base/strings.hpp"
 #include "pxe/policy.hpp"
+#include "pxe/trace.hpp"
 
 using namespace slipway;
 using namespace slipway::pxe;
@@ -24,6 +26,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto message = dhcp::parse_message(std::as_bytes(std::span(data, size)));
     if (!message) return 0;
     const auto facts = facts_of(*message);
+    // What is told of it has no bytes that could drive a terminal.
+    for (const EventDetail& detail :
+         {EventDetail(heard_of(*message, 67, "br0")), EventDetail(overheard_of(*message, "br0"))})
+        if (const auto text = describe(detail); printable(text) != text) std::abort();
     for (const auto action : {Action::Ignore, Action::LocalDisk, Action::Agent})
         for (const std::uint16_t http_port : {0, 8480}) {
             const BootServer server{*Ipv4Address::parse("10.99.0.1"), http_port};

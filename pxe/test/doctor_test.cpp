@@ -169,6 +169,15 @@ TEST(Doctor, an_architecture_without_a_loader_is_named) {
     b.asks(Arch::EfiArm64).see(Silence{"there is no boot loader for UEFI ARM64"});
     EXPECT_EQ(b.outcome(), "netboot.no-loader");
     EXPECT_NE(b.text().find("UEFI ARM64"), std::string::npos);
+    Boot c;
+    c.asks(static_cast<Arch>(99)).see(Silence{"architecture 99 is unknown"});
+    EXPECT_EQ(c.outcome(), "netboot.no-loader");
+}
+
+TEST(Doctor, silence_that_was_ordered_is_not_for_want_of_a_loader) {
+    Boot b;
+    b.asks().see(Silence{"it is told to be ignored"});
+    EXPECT_EQ(b.outcome(), "netboot.ignored");
 }
 
 TEST(Doctor, another_pxe_server_is_named_by_its_address) {
@@ -380,7 +389,7 @@ TEST(Findings, each_has_an_id_of_its_own_and_words) {
         EXPECT_GT(row->title.size(), 20u) << row->id;
         EXPECT_GT(row->advice.size(), 150u) << row->id;
     }
-    EXPECT_EQ(ids.size(), 23u);
+    EXPECT_EQ(ids.size(), 24u);
 }
 
 TEST(Findings, the_page_is_the_table) {

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "lib/base/clock.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
@@ -130,6 +131,59 @@ TEST(NetbootService, tftp_serves_loaders_and_boot_files) {
     EXPECT_EQ(fetch("boot/kernel"), "the kernel");
     EXPECT_EQ(fetch("boot/other"), "");
     EXPECT_EQ(fetch("private"), "");
+}
+
+TEST(NetbootService, what_is_seen_of_a_boot_is_told_to_the_trace) {
+    auto loaders = make_loaders();
+    SystemClock clock;
+    TraceLog trace(clock);
+    auto options = on_loopback(loaders.path());
+    options.trace = &trace;
+    auto service = NetbootService::create(std::move(options)).value();
+    service->start();
+    const MacAddress ours{{0, 0, 0, 0, 0, 1}}, other{{0, 0, 0, 0, 0, 2}};
+    auto loopback = *Ipv4Address::parse("127.0.0.1");
+    // Waits until that many events of the machine are there.
+    auto events = [&](const MacAddress& mac, std::size_t count) {
+        for (std::uint64_t after = 0;;) {
+            auto have = trace.of(mac);
+            if (have.size() >= count) return have;
+            std::promise<TraceLog::News> news;
+            trace.wait(after, mac, std::chrono::seconds(20), [&](TraceLog::News n) { news.set_value(std::move(n)); });
+            auto got = news.get_future().get();
+            if (got.events.empty()) return have;
+            after = got.last;
+        }
+    };
+    auto socket = UdpPort::open({}).value();
+    ASSERT_TRUE(socket.send(dhcp::encode_message(boot_request(2)), {loopback, service->ports().boot_server}).ok());
+    auto silence = events(other, 2);
+    ASSERT_EQ(silence.size(), 2u);
+    EXPECT_TRUE(std::holds_alternative<Silence>(silence[1].detail));
+    ASSERT_TRUE(socket.send(dhcp::encode_message(boot_request(1)), {loopback, service->ports().boot_server}).ok());
+    auto answered = events(ours, 2);
+    ASSERT_EQ(answered.size(), 2u);
+    EXPECT_EQ(std::get<Heard>(answered[0].detail).port, 4011);
+    EXPECT_EQ(std::get<Heard>(answered[0].detail).address, loopback);
+    EXPECT_EQ(std::get<Answered>(answered[1].detail).file, "undionly.kpxe");
+    // Its address is known by its request; so its files are its own.
+    auto ask = [&](const char* name) {
+        auto client = UdpPort::open({}).value();
+        auto rrq = to_bytes(std::string("\0\1", 2) + name + std::string("\0octet\0", 7));
+        return client.send(rrq, {loopback, service->ports().tftp}).ok();
+    };
+    ASSERT_TRUE(ask("/nothing"));
+    auto refused = std::get<Transfer>(events(ours, 3).at(2).detail);
+    EXPECT_EQ(refused.stage, Stage::Refused);
+    EXPECT_EQ(refused.file, "nothing");
+    ASSERT_TRUE(ask("/undionly.kpxe"));
+    auto begun = std::get<Transfer>(events(ours, 4).at(3).detail);
+    EXPECT_EQ(begun.stage, Stage::Begun);
+    EXPECT_EQ(begun.size, 13u);
+    service->stop();
+    auto last = std::get<Transfer>(trace.of(ours).back().detail);
+    EXPECT_EQ(last.stage, Stage::Broken);
+    EXPECT_FALSE(last.why.empty());
 }
 
 TEST(NetbootService, missing_loaders_and_interfaces_are_named) {

@@ -119,7 +119,7 @@ class Rom:
         def both(offers):
             return any(o.has_address() for o in offers) and any(o.file for o in offers) and any(
                 o.source == "10.99.0.1" for o in offers)
-        offers = self.ask(self.firmware_options(), 2, both)
+        offers = self.ask(self.firmware_options(), 3, both)
         self.address_offer = next((o for o in offers if o.has_address()), None)
         # Firmware takes the file that comes with its address before a proxy's.
         with_file = [o for o in offers if o.file]

@@ -125,6 +125,36 @@ TEST_F(TftpServer, at_the_limit_a_client_takes_the_place_of_one_that_never_answe
     for (const auto& r : ended) EXPECT_NE(r.client.port, honest.port());
 }
 
+TEST_F(TftpServer, a_transfer_says_how_far_it_is_and_its_report_the_size) {
+    ServerOptions options;
+    options.progress_pause = std::chrono::milliseconds(0);
+    std::mutex guard;
+    std::vector<TransferReport> seen;
+    options.on_progress = [&](const TransferReport& r) {
+        std::lock_guard lock(guard);
+        seen.push_back(r);
+    };
+    restart(std::move(options));
+    auto socket = UdpPort::open({}).value();
+    auto request = encode_packet(Request{.file = "kernel", .mode = "octet", .options = {{"blksize", "1000"}}});
+    ASSERT_TRUE(socket.send(request, at()).ok());
+    auto answer = next(socket);
+    for (std::uint16_t block = 0; block < 3; ++block) {
+        ASSERT_TRUE(socket.send(encode_packet(Ack{block}), answer->from).ok());
+        ASSERT_TRUE(next(socket).ok());
+    }
+    ASSERT_TRUE(socket.send(encode_packet(ErrorPacket{ErrorCode::NotDefined, "enough"}), answer->from).ok());
+    auto ended = wait_for_reports(1)[0];
+    EXPECT_EQ(ended.size, content.size());
+    EXPECT_EQ(ended.bytes, 2000u);
+    EXPECT_EQ(ended.blocks, 2u);
+    EXPECT_EQ(ended.losses, 0u);
+    std::lock_guard lock(guard);
+    ASSERT_EQ(seen.size(), 3u);
+    EXPECT_EQ(seen[2].bytes, 2000u);
+    EXPECT_EQ(seen[2].failure, "");
+}
+
 TEST_F(TftpServer, a_hot_file_is_read_from_disk_once) {
     auto cache = std::make_shared<HotCache>();
     ServerOptions options;

@@ -195,6 +195,26 @@ TEST(TftpSession, window_goes_back_to_the_gap) {
     EXPECT_EQ(s.on_time(Instant(45ms)).first, 3u);
 }
 
+TEST(TftpSession, a_loss_on_the_way_is_told_from_a_client_that_is_gone) {
+    auto s = session_of({{"blksize", "1024"}}, 10'000);
+    s.start({});
+    s.on_packet(Ack{0}, Instant(20ms));
+    s.on_packet(Ack{1}, Instant(40ms));
+    EXPECT_EQ(s.recovered(), 0u);
+    s.on_time(s.deadline());  // 2 was lost, and arrives now
+    s.on_packet(Ack{2}, s.deadline());
+    EXPECT_EQ(s.recovered(), 1u);
+    EXPECT_EQ(s.blocks_acknowledged(), 2u);
+    while (!s.ended()) s.on_time(s.deadline());
+    EXPECT_EQ(s.recovered(), 1u);  // what was sent to nobody is no loss
+    EXPECT_GT(s.resent(), 5u);
+    auto windowed = session_of({{"windowsize", "4"}}, 100'000);
+    windowed.start({});
+    windowed.on_packet(Ack{0}, Instant(10ms));
+    windowed.on_packet(Ack{2}, Instant(20ms));  // 3 was lost
+    EXPECT_EQ(windowed.recovered(), 1u);
+}
+
 TEST(TftpSession, doubled_acknowledgements_do_not_double_a_windowed_transfer) {
     auto s = session_of({{"windowsize", "4"}, {"blksize", "8"}}, 8ull * 4000);
     std::uint64_t sent = 0;

@@ -295,6 +295,59 @@ TEST(Http, guard_refuses_before_the_body_and_every_answer_is_reported) {
     EXPECT_EQ(log, (std::vector<std::string>{"POST /echo/a 401", "GET /hello 200"}));
 }
 
+TEST(Http, how_far_a_file_is_is_told_and_how_it_ended) {
+    auto dir = TempDir::create("http").value();
+    ASSERT_TRUE(write_file_atomic(dir / "file", Bytes(64u << 20)).ok());
+    auto fd = std::make_shared<UniqueFd>(open_fd(dir / "file", O_RDONLY).value());
+    Fixture f;
+    f.router->add("GET", "/file", [fd](Request, Responder out) {
+        Response r;
+        r.file = FileBody{fd, 64u << 20};
+        out.send(std::move(r));
+    });
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::vector<FileSending> told;
+    ListenerOptions options;
+    options.address = "127.0.0.1";
+    options.on_file = [&](const Request& r, const FileSending& s) {
+        EXPECT_EQ(r.path, "/file");
+        std::lock_guard lock(mutex);
+        told.push_back(s);
+        changed.notify_all();
+    };
+    f.port = f.server->listen(options, f.router).value();
+    auto last = [&](FileSending::Phase phase) {
+        std::unique_lock lock(mutex);
+        EXPECT_TRUE(changed.wait_for(lock, 20s, [&] { return !told.empty() && told.back().phase == phase; }));
+        return std::exchange(told, {});
+    };
+    auto part = get("/file");
+    part.headers.set("Range", "bytes=1000-2999");
+    EXPECT_EQ(f.client().send(part).value().body.size(), 2000u);
+    auto of_part = last(FileSending::Phase::Sent);
+    ASSERT_EQ(of_part.size(), 2u);
+    EXPECT_EQ(of_part[0].phase, FileSending::Phase::Begun);
+    EXPECT_EQ(of_part[0].position, 1000u);
+    EXPECT_EQ(of_part[1].position, 3000u);
+    EXPECT_EQ(of_part[1].size, 64u << 20);
+    EXPECT_EQ(f.client().send({.method = "HEAD", .path = "/file"}).value().status, 200u);  // no byte of it is sent
+    {
+        UniqueFd gone(::socket(AF_INET, SOCK_STREAM, 0));
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(f.port);
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        ASSERT_EQ(::connect(gone.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+        std::string_view request = "GET /file HTTP/1.1\r\nHost: x\r\n\r\n";
+        ASSERT_GT(::send(gone.get(), request.data(), request.size(), 0), 0);
+        (void)last(FileSending::Phase::Begun);
+    }
+    auto broken = last(FileSending::Phase::Broken);
+    EXPECT_LT(broken.back().position, 64u << 20);
+    f.server->stop();
+}
+
 TEST(Http, what_cannot_be_sent_or_reached_is_named) {
     EXPECT_TRUE(Client::create({.url = "ftp://x"}).error().is(errors::kUrl));
     EXPECT_TRUE(Client::create({.url = "http://x:99999"}).error().is(errors::kUrl));
@@ -353,6 +406,23 @@ TEST_F(Tls, wrong_ca_and_wrong_name_are_refused) {
     o.server_name = "127.0.0.1";
     answer = hello(std::move(o));
     EXPECT_TRUE(answer.error().is(errors::kTls)) << answer.error().describe();
+}
+
+TEST_F(Tls, a_handshake_that_failed_is_told_with_its_reason) {
+    auto told = std::make_shared<std::promise<std::string>>();
+    ListenerOptions o;
+    o.address = "127.0.0.1";
+    o.tls = TlsOptions{issue_server(ca, kControllerName, 24h).value(), {}};
+    o.on_handshake_failure = [told](const std::string& peer, const std::string& why) {
+        told->set_value(peer + " " + why);
+    };
+    f.port = f.server->listen(std::move(o), f.router).value();
+    auto wrong = options();
+    wrong.ca_pem = other_ca.certificate_pem;
+    EXPECT_FALSE(hello(std::move(wrong)).ok());
+    auto text = told->get_future().get();
+    EXPECT_NE(text.find("127.0.0.1 "), std::string::npos);
+    EXPECT_NE(text.find("unknown ca"), std::string::npos) << text;
 }
 
 TEST_F(Tls, an_expired_certificate_is_refused) {
