@@ -52,6 +52,12 @@ inline constexpr ErrorId kMountBusy{
     "console.mount-busy", "Close what uses it (`fuser -vm DIR` lists the processes), then unmount again.", true};
 inline constexpr ErrorId kNeedsRoot{
     "console.needs-root", "Run it as root, or without --files: the disks and volumes are served as files then.", false};
+inline constexpr ErrorId kManyVersions{
+    "console.many-versions", "Name the one to delete as NAME@VERSION, or give --all-versions to delete them all.",
+    false};
+inline constexpr ErrorId kDeployInterrupted{
+    "console.deploy-interrupted",
+    "Run the same command again with --resume: what is there already stays, only the rest is written.", false};
 inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
 
 }  // namespace slipway::console::errors

@@ -90,10 +90,12 @@ void add_vm_commands(CLI::App& root, Context& context) {
         app->add_option("--host", a->host, "the VM host's device name; not needed when there is only one");
         return app;
     };
-    auto* create =
-        with_host(add_command(*vm, context, "create", "Make a VM and its virtual disks",
-                              "  slipway vm create --definition p2v/poseidon/poseidon_internalState.xml --host "
-                              "hercules\n"));
+    auto* create = with_host(
+        add_command(*vm, context, "create", "Make a VM and its virtual disks",
+                    "  slipway vm create --definition p2v/poseidon/poseidon_internalState.xml --host "
+                    "hercules\n"
+                    "A whole disk of the host as a disk of the VM, in the definition:\n"
+                    "  <disk kind=\"linked\" path=\"/dev/disk/by-id/ID\" size-bytes=\"BYTES\" create=\"false\"/>\n"));
     on_command(*create, context, [a, &context] { return by_definition("create-vm", *a, {}, context); });
     auto* check = with_host(
         add_command(*vm, context, "check", "Say whether a VM could be made: memory, disk, name. Makes nothing",

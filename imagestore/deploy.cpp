@@ -282,6 +282,7 @@ private:
     }
 
     Status take(Slot& slot) {
+        if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
         if (slot.chunk != head_) return write_chunk(slot.chunk, slot.plain);
         first_ = slot.plain;
         return {};
@@ -388,6 +389,12 @@ Status fit(const DeployRequest& request, const Selection& part, DeployReport& re
 }  // namespace
 
 void note_losses(const Selection& part, DeployReport& report) {
+    for (const auto& v : part.disk->volumes)
+        if (v.excluded && v.offset < part.end && v.offset + v.length > part.begin)
+            report.warnings.push_back(
+                fmt::format("{} ({}) was left out of the image: nothing is written there, so the target has no file "
+                            "system of it",
+                            partition_name(part.disk->disk.name, v.partition), human_bytes(v.length)));
     for (const auto& loss : part.disk->losses) {
         if (loss.offset >= part.end || loss.offset + loss.length <= part.begin) continue;
         report.losses.push_back(loss);

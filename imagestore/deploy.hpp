@@ -61,7 +61,7 @@ struct DeployReport {
 };
 
 struct Selection;
-// The losses of the image that hit this part of it.
+// What the image has nothing of in this part of it: ranges lost, and (as warnings) partitions left out.
 void note_losses(const Selection& part, DeployReport& report);
 
 // Errors: imagestore.target-too-small, .target-sectors, .no-disk, .no-partition, .inconsistent, .bad-manifest,

@@ -115,18 +115,11 @@ Status review(const CaptureReport& planned, const CaptureArguments& a, const Con
 
 json::value to_json(const CaptureReport& r, bool inconsistent) {
     json::array volumes, losses, warnings(r.warnings.begin(), r.warnings.end());
-    for (const auto& [disk, v] : r.volumes)
-        volumes.push_back({{"disk", disk},
-                           {"partition", v.partition},
-                           {"filesystem", v.filesystem},
-                           {"label", v.label},
-                           {"uuid", v.uuid},
-                           {"length", v.length},
-                           {"used", v.used},
-                           {"every_sector", v.every_sector},
-                           {"excluded", v.excluded},
-                           {"state", std::string(name_of(v.state))},
-                           {"note", v.note}});
+    for (const auto& [disk, v] : r.volumes) {
+        auto volume = describe_volume(v);
+        volume["disk"] = disk;
+        volumes.push_back(std::move(volume));
+    }
     for (const auto& l : r.losses)
         losses.push_back({{"disk", l.disk}, {"offset", l.range.offset}, {"length", l.range.length}});
     return {{"image", r.image},
@@ -180,7 +173,18 @@ std::string text_of(const CaptureReport& r, std::size_t told, const std::vector<
 
 bool from_pipe(const CaptureArguments& a) { return a.sources.front() == "-"; }
 
+Status check_sources(const std::vector<std::string>& sources) {
+    std::error_code ignored;
+    for (std::size_t i = 0; i < sources.size(); ++i)
+        for (std::size_t k = 0; k < i; ++k)
+            if (sources[i] == sources[k] || fs::equivalent(sources[i], sources[k], ignored))
+                return make_error(errors::kUsage, "--source {} and --source {} are the same disk", sources[k],
+                                  sources[i]);
+    return {};
+}
+
 Status check_arguments(const CaptureArguments& a) {
+    TRY(check_sources(a.sources));
     if (std::find(a.sources.begin(), a.sources.end(), "-") == a.sources.end()) return {};
     if (a.sources.size() > 1 || !a.volume.empty() || !a.exclusions.empty() || a.live || a.drop_page_files)
         return make_error(errors::kUsage,

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `slipway image verify|delete|gc` on a store in a directory, or the server's.
+#include <map>
+#include <optional>
+
 #include "console/errors.hpp"
 #include "console/image/image.hpp"
 #include "console/image/place.hpp"
@@ -36,6 +39,11 @@ std::string verify_text(const json::value& r) {
     return text;
 }
 
+constexpr const char* kHealHint =
+    "`slipway image verify --heal --store DIR` sets damaged packs aside, so that the next capture of the machines "
+    "whose "
+    "images are hurt sends what was lost";
+
 Result<ExitCode> verify(const std::string& directory, bool heal, const Context& context) {
     auto store = TRY(open_store(directory));
     auto r = TRY(store->verify(progress_printer(context), &cancel_flag()));
@@ -50,6 +58,9 @@ Result<ExitCode> verify(const std::string& directory, bool heal, const Context& 
         text += fmt::format(
             "set aside {} damaged packs: {} chunks kept, {} lost; capture the machines of the hurt images again\n",
             healed.packs, healed.chunks_kept, healed.chunks_lost);
+    } else if (!r.damaged_packs.empty()) {
+        text += std::string("next: ") + kHealHint + "\n";
+        document.as_object()["next_step"] = kHealHint;
     }
     context.print(text, document);
     return r.ok() ? kExitDone : kExitFailed;
@@ -59,13 +70,35 @@ Result<ExitCode> server_verify(const std::string& server, bool heal, const Conte
     if (heal)
         return make_error(errors::kUsage, "--heal changes packs under a server that runs: stop it, then --store DIR");
     auto document = TRY(server_store_work(server, "verify", json::object(), context));
-    context.print(verify_text(document), document);
+    auto text = verify_text(document);
+    if (!is_ok(document)) text += std::string("next: stop the server; then ") + kHealHint + "\n";
+    context.print(text, document);
     return is_ok(document) ? kExitDone : kExitFailed;
 }
 
-Result<ExitCode> remove(const std::string& directory, const std::string& name, const Context& context) {
-    auto store = TRY(open_store(directory));
-    auto removed = TRY(store->remove(TRY(ImageRef::parse(name))));
+struct DeleteArguments {
+    PlaceName place;
+    std::string name;
+    bool all_versions = false;
+};
+
+// A name alone means the version that is there, not all there ever were.
+Status check_delete(const DeleteArguments& a) {
+    auto ref = TRY(ImageRef::parse(a.name));
+    if (ref.version && a.all_versions)
+        return make_error(errors::kUsage, "{} is one version: leave out --all-versions, or the @{}", a.name,
+                          ref.version);
+    if (ref.version || a.all_versions) return {};
+    auto versions = TRY(TRY(open_place(a.place))->versions(ref.name));
+    if (versions.size() < 2) return {};
+    return make_error(errors::kManyVersions, "{} has {} versions, {} to {}; nothing was deleted", ref.name,
+                      versions.size(), versions.front().text(), versions.back().text());
+}
+
+Result<ExitCode> remove(const DeleteArguments& a, const Context& context) {
+    TRY(check_delete(a));
+    auto store = TRY(open_store(a.place.store));
+    auto removed = TRY(store->remove(TRY(ImageRef::parse(a.name))));
     std::string text;
     json::array items;
     for (const auto& version : removed) {
@@ -76,54 +109,85 @@ Result<ExitCode> remove(const std::string& directory, const std::string& name, c
     return kExitDone;
 }
 
-void print_gc(const json::value& r, bool dry_run, const Context& context) {
+Result<ExitCode> remove_from_server(const DeleteArguments& a, const Context& context) {
+    TRY(check_delete(a));
+    return server_image_delete(a.place.server, a.name, context);
+}
+
+void add_image_delete(CLI::App& image, Context& context) {
+    auto a = std::make_shared<DeleteArguments>();
+    add_store_command(
+        image, context, {"delete", "Delete a version of an image, or with --all-versions all of a name", &a->name},
+        a->place, [a, &context] { return remove(*a, context); },
+        [a, &context] { return remove_from_server(*a, context); })
+        ->add_flag("--all-versions", a->all_versions, "of a name that has several: delete all of them");
+}
+
+struct GcArguments {
+    PlaceName place;
+    bool dry_run = false;
+    std::optional<std::uint64_t> grace;  // seconds
+};
+
+void print_gc(const json::value& r, const GcArguments& a, const Context& context) {
+    auto grace = a.grace ? human_duration(*a.grace) : "24 hours";
     context.print(
-        fmt::format("{}{} freed: {} packs removed, {} rewritten; {} were used within 24 hours and are left for a later "
-                    "gc, since a running capture may count on them\n",
-                    dry_run ? "would be: " : "", human_bytes(number_at(r, "bytes_freed")),
-                    number_at(r, "packs_removed"), number_at(r, "packs_rewritten"), number_at(r, "packs_young")),
+        fmt::format("{}{} freed: {} packs removed, {} rewritten; {} were used within {} and are left for a later gc, "
+                    "since a running capture may count on them\n",
+                    a.dry_run ? "would be: " : "", human_bytes(number_at(r, "bytes_freed")),
+                    number_at(r, "packs_removed"), number_at(r, "packs_rewritten"), number_at(r, "packs_young"), grace),
         r);
 }
 
-Result<ExitCode> collect(const std::string& directory, bool dry_run, const Context& context) {
-    auto store = TRY(open_store(directory));
+Result<ExitCode> collect(const GcArguments& a, const Context& context) {
+    auto store = TRY(open_store(a.place.store));
     GcOptions options;
-    options.dry_run = dry_run;
+    options.dry_run = a.dry_run;
+    if (a.grace) options.grace = std::chrono::seconds(*a.grace);
     auto r = TRY(store->gc(options, context.clock));
     print_gc({{"bytes_freed", r.bytes_freed},
               {"packs_removed", r.packs_removed},
               {"packs_rewritten", r.packs_rewritten},
               {"packs_young", r.packs_young},
               {"chunks_removed", r.chunks_removed}},
-             dry_run, context);
+             a, context);
     return kExitDone;
 }
 
-Result<ExitCode> server_collect(const std::string& server, bool dry_run, const Context& context) {
-    print_gc(TRY(server_store_work(server, "gc", json::object{{"dry_run", dry_run}}, context)), dry_run, context);
+Result<ExitCode> server_collect(const GcArguments& a, const Context& context) {
+    if (a.grace)
+        return make_error(errors::kUsage, "a server's store keeps its grace of 24 hours: --grace goes with --store");
+    print_gc(TRY(server_store_work(a.place.server, "gc", json::object{{"dry_run", a.dry_run}}, context)), a, context);
     return kExitDone;
+}
+
+void add_image_gc(CLI::App& image, Context& context) {
+    auto a = std::make_shared<GcArguments>();
+    auto* app = add_store_command(
+        image, context, {"gc", "Free the space of what no image names", nullptr}, a->place,
+        [a, &context] { return collect(*a, context); }, [a, &context] { return server_collect(*a, context); });
+    app->add_flag("--dry-run", a->dry_run, "say what would be freed");
+    const std::map<std::string, std::uint64_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+    app->add_option(
+           "--grace", a->grace,
+           "leave what was used more recently than this alone: 90s, 30m, 12h, 7d (24h unless given). Shorter than "
+           "the longest capture under way, it makes that one fail and be started again")
+        ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE, "TIME"))
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{366} * 86400));
 }
 
 }  // namespace
 
 void add_image_care(CLI::App& image, Context& context) {
     auto place = std::make_shared<PlaceName>();
-    auto name = std::make_shared<std::string>();
-    auto dry = std::make_shared<bool>(false), heal = std::make_shared<bool>(false);
+    auto heal = std::make_shared<bool>(false);
     add_store_command(
         image, context, {"verify", "Read every pack, check every chunk and manifest", nullptr}, *place,
         [=, &context] { return verify(place->store, *heal, context); },
         [=, &context] { return server_verify(place->server, *heal, context); })
         ->add_flag("--heal", *heal, "set damaged packs aside, so that the next capture sends what they lost");
-    add_store_command(
-        image, context, {"delete", "Delete a version, or all of a name", name.get()}, *place,
-        [=, &context] { return remove(place->store, *name, context); },
-        [=, &context] { return server_image_delete(place->server, *name, context); });
-    add_store_command(
-        image, context, {"gc", "Free the space of what no image names", nullptr}, *place,
-        [=, &context] { return collect(place->store, *dry, context); },
-        [=, &context] { return server_collect(place->server, *dry, context); })
-        ->add_flag("--dry-run", *dry, "say what would be freed");
+    add_image_delete(image, context);
+    add_image_gc(image, context);
 }
 
 }  // namespace slipway::console

@@ -29,7 +29,7 @@ struct DeployArguments {
     PlaceName place;
     std::string name, target, format;
     std::uint32_t disk = 0, volume = 0, partition = 0, grow = 0;
-    bool verify = false, resume = false;
+    bool format_given = false, verify = false, resume = false;
     std::uint64_t rate = 0, memory = 256u << 20;
 };
 
@@ -133,7 +133,25 @@ Result<ExitCode> deploy_to_pipe(const DeployArguments& a, const DeployRequest& r
     return exit_of(r);
 }
 
+// A raw disk under the name of a VHD would pass for a broken one.
+Status check_format(const DeployArguments& a) {
+    std::error_code ignored;
+    if (a.format_given || a.partition || !to_lower(a.target).ends_with(".vhd") || fs::exists(a.target, ignored))
+        return {};
+    return make_error(
+        errors::kUsage,
+        "{} would be a raw disk: give --format vhd-fixed or vhd-dynamic, or --format raw if that is meant", a.target);
+}
+
+Result<DeployReport> lay_down(const DeployArguments& a, const DeployRequest& request, ChunkSource& chunks,
+                              const Context& context) {
+    auto report = deploy_disk(request, chunks, progress_printer(context), &cancel_flag());
+    if (report || !report.error().is(imagestore::errors::kCancelled)) return report;
+    return make_error(errors::kDeployInterrupted, "{}: {}", a.target, report.error().message());
+}
+
 Result<ExitCode> deploy(const DeployArguments& a, Context& context) {
+    TRY(check_format(a));
     bool pipe = a.target == "-";
     context.on_stderr = pipe;
     auto place = TRY(open_place(a.place));
@@ -155,7 +173,7 @@ Result<ExitCode> deploy(const DeployArguments& a, Context& context) {
     request.resume = a.resume;
     request.verify = a.verify;
     request.target_is_blank = target.blank;
-    auto r = TRY(deploy_disk(request, *opened.chunks, progress_printer(context), &cancel_flag()));
+    auto r = TRY(lay_down(a, request, *opened.chunks, context));
     target = {};  // closed, so that tools and kernel see what was written
     if (r.grown) grow_inside(a, r);
     context.print(text_of(a, r), to_json(r));
@@ -194,7 +212,10 @@ void add_image_deploy(CLI::App& image, Context& context) {
     app->add_flag("--resume", a->resume, "go on with an interrupted deploy: only what differs is written");
     app->add_option("--limit-rate", a->rate, "bytes written a second")->transform(size_text());
     add_memory_option(*app, a->memory);
-    on_command(*app, context, [a, &context] { return deploy(*a, context); });
+    on_command(*app, context, [a, format, &context] {
+        a->format_given = format->count() > 0;
+        return deploy(*a, context);
+    });
 }
 
 }  // namespace slipway::console

@@ -6,7 +6,8 @@
 
 namespace slipway::imagestore {
 class Store;
-}
+struct VolumeInfo;
+}  // namespace slipway::imagestore
 namespace slipway::disks {
 class LuksKeys;
 }
@@ -36,6 +37,9 @@ CLI::Option* add_luks_key_option(CLI::App& app, std::vector<std::string>& files,
 // Null without files. A passphrase typed into a file ends with a newline that is not part of it; a key file is taken as
 // it is too.
 Result<std::unique_ptr<disks::LuksKeys>> read_luks_keys(const std::vector<std::string>& files);
+
+// A volume as --json shows it, of a capture and of an image.
+boost::json::object describe_volume(const imagestore::VolumeInfo& volume);
 
 struct StoreCommand {
     const char *word, *what;

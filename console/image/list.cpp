@@ -12,26 +12,29 @@
 
 namespace slipway::console {
 
-namespace {
-
 namespace json = boost::json;
 using namespace slipway::imagestore;
+
+json::object describe_volume(const VolumeInfo& v) {
+    return {{"partition", v.partition},
+            {"filesystem", v.filesystem},
+            {"label", v.label},
+            {"uuid", v.uuid},
+            {"length", v.length},
+            {"used", v.used},
+            {"every_sector", v.every_sector},
+            {"excluded", v.excluded},
+            {"state", std::string(name_of(v.state))},
+            {"note", v.note}};
+}
+
+namespace {
 
 json::value describe(const ManifestSummary& image, const std::string& name) {
     json::array disks;
     for (const auto& d : image.disks) {
         json::array volumes;
-        for (const auto& v : d.volumes)
-            volumes.push_back({{"partition", v.partition},
-                               {"filesystem", v.filesystem},
-                               {"label", v.label},
-                               {"uuid", v.uuid},
-                               {"length", v.length},
-                               {"used", v.used},
-                               {"every_sector", v.every_sector},
-                               {"excluded", v.excluded},
-                               {"state", std::string(name_of(v.state))},
-                               {"note", v.note}});
+        for (const auto& v : d.volumes) volumes.push_back(describe_volume(v));
         json::array losses, partitions;
         for (const auto& l : d.losses)
             losses.push_back(

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `slipway image export` and `import`: one image as a file or through a pipe.
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 #include <iostream>
 
 #include "console/errors.hpp"
 #include "console/image/image.hpp"
 #include "console/image/place.hpp"
+#include "imagestore/errors.hpp"
 #include "imagestore/transfer.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
@@ -31,11 +33,16 @@ private:
 class FdStream final : public ByteStream {
 public:
     explicit FdStream(int fd) : fd_(fd) {}
+    // A pipe may bring nothing for as long as it likes: a signal ends the wait.
     Result<std::size_t> read(std::span<std::byte> out) override {
         std::size_t got = 0;
         while (got < out.size()) {
+            pollfd ready{fd_, POLLIN, 0};
+            int events = ::poll(&ready, 1, 200);
+            if (cancel_flag()) return make_error(imagestore::errors::kCancelled, "the import was cancelled");
+            if (events == 0 || (events < 0 && errno == EINTR)) continue;
             auto n = ::read(fd_, out.data() + got, out.size() - got);
-            if (n < 0 && errno == EINTR) continue;
+            if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
             if (n < 0) return errno_error(errno, "reading the exported image");
             if (n == 0) break;
             got += static_cast<std::size_t>(n);
@@ -119,7 +126,8 @@ struct ImportArguments {
 
 Result<ExitCode> import_command(const ImportArguments& a, const Context& context) {
     UniqueFd file;
-    if (a.from != "-") file = TRY(open_fd(a.from, O_RDONLY));
+    // A named pipe that nobody writes to is waited for where a signal is heard, not in open().
+    if (a.from != "-") file = TRY(open_fd(a.from, O_RDONLY | O_NONBLOCK));
     else if (::isatty(STDIN_FILENO)) return make_error(errors::kUsage, "nothing is piped in: give --from FILE");
     if (a.place.store.empty() && a.name.empty())
         return make_error(errors::kUsage, "for the server's store give --name: it is told before the file is read");

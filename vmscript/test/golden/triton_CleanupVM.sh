@@ -43,7 +43,7 @@ fi
 try "deleting the device record of $VM_NAME" "$SLIPWAY" device delete "$VM_NAME" --if-exists
 [ "$DEVICE_SOURCE_NAME" = "$VM_NAME" ] ||
     try "deleting the source's device record" "$SLIPWAY" device delete "$DEVICE_SOURCE_NAME" --if-exists
-[ "$delete_image" = 0 ] || try "deleting the image $IMAGE_NAME" "$SLIPWAY" image delete "$IMAGE_NAME"
+[ "$delete_image" = 0 ] || try "deleting the image $IMAGE_NAME" "$SLIPWAY" image delete "$IMAGE_NAME" --all-versions
 [ "$failed" = 0 ] || die "something is left: see above, then run this script again"
 rm -f "$VM_MARKER" "$DEPLOYED_MARKER" "$AGENT_MARKER"
 say "Clean: the migration can be run again. The network $VM_NETWORK stays, others may use it."
