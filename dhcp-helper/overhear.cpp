@@ -64,7 +64,7 @@ Result<UniqueFd> open_socket(const std::string& interface) {
 
 }  // namespace
 
-std::optional<PassingDatagram> read_udp(ByteView packet) {
+std::optional<PassingDatagram> read_passing(ByteView packet) {
     if (packet.size() < kIpHeader) return std::nullopt;
     ByteReader in(packet);
     auto version_length = in.u8();
@@ -113,7 +113,7 @@ struct Overhearer::Impl : std::enable_shared_from_this<Impl> {
         auto got = ::recvfrom(fd.get(), space.data(), space.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&address),
                               &length);
         if (got < 0) return errno == EINTR;
-        auto datagram = read_udp(std::span(space).first(static_cast<std::size_t>(got)));
+        auto datagram = read_passing(std::span(space).first(static_cast<std::size_t>(got)));
         if (!datagram) return true;
         auto message = parse_message(datagram->payload);
         if (!message.ok() || message->op != Op::Reply || message->hardware_length != 6) return true;

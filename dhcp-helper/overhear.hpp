@@ -18,7 +18,7 @@ struct PassingDatagram {
     ByteView payload;  // of the packet given
 };
 // An IPv4 packet of UDP that is no later fragment; padding behind it is left out.
-std::optional<PassingDatagram> read_udp(ByteView ip_packet);
+std::optional<PassingDatagram> read_passing(ByteView ip_packet);
 
 class Overhearer {
 public:

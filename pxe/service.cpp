@@ -91,18 +91,20 @@ struct NetbootService::Impl {
         auto reply =
             choice.answer ? make_reply(arrival.message, boot_server_port, *choice.answer, server) : std::nullopt;
         if (choice.answer && !reply) return std::nullopt;  // the other server's part of the conversation
-        auto text = fmt::format("{} '{}': {}", dhcp::name_of(arrival.message.type()), printable(facts.vendor_class),
-                                choice.why);
-        if (reply) log::info("pxe", "{} {}", facts.mac.text(), text);
+        say(arrival.message, facts, choice, boot_server_port ? dhcp::kBootServerPort : dhcp::kServerPort);
+        return reply;
+    }
+
+    void say(const dhcp::Message& request, const ClientFacts& facts, const Choice& choice, std::uint16_t port) {
+        auto text =
+            fmt::format("{} '{}': {}", dhcp::name_of(request.type()), printable(facts.vendor_class), choice.why);
+        if (choice.answer) log::info("pxe", "{} {}", facts.mac.text(), text);
         else if (silences.due(facts.mac, SystemClock().now()))
             log::info("pxe", "no answer to {} {}", facts.mac.text(), text);
         if (options.on_answer) options.on_answer(facts.mac, text);
-        if (options.trace) {
-            auto port = boot_server_port ? dhcp::kBootServerPort : dhcp::kServerPort;
-            if (reply) options.trace->note(facts.mac, Answered{port, choice.answer->file, choice.why});
-            else options.trace->note(facts.mac, Silence{choice.why});
-        }
-        return reply;
+        if (!options.trace) return;
+        if (choice.answer) options.trace->note(facts.mac, Answered{port, choice.answer->file, choice.why});
+        else options.trace->note(facts.mac, Silence{choice.why});
     }
 
     Result<tftp::Content> open(const std::string& name, const UdpEndpoint& client) const {

@@ -59,18 +59,6 @@ pxe::LinkState link_of(const std::string& interface) {
     return out;
 }
 
-void add_inventory(pxe::BootContext& context, const std::string& xml) {
-    auto read = gatherhw::read_inventory(xml);
-    if (!read) return;
-    for (const auto& adapter : read->inventory.network) {
-        if (adapter.pci)
-            context.cards.push_back(fmt::format("{:04x}:{:04x}{}", adapter.pci->vendor, adapter.pci->device,
-                                                adapter.driver.empty() ? "" : " (" + adapter.driver + ")"));
-        for (const auto& address : adapter.addresses)
-            if (auto v4 = Ipv4Address::parse(address.address)) context.addresses.push_back(*v4);
-    }
-}
-
 // Jobs that wait for a machine to boot: what is older is of another boot.
 std::map<std::string, WallTime> awaited_boots(Database& db) {
     std::map<std::string, WallTime> out;
@@ -175,6 +163,22 @@ BootKnowledge::BootKnowledge(const TracePlace& place) : place_(place), awaited_(
     common_.subnets = subnets_of(place.interfaces);
 }
 
+void BootKnowledge::add_inventory(const DeviceRow& device, const MacAddress& mac, pxe::BootContext& to) const {
+    auto xml = place_.db.inventory(device.id);
+    if (!xml || xml->empty()) return;
+    auto read = gatherhw::read_inventory(*xml);
+    if (!read) return;
+    for (const auto& adapter : read->inventory.network) {
+        if (adapter.pci)
+            to.cards.push_back(fmt::format("{:04x}:{:04x}{}", adapter.pci->vendor, adapter.pci->device,
+                                           adapter.driver.empty() ? "" : " (" + adapter.driver + ")"));
+        if (MacAddress::parse(adapter.mac) != mac) continue;  // another card may well be in another subnet
+        for (const auto& address : adapter.addresses)
+            if (auto v4 = Ipv4Address::parse(address.address)) to.addresses.push_back(*v4);
+    }
+    if (place_.without_driver) to.without_driver = place_.without_driver(device, read->inventory);
+}
+
 pxe::BootContext BootKnowledge::of(const MacAddress& mac, bool inventory) const {
     auto out = common_;
     auto device = place_.db.device_by_mac(mac);
@@ -182,8 +186,7 @@ pxe::BootContext BootKnowledge::of(const MacAddress& mac, bool inventory) const 
         out.known = true;
         out.controlled = (*device)->controlled;
         out.device = (*device)->name;
-        auto xml = inventory ? place_.db.inventory((*device)->id) : Result<std::string>(std::string());
-        if (xml && !xml->empty()) add_inventory(out, *xml);
+        if (inventory) add_inventory(**device, mac, out);
         if (auto it = awaited_.find(out.device); it != awaited_.end()) out.since = it->second;
     }
     auto seen = place_.log.addresses(mac);

@@ -6,6 +6,7 @@
 #include "deploy-server/api/answer.hpp"
 #include "deploy-server/db/database.hpp"
 #include "deploy-server/db/json.hpp"
+#include "gatherhw/model.hpp"
 #include "pxe/doctor.hpp"
 #include "pxe/service.hpp"
 #include "pxe/trace_log.hpp"
@@ -18,6 +19,8 @@ struct TracePlace {
     const Clock& clock;
     std::vector<pxe::Interface> interfaces;
     std::function<std::string()> deaf;  // why other servers' answers are not heard; empty: they are
+    // The ids of this machine's cards ("8086:1533") that its ramdisk has no driver for; may be empty.
+    std::function<std::vector<std::string>(const DeviceRow&, const gatherhw::Inventory&)> without_driver;
 };
 
 std::optional<MacAddress> kernel_neighbour(Ipv4Address address);
@@ -41,7 +44,8 @@ public:
     pxe::BootContext of(const MacAddress& mac, bool inventory) const;
 
 private:
-    const TracePlace& place_;
+    void add_inventory(const DeviceRow& device, const MacAddress& mac, pxe::BootContext& to) const;
+    const TracePlace& place_;  // outlives this
     pxe::BootContext common_;
     std::map<std::string, WallTime> awaited_;  // devices that a job waits for, and since when
 };

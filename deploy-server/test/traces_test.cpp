@@ -174,6 +174,24 @@ TEST_F(TracesTest, since_and_stopped_say_which_boot_and_whether_to_wait) {
     EXPECT_TRUE(later.at("items").as_array().empty());
 }
 
+TEST_F(TracesTest, an_inventory_gives_the_ids_without_a_driver_and_the_subnet_of_the_card) {
+    add_device();
+    auto xml = read_text_file(std::string(SLIPWAY_SOURCE_DIR) + "/gatherhw/test/golden/phony.xml").value();
+    ASSERT_TRUE(db->set_inventory(db->device("poseidon").value()->id, xml).ok());
+    TracePlace place{*db, log, clock, {{"lo", *Ipv4Address::parse("127.0.0.1")}}, [] { return std::string(); }, {}};
+    auto known = BootKnowledge(place).of(kMachine, true);
+    EXPECT_EQ(known.device, "poseidon");
+    EXPECT_THAT(known.cards, testing::Contains("8086:100e (e1000)"));
+    EXPECT_EQ(known.addresses, std::vector{*Ipv4Address::parse("10.99.0.50")});  // not of the other card, 192.168.1.9
+    EXPECT_EQ(pxe::diagnose({}, clock.wall(), known).finding->row->id, "netboot.relay-missing");
+    place.without_driver = [](const DeviceRow& device, const gatherhw::Inventory& machine) {
+        return std::vector{device.name + " " + machine.network.at(0).mac};
+    };
+    EXPECT_THAT(BootKnowledge(place).of(kMachine, true).without_driver,
+                testing::ElementsAre("poseidon 52:54:00:51:00:01"));
+    EXPECT_TRUE(BootKnowledge(place).of(kMachine, false).cards.empty());
+}
+
 TEST_F(TracesTest, the_list_leaves_out_who_only_renews_its_address_and_says_when_it_is_deaf) {
     auto renewing = discover();
     renewing.boots = false;

@@ -26,7 +26,7 @@ Bytes packet(std::string_view payload, std::uint8_t protocol = 17, std::uint16_t
 TEST(Overhear, reads_a_datagram_behind_ip_options_and_before_padding) {
     auto bytes = packet("hello", 17, 0x4000, as_bytes("\x94\x04xx"));
     bytes.resize(bytes.size() + 18);
-    auto datagram = read_udp(bytes);
+    auto datagram = read_passing(bytes);
     ASSERT_TRUE(datagram);
     EXPECT_EQ(as_text(datagram->payload), "hello");
     EXPECT_EQ(datagram->from.text(), "10.99.0.2:67");
@@ -34,20 +34,20 @@ TEST(Overhear, reads_a_datagram_behind_ip_options_and_before_padding) {
 }
 
 TEST(Overhear, leaves_other_protocols_and_later_fragments) {
-    EXPECT_FALSE(read_udp(packet("hello", 6)));
-    EXPECT_FALSE(read_udp(packet("hello", 17, 185)));
+    EXPECT_FALSE(read_passing(packet("hello", 6)));
+    EXPECT_FALSE(read_passing(packet("hello", 17, 185)));
     auto ipv6 = packet("hello");
     ipv6[0] = std::byte{0x65};
-    EXPECT_FALSE(read_udp(ipv6));
+    EXPECT_FALSE(read_passing(ipv6));
 }
 
 TEST(Overhear, a_packet_cut_anywhere_is_none) {
     auto whole = packet("hello");
-    for (std::size_t n = 0; n < whole.size(); ++n) EXPECT_FALSE(read_udp(std::span(whole).first(n))) << n;
+    for (std::size_t n = 0; n < whole.size(); ++n) EXPECT_FALSE(read_passing(std::span(whole).first(n))) << n;
     for (auto [at, value] : {std::pair{0, 0x41}, {0, 0x4f}, {24, 0xff}, {25, 7}, {2, 0xff}, {3, 27}}) {
         auto bent = whole;
         bent[static_cast<std::size_t>(at)] = static_cast<std::byte>(value);
-        EXPECT_FALSE(read_udp(bent)) << at;
+        EXPECT_FALSE(read_passing(bent)) << at;
     }
 }
 
