@@ -163,7 +163,8 @@ TEST_F(RemoteImage, a_disk_goes_into_the_servers_store_and_comes_back_the_same) 
     EXPECT_EQ(number(verified, "chunks"), 13u);
     EXPECT_EQ(number(verified, "images"), 4u);
     EXPECT_THAT(run({"verify"}).output, HasSubstr("13 chunks"));
-    document({"delete", "web"});
+    EXPECT_EQ(run({"delete", "web"}).exit_code, 1);  // all three versions, without a word?
+    document({"delete", "web", "--all-versions"});
     EXPECT_EQ(number(document({"gc", "--dry-run"}), "packs_removed"), 0u);
     EXPECT_THAT(run({"gc"}).output, HasSubstr("freed"));
     EXPECT_EQ(number(document({"deploy", "--name", "copy", "--target", path("copy.img")}), "data_chunks"), 12u);
