@@ -19,6 +19,12 @@ inline constexpr ErrorId kBadRequest{"server.bad-request",
 inline constexpr ErrorId kUnauthorized{"server.unauthorized",
                                        "Give the server's token: SLIPWAY_TOKEN, or the file admin.token."};
 inline constexpr ErrorId kNoDevice{"server.no-device", "See `slipway device list` for the devices there are."};
+inline constexpr ErrorId kNoBootImage{"server.no-boot-image",
+                                      "Copy the image into STATE/boot/images; `slipway netboot images` lists them."};
+inline constexpr ErrorId kTooManyDevices{"server.too-many-devices",
+                                         "Machines without a record get none by themselves any more: delete those you "
+                                         "do not know, and see what on that network "
+                                         "makes up addresses."};
 inline constexpr ErrorId kNoGroup{"server.no-group", "See `slipway group list` for the groups there are."};
 inline constexpr ErrorId kNoJob{"server.no-job", "See `slipway job list` for the jobs there are."};
 inline constexpr ErrorId kNoSequence{"server.no-sequence", "See `slipway sequence list` for the sequences there are."};
@@ -42,6 +48,15 @@ inline constexpr ErrorId kNoVmHost{
 inline constexpr ErrorId kBadToken{
     "server.bad-token",
     "A token is used once, within minutes, and a newer one voids it: boot the machine again, or make a new one."};
+inline constexpr ErrorId kClaimedTwice{"server.token-claimed-twice",
+                                       "Two machines had one boot script: find out who listens or answers with this "
+                                       "MAC address on that network. Both are shut "
+                                       "out; the next network boot gets a new token."};
+inline constexpr ErrorId kVoidCertificate{
+    "server.void-certificate",
+    "The token it was got by was shown a second time, so neither is trusted: boot the machine again."};
+inline constexpr ErrorId kNetbootIgnored{"server.netboot-ignored",
+                                         "See `slipway device show` for what its next network boot does, and why."};
 inline constexpr ErrorId kNoCertificate{"server.no-certificate", "Enroll first; the call needs a client certificate."};
 inline constexpr ErrorId kUnknownDevice{"server.unknown-device",
                                         "The device was deleted: register it and boot it into the agent again."};

@@ -53,7 +53,7 @@ struct CommandLine {
     std::string finish() {
         options.state = state;
         options.admin_token_file = token_file;
-        options.loaders = loaders;
+        options.loaders.ipxe = loaders;
         const bool root = ::geteuid() == 0;
         options.user = server::user_to_become(options.user, root, server::find_account(server::kOwnAccount).ok());
         if (root && options.user.empty())

@@ -9,6 +9,7 @@
 #include "deploy-server/api/store_routes.hpp"
 #include "deploy-server/errors.hpp"
 #include "deploy-server/netboot/boot.hpp"
+#include "deploy-server/netboot/made_loaders.hpp"
 #include "deploy-server/netboot/traces.hpp"
 #include "deploy-server/privileges.hpp"
 #include "lib/base/log.hpp"
@@ -77,6 +78,8 @@ struct DeployServer::Impl {
     std::unique_ptr<imagestore::Store> store;
     std::unique_ptr<ChunkDesk> desk;
     std::unique_ptr<Hub> hub;
+    std::shared_ptr<SettingsInUse> settings = std::make_shared<SettingsInUse>();
+    std::unique_ptr<Newcomers> newcomers;
     std::unique_ptr<StoreSessions> sessions;
     LongCalls long_calls;
     std::unique_ptr<StoreWork> work;
@@ -95,7 +98,7 @@ struct DeployServer::Impl {
 
     Status open_state() {
         std::error_code ec;
-        for (const char* part : {"db", "store", "pki", "boot/ramdisk", "sequences"})
+        for (const char* part : {"db", "store", "pki", "boot/ramdisk", "boot/images", "boot/loaders", "sequences"})
             fs::create_directories(options.state / part, ec);
         // Images hold what the machines hold, their secrets too.
         for (const char* part : {"db", "store"}) fs::permissions(options.state / part, fs::perms::owner_all, ec);
@@ -116,6 +119,8 @@ struct DeployServer::Impl {
         }
         hub = std::make_unique<Hub>(*db, clock, options.hub);
         if (desk) hub->on_task_over([this](const std::string& key) { desk->over(key); });
+        settings->set(TRY(db->netboot_settings()));
+        newcomers = std::make_unique<Newcomers>(*db, *hub, options.state / "sequences", settings);
         return {};
     }
 
@@ -136,9 +141,18 @@ struct DeployServer::Impl {
     void add_routes() {
         AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock, &trace};
         add_agent_routes(*tls_routes, agents);
-        ApiPlace api{
-            *db,           *hub, store.get(), clock, long_calls, ca.certificate_pem, options.state / "sequences",
-            options.roles, {},   ports};
+        ApiPlace api{*db,
+                     *hub,
+                     store.get(),
+                     clock,
+                     long_calls,
+                     ca.certificate_pem,
+                     options.state / "sequences",
+                     options.roles,
+                     {},
+                     ports,
+                     options.state / "boot",
+                     settings};
         if (options.address != "0.0.0.0") api.addresses.push_back(options.address);
         for (const auto& interface : options.netboot) api.addresses.push_back(interface.address.text());
         add_server_routes(*tls_routes, api);
@@ -146,6 +160,7 @@ struct DeployServer::Impl {
         add_job_routes(*tls_routes, api);
         add_image_routes(*tls_routes, api);
         add_trace_routes(*tls_routes, {*db, trace, clock, options.netboot, [this] { return deafness(); }});
+        add_netboot_routes(*tls_routes, api);
         if (desk) add_store_routes(*tls_routes, {*desk, *sessions, *work});
         tls_routes->set_guard([this](const Request& r, const http::Router::Route&) { return authorize(r); });
         // On the clear listener boot files are for anyone; bulk calls carry their key, looked at before their body.
@@ -159,7 +174,10 @@ struct DeployServer::Impl {
     }
 
     BootPlace boot_place() {
-        BootPlace place{*db, clock, options.state / "boot", options.loaders, std::nullopt, ports};
+        BootPlace place{*db,   clock,    options.state / "boot", options.loaders, std::nullopt,
+                        ports, settings, newcomers.get()};
+        place.loaders.own = place.root / "loaders";
+        place.loaders.made = place.root / "made";
         place.address = Ipv4Address::parse(options.address);
         if (!options.netboot.empty()) place.address = options.netboot.front().address;
         place.trace = &trace;
@@ -169,6 +187,17 @@ struct DeployServer::Impl {
     // Why the doctor does not hear other DHCP servers' answers.
     std::string deafness() const {
         return netboot ? netboot->deaf() : "this server answers on no interface (--netboot)";
+    }
+
+    void ready_loaders() {
+        const auto place = boot_place();
+        std::set<Ipv4Address> addresses;
+        for (const auto& interface : options.netboot)
+            if (addresses.insert(interface.address).second)
+                for (const auto& made : make_loaders(place.loaders.made, interface.address))
+                    if (!made.failure.empty())
+                        log::warning("server", "{} was not made: {}; {}", made.name, made.failure,
+                                     pxe::loader_row(made.name)->absent);
     }
 
     // Binds all ports, which may need root; nothing is answered before serve().
@@ -193,6 +222,7 @@ struct DeployServer::Impl {
         ports->second = TRY_WITH(http->listen(std::move(clear), clear_routes), "the boot HTTP listener");
         listeners.push_back(fmt::format("listening http {}:{}", options.address, ports->second));
         if (!has("nbs") || options.netboot.empty()) return {};
+        ready_loaders();
         pxe::NetbootOptions n;
         n.interfaces = options.netboot;
         n.ports = options.netboot_ports;
@@ -220,6 +250,7 @@ struct DeployServer::Impl {
     void stop() {
         if (netboot) netboot->stop();
         trace.stop();
+        if (newcomers) newcomers->stop();
         if (work) work->stop();
         long_calls.stop();
         if (hub) hub->stop();

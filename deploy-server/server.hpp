@@ -25,7 +25,7 @@ struct ServerOptions {
     std::filesystem::path admin_token_file;           // empty: STATE/admin.token
     std::vector<pxe::Interface> netboot;              // proxyDHCP and TFTP on these; empty: boot HTTP alone
     pxe::Ports netboot_ports;
-    std::filesystem::path loaders = "/usr/lib/ipxe";
+    pxe::LoaderPlaces loaders;  // own and made: below the state directory
     std::string
         user;  // what the server becomes once its ports are bound (as root), before any job; empty: stays what it is
     HubOptions hub;

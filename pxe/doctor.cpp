@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/strings.hpp"
+#include "pxe/loaders.hpp"
 
 namespace slipway::pxe {
 
@@ -36,7 +37,7 @@ enum class FileKind { Loader, Script, Kernel, Ramdisk };
 FileKind kind_of_file(std::string_view file) {
     if (file.starts_with("boot/kernel")) return FileKind::Kernel;
     if (file.starts_with("boot/ramdisk")) return FileKind::Ramdisk;
-    if (file.starts_with("boot/script")) return FileKind::Script;
+    if (file.starts_with("boot/script") || file.starts_with("grub/")) return FileKind::Script;
     return FileKind::Loader;
 }
 
@@ -45,13 +46,10 @@ bool is_uefi(Arch arch) { return arch != Arch::Bios; }
 // Whether firmware of that architecture can start a file of that name; true when the name does not say.
 bool suits(std::string_view file, Arch arch) {
     auto name = to_lower(file.substr(file.rfind('/') + 1));
-    bool ours = false;
-    for (const auto& row : kArchs) {
-        if (row.loader.empty() || name != row.loader) continue;
-        if (row.arch == arch) return true;
-        ours = true;
+    if (const auto* loader = loader_row(name)) {
+        const auto* client = row_of(arch);
+        return client && client->firmware == loader->firmware;
     }
-    if (ours) return false;
     auto ends = [&](std::string_view end) { return name.ends_with(end); };
     if (!is_uefi(arch)) return !ends(".efi");
     return !ends(".kpxe") && !ends(".pxe") && !ends(".0") && !ends(".kkpxe") && !ends(".bin");
@@ -360,7 +358,7 @@ std::optional<Verdict> not_answered(const Story& s, const BootContext& c) {
     if (!c.controlled)
         return Verdict{&findings::kNotControlled, fmt::format("the device '{}' is released", c.device), evidence};
     const auto* row = s.arch ? row_of(*s.arch) : nullptr;
-    bool could = s.ipxe || (row && !row->loader.empty());
+    bool could = s.ipxe || (row && row->firmware != Firmware::None);
     return Verdict{could ? &findings::kIgnored : &findings::kNoLoader, s.silence->why, evidence};
 }
 

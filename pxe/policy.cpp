@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/strings.hpp"
+#include "pxe/errors.hpp"
 
 namespace slipway::pxe {
 
@@ -13,8 +14,36 @@ using dhcp::Code;
 using dhcp::MessageType;
 
 const ArchRow* row_of(Arch arch) {
-    auto it = std::find_if(kArchs.begin(), kArchs.end(), [&](const ArchRow& r) { return r.arch == arch; });
+    auto number = static_cast<std::uint16_t>(arch);
+    auto it = std::find_if(kArchs.begin(), kArchs.end(), [&](const ArchRow& r) { return r.number == number; });
     return it == kArchs.end() ? nullptr : &*it;
+}
+
+std::string_view name_of(Action action) { return kActionNames[static_cast<std::size_t>(action)]; }
+
+std::optional<Action> action_from(std::string_view name) {
+    auto it = std::find(kActionNames.begin(), kActionNames.end(), name);
+    if (it == kActionNames.end()) return std::nullopt;
+    return static_cast<Action>(it - kActionNames.begin());
+}
+
+std::string_view name_of(LocalBoot way) { return kLocalBootNames[static_cast<std::size_t>(way)]; }
+
+LocalBoot local_boot_from(std::string_view name) {
+    auto it = std::find(kLocalBootNames.begin(), kLocalBootNames.end(), name);
+    return it == kLocalBootNames.end() ? LocalBoot::Auto : static_cast<LocalBoot>(it - kLocalBootNames.begin());
+}
+
+const QuirkRow& quirk_of(const FirmwareIs& firmware) {
+    auto begins = [](std::string_view text, std::string_view with) {
+        auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); };
+        return text.size() >= with.size() && std::equal(with.begin(), with.end(), text.begin(), same);
+    };
+    auto fits = [&](const QuirkRow& row) {
+        return row.uefi == firmware.uefi && begins(firmware.vendor, row.vendor) &&
+               begins(firmware.product, row.product);
+    };
+    return *std::find_if(kQuirks.begin(), kQuirks.end(), fits);  // the last rows fit all
 }
 
 namespace {
@@ -59,23 +88,58 @@ std::string script_location(const MacAddress& mac, const BootServer& server) {
     return fmt::format("http://{}:{}/boot/script?mac={}", server.address.text(), server.http_port, mac.text());
 }
 
-Choice choose_boot(const ClientFacts& client, Action action, const BootServer& server) {
-    if (!client.is_boot_client()) return {{}, "it does not boot by network"};
-    if (action == Action::Ignore) return {{}, "no device under control has this MAC, or it has nothing to do"};
-    std::string vendor_class(client.http ? kHttpClass : kPxeClass);
+Choice refuse(Error error) {
+    Choice out;
+    out.why = error.describe();
+    out.refusal = std::move(error);
+    return out;
+}
+
+namespace {
+
+// What a machine's firmware cannot do with an image, whatever carries it there.
+std::optional<Error> image_refused(const ArchRow& row, const Decision& d) {
+    if (row.firmware != Firmware::Bios && d.image == ImageKind::Floppy)
+        return make_error(errors::kFloppyOnUefi, "a floppy image cannot be booted by {}", row.name);
+    return std::nullopt;
+}
+
+Choice choose_loader(const ClientFacts& client, const ArchRow& row, const Decision& d, const BootServer& server) {
+    auto chain = choose_chain(row, d.secure_boot, d.loader);
+    if (!chain) return refuse(std::move(chain).error());
+    if (d.action == Action::Image && chain->kind == Chain::Kind::Grub)
+        return refuse(make_error(errors::kIsoUnderSecureBoot, "{} with Secure Boot {} is started by GRUB", row.name,
+                                 name_of(d.secure_boot)));
+    if (row.medium == Medium::Pxe && !client.http)
+        return {Answer{std::string(kPxeClass), chain->loader, false, chain->loader},
+                fmt::format("{} gets {}", row.name, chain->loader),
+                {}};
+    if (server.http_port == 0) return refuse(make_error(errors::kNoHttp, "{} needs HTTP, which is off", row.name));
+    auto url = fmt::format("http://{}:{}/boot/loaders/{}", server.address.text(), server.http_port, chain->loader);
+    return {Answer{std::string(kHttpClass), url, true, chain->loader}, fmt::format("{} gets {}", row.name, url), {}};
+}
+
+}  // namespace
+
+Choice choose_boot(const ClientFacts& client, const Decision& decision, const BootServer& server) {
+    if (!client.is_boot_client()) return {{}, "it does not boot by network", {}};
+    if (decision.action == Action::Ignore)
+        return refuse(make_error(errors::kIgnored, "{}", decision.why.empty() ? "it is ignored" : decision.why));
+    const auto* row = client.arch ? row_of(*client.arch) : nullptr;
+    if (row && decision.action == Action::Image)
+        if (auto refused = image_refused(*row, decision)) return refuse(std::move(*refused));
     if (client.ipxe)
-        return {Answer{vendor_class, script_location(client.mac, server), server.http_port != 0},
-                "iPXE gets its script"};
-    if (!client.arch) return {{}, "it does not say its architecture"};
-    const auto* row = row_of(*client.arch);
-    if (!row) return {{}, fmt::format("architecture {} is unknown", static_cast<unsigned>(*client.arch))};
-    if (row->loader.empty()) return {{}, fmt::format("there is no boot loader for {}", row->name)};
-    if (row->medium == Medium::Pxe && !client.http)
-        return {Answer{vendor_class, std::string(row->loader), false},
-                fmt::format("{} gets {}", row->name, row->loader)};
-    if (server.http_port == 0) return {{}, "it boots by HTTP only, and there is no HTTP server"};
-    auto url = fmt::format("http://{}:{}/boot/ipxe/{}", server.address.text(), server.http_port, row->loader);
-    return {Answer{std::string(kHttpClass), url, true}, fmt::format("{} gets {}", row->name, url)};
+        return {Answer{std::string(client.http ? kHttpClass : kPxeClass),
+                       script_location(client.mac, server),
+                       server.http_port != 0,
+                       {}},
+                "iPXE gets its script",
+                {}};
+    if (!client.arch) return refuse(make_error(errors::kNoArchitecture, "it does not say its architecture"));
+    if (!row)
+        return refuse(
+            make_error(errors::kArchitecture, "architecture {} is unassigned", static_cast<unsigned>(*client.arch)));
+    return choose_loader(client, *row, decision, server);
 }
 
 std::optional<dhcp::Message> make_reply(const dhcp::Message& request, bool boot_server_port, const Answer& answer,

@@ -2,9 +2,9 @@
 // Which client boots what: pure. A proxyDHCP server gives no addresses; it adds a boot file to what the DHCP server
 // beside it says.
 //
-//   a boot ROM asks   -> iPXE for its architecture, by TFTP (HTTPClient: by HTTP)
-//   iPXE asks         -> the URL of its boot script (docs/architecture.md, "Boot")
-//   anyone whom the decision ignores, or whose architecture we have nothing for -> silence
+//   a boot ROM asks   -> the first loader of its chain (loaders.hpp), by TFTP (HTTPClient: by HTTP)
+//   iPXE asks         -> the URL of its boot script (docs/booting.md)
+//   anyone whom the decision ignores, or for whom we have nothing -> silence, with the reason
 #pragma once
 
 #include <optional>
@@ -13,6 +13,9 @@
 #include "dhcp-helper/codec.hpp"
 #include "lib/base/net.hpp"
 #include "lib/base/uuid.hpp"
+#include "pxe/image.hpp"
+#include "pxe/loaders.hpp"
+#include "pxe/quirks.hpp"
 #include "pxe/wire.hpp"
 
 namespace slipway::pxe {
@@ -29,10 +32,27 @@ struct ClientFacts {
 };
 ClientFacts facts_of(const dhcp::Message& request);
 
+// The four answers of a device (its PXE action).
 enum class Action {
-    Ignore,     // not under control, or nothing to do
-    LocalDisk,  // answered, so that it need not wait, with a script that leaves to the next boot device
-    Agent,
+    Ignore,     // silence
+    LocalDisk,  // answered, so that it need not wait, with a script that leaves to its disk
+    Agent,      // boot-to-da
+    Image,      // a floppy or ISO image
+};
+inline constexpr std::array<std::string_view, 4> kActionNames{"ignore", "local-disk", "boot-to-da", "image"};
+std::string_view name_of(Action action);
+std::optional<Action> action_from(std::string_view name);
+
+// What is known and wanted of a device when it asks.
+struct Decision {
+    Action action = Action::Ignore;
+    std::string why;  // of an Ignore, for the log
+    SecureBoot secure_boot = SecureBoot::Unknown;
+    std::string loader{kAuto};
+    ImageKind image = ImageKind::Iso;  // with Action::Image
+
+    Decision() = default;
+    Decision(Action a, std::string reason = {}) : action(a), why(std::move(reason)) {}
 };
 
 struct BootServer {
@@ -44,14 +64,17 @@ struct Answer {
     std::string vendor_class;  // echoed class: PXEClient or HTTPClient
     std::string file;          // a TFTP path or a URL
     bool uri = false;          // belongs in option 67 for HTTPClient
+    std::string loader;        // the loader it names, to be looked for; empty: a script
     bool operator==(const Answer&) const = default;
 };
 
 struct Choice {
     std::optional<Answer> answer;  // nothing: silence
     std::string why;               // for the log
+    std::optional<Error> refusal;  // why there is silence
 };
-Choice choose_boot(const ClientFacts& client, Action action, const BootServer& server);
+Choice choose_boot(const ClientFacts& client, const Decision& decision, const BootServer& server);
+Choice refuse(Error error);
 
 // The OFFER (or, on the boot server port, the ACK) that carries an answer. Nothing for a message that a proxyDHCP
 // server leaves alone: on port 67 it answers DISCOVER only, on 4011 REQUEST and INFORM.

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The iPXE scripts that clients are sent (ipxe.org/scripting).
+// The scripts that clients are sent: iPXE's (ipxe.org/scripting) and GRUB's (GRUB manual, "Writing full configuration
+// files directly"). Pure. An error when a value could end the word it stands in.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "lib/base/clock.hpp"
 #include "lib/base/net.hpp"
 #include "lib/base/result.hpp"
+#include "pxe/image.hpp"
+#include "pxe/quirks.hpp"
 
 namespace slipway::pxe {
 
@@ -23,13 +27,25 @@ struct AgentBoot {
 };
 
 // Starts the agent: kernel and ramdisk by HTTP, by TFTP when that fails; when both fail the machine starts over.
-// An error when a value could end the line it stands in.
 Result<std::string> agent_script(const AgentBoot& boot);
+// The same for GRUB, by TFTP: its HTTP knows no port but 80.
+Result<std::string> agent_grub_script(const AgentBoot& boot);
 
-enum class LocalDiskWay {
-    Exit,     // back to the firmware, which goes on with its next boot device
-    SanBoot,  // quirk: firmware that starts over at the network after an exit; iPXE starts the first BIOS disk itself
+std::string local_disk_script(LocalBoot way = LocalBoot::Exit);
+std::string local_disk_grub_script(LocalBoot way = LocalBoot::ChainLoad);
+
+struct ImageBoot {
+    Ipv4Address server;
+    std::uint16_t http_port = 8480;  // 0: by TFTP, and an ISO through memory
+    std::string name;                // below /boot/images/
+    ImageKind kind = ImageKind::Iso;
 };
-std::string local_disk_script(LocalDiskWay way = LocalDiskWay::Exit);
+// BIOS: a floppy by memdisk, an ISO read block by block over HTTP, by memdisk when that fails. UEFI: an ISO; a floppy
+// is refused on the screen.
+Result<std::string> image_script(const ImageBoot& boot);
+
+// What GRUB finds as grub/grub.cfg, whoever asks: it goes on to the file of its own MAC address, at the server it has
+// from DHCP or at one of ours.
+std::string first_grub_script(const std::vector<Ipv4Address>& servers);
 
 }  // namespace slipway::pxe

@@ -46,7 +46,9 @@ struct NetbootService::Impl {
         };
         Ports bound{TRY(listen(options.ports.dhcp, false)), TRY(listen(options.ports.boot_server, true)), 0};
         tftp::ServerOptions t{.local = {interface.address, options.ports.tftp}, .device = interface.name};
-        t.source = [this](const std::string& name, const UdpEndpoint& client) { return open(name, client); };
+        t.source = [this, ours = interface.address](const std::string& name, const UdpEndpoint& client) {
+            return open(name, client, ours);
+        };
         t.on_transfer = [this](const tftp::TransferReport& r) {
             note(r, r.failure.empty() ? Stage::Whole : Stage::Broken);
             log::info("tftp", "{} '{}': {} in {} ms{}{}", r.client.text(), printable(r.file), human_bytes(r.bytes),
@@ -88,6 +90,9 @@ struct NetbootService::Impl {
         auto facts = facts_of(arrival.message);
         if (!facts.is_boot_client()) return std::nullopt;
         auto choice = choose_boot(facts, options.decide(facts.mac, facts), server);
+        if (choice.answer && !choice.answer->loader.empty())
+            if (auto loader = open_loader(options.loaders, choice.answer->loader, server.address); !loader)
+                choice = refuse(std::move(loader).error());
         auto reply =
             choice.answer ? make_reply(arrival.message, boot_server_port, *choice.answer, server) : std::nullopt;
         if (choice.answer && !reply) return std::nullopt;  // the other server's part of the conversation
@@ -100,16 +105,22 @@ struct NetbootService::Impl {
             fmt::format("{} '{}': {}", dhcp::name_of(request.type()), printable(facts.vendor_class), choice.why);
         if (choice.answer) log::info("pxe", "{} {}", facts.mac.text(), text);
         else if (silences.due(facts.mac, SystemClock().now()))
-            log::info("pxe", "no answer to {} {}", facts.mac.text(), text);
+            log::info("pxe", "no answer to {} {}{}", facts.mac.text(), text, next_step(choice));
         if (options.on_answer) options.on_answer(facts.mac, text);
         if (!options.trace) return;
         if (choice.answer) options.trace->note(facts.mac, Answered{port, choice.answer->file, choice.why});
         else options.trace->note(facts.mac, Silence{choice.why});
     }
 
-    Result<tftp::Content> open(const std::string& name, const UdpEndpoint& client) const {
+    // What is only ignored needs nothing done.
+    static std::string next_step(const Choice& choice) {
+        if (!choice.refusal || choice.refusal->is(errors::kIgnored)) return {};
+        return "; what to do: " + choice.refusal->next_step();
+    }
+
+    Result<tftp::Content> open(const std::string& name, const UdpEndpoint& client, Ipv4Address ours) const {
         auto path = file_name(name);
-        auto content = find(path, client);
+        auto content = find(path, client, ours);
         if (!options.trace) return content;
         Transfer seen{.file = path};
         if (content.ok()) seen.size = content->size;
@@ -118,19 +129,30 @@ struct NetbootService::Impl {
         return content;
     }
 
-    Result<tftp::Content> find(const std::string& path, const UdpEndpoint& client) const {
-        if (path.starts_with("boot/") && options.boot_file) return options.boot_file(path.substr(5), client);
-        auto loader = open_loader(options.loaders, path);
+    Result<tftp::Content> find(const std::string& path, const UdpEndpoint& client, Ipv4Address ours) const {
+        const bool grub = path.starts_with("grub/");  // GRUB's prefix is /grub
+        if (options.boot_file && (grub || path.starts_with("boot/")))
+            return options.boot_file(grub ? path : path.substr(5), client, ours);
+        auto loader = open_loader(options.loaders, path, ours);
         if (loader.ok() || options.tftp_root.empty()) return loader;
         return tftp::open_below(options.tftp_root, path);
     }
 };
 
-Result<tftp::Content> NetbootService::open_loader(const std::filesystem::path& loaders, const std::string& name) {
-    bool known =
-        std::any_of(kArchs.begin(), kArchs.end(), [&](const ArchRow& r) { return !name.empty() && r.loader == name; });
-    if (!known) return make_error(tftp::errors::kNotFound, "'{}'", printable(name));
-    return tftp::open_below(loaders, name);
+Result<tftp::Content> open_loader(const LoaderPlaces& places, const std::string& name, Ipv4Address ours) {
+    const auto* row = loader_row(name);
+    if (!row && !valid_loader(name)) return make_error(tftp::errors::kNotFound, "'{}'", printable(name));
+    if (!places.own.empty())
+        if (auto own = tftp::open_below(places.own, name); own || !own.error().is(tftp::errors::kNotFound)) return own;
+    if (!row) return make_error(tftp::errors::kNotFound, "there is no {} in STATE/boot/loaders", name);
+    if (!places.made.empty())
+        if (auto made = tftp::open_below(places.made, ours.text() + "/" + name)) return made;
+    if (!row->package.empty()) {
+        auto directory = row->package == "ipxe" ? places.ipxe : places.root / row->directory.substr(1);
+        if (auto found = tftp::open_below(directory, row->file)) return found;
+    }
+    return make_error(errors::kNoLoader, "{} is not in STATE/boot/loaders{}{}: {}", name,
+                      row->package.empty() ? "" : ", nor is Debian's package ", row->package, row->absent);
 }
 
 NetbootService::NetbootService(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -138,9 +160,9 @@ NetbootService::~NetbootService() { stop(); }
 
 Result<std::unique_ptr<NetbootService>> NetbootService::create(NetbootOptions options) {
     if (options.interfaces.empty() || !options.decide) return make_error(errors::kSettings, "no interface to serve");
-    for (const auto& row : kArchs)
-        if (!row.loader.empty() && !open_loader(options.loaders, std::string(row.loader)).ok())
-            return make_error(errors::kLoader, "{} is not in {}", row.loader, options.loaders.string());
+    for (const auto& row : kLoaders)
+        if (row.package == "ipxe" && !open_loader(options.loaders, std::string(row.name), {}).ok())
+            return make_error(errors::kLoader, "{} is not in {}", row.name, options.loaders.ipxe.string());
     auto impl = std::make_unique<Impl>();
     impl->options = std::move(options);
     for (const auto& interface : impl->options.interfaces) {

@@ -24,17 +24,29 @@ struct Ports {
     std::uint16_t dhcp = 67, boot_server = 4011, tftp = 69;
 };
 
+// Where boot loaders lie, in the order they are looked for.
+struct LoaderPlaces {
+    std::filesystem::path own;                     // STATE/boot/loaders: the operator's; empty: none
+    std::filesystem::path made;                    // made at the server's start (grub_image.hpp); empty: none
+    std::filesystem::path ipxe = "/usr/lib/ipxe";  // of the package ipxe
+    std::filesystem::path root = "/";              // below which Debian's other packages are
+};
+// A boot loader by its name, as it is served at that address of ours. Errors: tftp.not-found, or pxe.no-loader for one
+// that clients are sent to, with what to do about it.
+Result<tftp::Content> open_loader(const LoaderPlaces& places, const std::string& name, Ipv4Address ours);
+
 struct NetbootOptions {
     std::vector<Interface> interfaces;
     Ports ports;                     // 0: any (tests)
     std::uint16_t http_port = 8480;  // 0: no HTTP
-    std::filesystem::path loaders = "/usr/lib/ipxe";
+    LoaderPlaces loaders;
     std::filesystem::path tftp_root;  // further files by TFTP; empty: none
-    // Files below "boot/" by TFTP, for clients without HTTP: name "kernel", "ramdisk/default", "script/525400510001".
-    // May be empty.
-    std::function<Result<tftp::Content>(const std::string& name, const UdpEndpoint& client)> boot_file;
+    // Files below "boot/" by TFTP, for clients without HTTP, and GRUB's: name "kernel", "ramdisk/default",
+    // "script/525400510001", "grub/grub.cfg". ours: the address it came to. May be empty.
+    std::function<Result<tftp::Content>(const std::string& name, const UdpEndpoint& client, Ipv4Address ours)>
+        boot_file;
     // On the service's thread, so it should be quick.
-    std::function<Action(const MacAddress&, const ClientFacts&)> decide;
+    std::function<Decision(const MacAddress&, const ClientFacts&)> decide;
     std::function<void(const MacAddress&, const std::string& text)>
         on_answer;              // also when silence is kept for a boot client
     TraceLog* trace = nullptr;  // is told all that is seen of a boot; outlives the service
@@ -51,9 +63,6 @@ public:
     const Ports& ports() const;  // as bound, on the first interface
     // Why the answers of other servers are not heard (no right to); empty: they are.
     const std::string& deaf() const;
-
-    // A boot loader by its name ("snponly.efi"), as clients get it by TFTP; for /boot/ipxe/NAME by HTTP.
-    static Result<tftp::Content> open_loader(const std::filesystem::path& loaders, const std::string& name);
 
 private:
     struct Impl;

@@ -28,6 +28,21 @@ std::string hash_of(std::string_view secret) { return sha256(as_bytes(secret)).t
 // Whose call it is, and for which task: the same for certificates and bulk keys.
 using FindTask = std::function<Result<HeldTask>(const Request&, std::string_view type)>;
 
+constexpr std::size_t kTag = 16;  // hex digits of a token's hash in a certificate's name
+
+// Somebody else had the same boot script. Which of the two is the machine cannot be told from here.
+Error claimed_twice(const AgentPlace& p, const DeviceRow& device, const TokenRow& token, const Request& request) {
+    auto error = make_error(errors::kClaimedTwice, "device '{}': its token, used at {}, was shown again from {}",
+                            device.name, iso8601(from_unix_milliseconds(token.used_ms)), request.peer_address);
+    auto first = p.db.void_token(token);
+    if (!first) return std::move(first).error();
+    if (!*first) return error;
+    log::error("server", "{}", error.explain());
+    (void)p.db.add_alert(device.id, {unix_milliseconds(p.clock.wall()), error.name(), error.message()});
+    p.hub.alarm(device.id, error.describe());
+    return error;
+}
+
 Answer enroll(const AgentPlace& p, const Request& request) {
     auto message = TRY(channel::parse_enroll(request.body));
     auto now = unix_milliseconds(p.clock.wall());
@@ -36,25 +51,24 @@ Answer enroll(const AgentPlace& p, const Request& request) {
     auto device = TRY(p.db.device_by_id(token->device_id));
     if (!device) return make_error(errors::kUnknownDevice, "the token's device is gone");
     if (!device->controlled) return make_error(errors::kNotControlled, "device '{}'", device->name);
+    auto request_hash = hash_of(message.csr_pem);
+    if (token->used_ms && token->request_hash != request_hash) return claimed_twice(p, *device, *token, request);
     auto mac = MacAddress::parse(message.mac);
     if (!token->mac.empty() && (!mac || mac->text() != token->mac))
         return make_error(errors::kBadToken, "the token is for another MAC address than {}", printable(message.mac));
-    auto request_hash = hash_of(message.csr_pem);
     auto answer = [&](const std::string& certificate) {
         return Response::json(200, channel::render(channel::Enrolled{certificate, device->name}));
     };
     // The same request again: its answer was lost. Only the holder of its key can use the certificate.
-    if (token->used_ms && token->request_hash == request_hash) return answer(token->certificate);
-    if (token->used_ms)
-        return make_error(errors::kBadToken, "the token was used at {}",
-                          iso8601(from_unix_milliseconds(token->used_ms)));
+    if (token->used_ms) return answer(token->certificate);
     if (token->expires_ms < now) return make_error(errors::kBadToken, "the token has expired");
     auto life = token->mac.empty() ? kAdministrationCertificate : kDeviceCertificate;
-    token->certificate = TRY(http::sign_request(p.ca, message.csr_pem, certificate_name(*device), life));
+    token->certificate = TRY(http::sign_request(p.ca, message.csr_pem, certificate_name(*device, token->hash), life));
     token->used_ms = now;
     token->request_hash = request_hash;
     if (!TRY(p.db.use_token(*token))) return make_error(errors::kBadToken, "the token was used this moment");
-    TRY(p.db.add_certificate(device->id, token->certificate, now, now + std::chrono::milliseconds(life).count()));
+    TRY(p.db.add_certificate(device->id, token->hash, token->certificate, now,
+                             now + std::chrono::milliseconds(life).count()));
     log::info("server", "device {} is enrolled from {}", device->name, request.peer_address);
     return answer(token->certificate);
 }
@@ -65,6 +79,10 @@ Answer hello(const AgentPlace& p, const Request& request) {
     json::object hardware;
     if (message.hardware.is_object()) hardware = message.hardware.get_object();
     if (message.memory_bytes) hardware["memory_bytes"] = message.memory_bytes;
+    // What the agent's kernel sees is so, whatever was said of the machine before.
+    auto secure_boot = optional_text(hardware, "secure_boot").value_or(std::nullopt).value_or("");
+    if ((secure_boot == "on" || secure_boot == "off") && secure_boot != device.secure_boot)
+        TRY(p.db.set_secure_boot(device.id, secure_boot));
     TRY(p.hub.hello(device, {message.boot_id, message.version, message.kind, json::serialize(hardware)}));
     if (p.trace) note_hello(*p.trace, device, request, message.version, message.kind == "da");
     return Response::json(200, channel::render(channel::HelloAnswer{kPollSeconds}));
@@ -153,16 +171,24 @@ void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask&
 
 }  // namespace
 
-std::string certificate_name(const DeviceRow& device) { return fmt::format("{}#{}", device.name, device.id); }
+std::string certificate_name(const DeviceRow& device, std::string_view token_hash) {
+    // A common name has at most 64 characters (RFC 5280, ub-common-name); the device's is there for people.
+    constexpr std::size_t kReadable = 24;
+    return fmt::format("{}#{}.{}", device.name.substr(0, kReadable), device.id, token_hash.substr(0, kTag));
+}
 
 Result<DeviceRow> device_of(Database& db, const Request& request) {
     if (request.peer_name.empty()) return make_error(errors::kNoCertificate, "no client certificate");
-    auto hash = request.peer_name.rfind('#');
-    auto id =
-        hash == std::string::npos ? std::nullopt : parse_u64(std::string_view(request.peer_name).substr(hash + 1));
+    // NAME#ID.TAG, without a tag from earlier versions.
+    auto name = std::string_view(request.peer_name);
+    auto hash = name.rfind('#');
+    auto dot = hash == std::string::npos ? hash : name.find('.', hash);
+    auto id = hash == std::string::npos ? std::nullopt : parse_u64(name.substr(hash + 1, dot - hash - 1));
     auto device = id ? TRY(db.device_by_id(static_cast<std::int64_t>(*id))) : std::nullopt;
     if (!device) return make_error(errors::kUnknownDevice, "'{}'", printable(request.peer_name));
     if (!device->controlled) return make_error(errors::kNotControlled, "device '{}'", device->name);
+    if (dot != std::string::npos && TRY(db.certificate_is_void(device->id, name.substr(dot + 1))))
+        return make_error(errors::kVoidCertificate, "device '{}'", device->name);
     return std::move(*device);
 }
 

@@ -28,10 +28,11 @@ void add_agent_routes(http::Router& router, const AgentPlace& place);
 void add_bulk_routes(http::Router& router, const AgentPlace& place);
 
 // The device that a request's client certificate speaks for. Errors: server.no-certificate, server.unknown-device,
-// server.not-controlled.
+// server.not-controlled, server.void-certificate.
 Result<DeviceRow> device_of(Database& db, const http::Request& request);
-// What a certificate's common name is for a device: a new device of an old name is another one.
-std::string certificate_name(const DeviceRow& device);
+// What a certificate's common name is for a device, and for the token it was got by: a new device of an old name is
+// another one, and a token that two machines showed voids what the first got for it.
+std::string certificate_name(const DeviceRow& device, std::string_view token_hash);
 
 // A one-time token for this device; mac empty: any machine may use it (administration agents).
 Result<std::string> make_token(Database& db, const Clock& clock, std::int64_t device_id, const std::string& mac);

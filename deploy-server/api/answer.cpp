@@ -7,6 +7,7 @@
 #include "deploy-server/errors.hpp"
 #include "imagestore/errors.hpp"
 #include "lib/base/errors.hpp"
+#include "pxe/errors.hpp"
 #include "tftp/errors.hpp"
 
 namespace slipway::server {
@@ -23,10 +24,16 @@ const Rule kStatuses[] = {
     {&errors::kUnauthorized, 401},
     {&errors::kBadToken, 403},
     {&errors::kNoCertificate, 403},
+    {&errors::kClaimedTwice, 403},
+    {&errors::kVoidCertificate, 403},
+    {&errors::kNetbootIgnored, 403},
+    {&pxe::errors::kIsoUnderSecureBoot, 403},
     {&errors::kUnknownDevice, 403},
     {&errors::kNotControlled, 403},
     {&errors::kNotYourTask, 403},
     {&errors::kNoDevice, 404},
+    {&errors::kNoBootImage, 404},
+    {&pxe::errors::kNoLoader, 404},
     {&errors::kNoGroup, 404},
     {&errors::kNoJob, 404},
     {&errors::kNoSequence, 404},

@@ -14,6 +14,7 @@
 #include "deploy-server/api/answer.hpp"
 #include "deploy-server/db/json.hpp"
 #include "deploy-server/jobs/hub.hpp"
+#include "deploy-server/netboot/answers.hpp"
 #include "imagestore/store.hpp"
 
 namespace slipway::server {
@@ -46,17 +47,22 @@ struct ApiPlace {
     std::set<std::string> roles;
     std::vector<std::string> addresses;
     std::shared_ptr<const std::pair<std::uint16_t, std::uint16_t>> ports;  // TLS, HTTP: known after listening
+    std::filesystem::path boot;                                            // STATE/boot
+    std::shared_ptr<SettingsInUse> netboot;
 };
 
 void add_device_routes(http::Router& router, const ApiPlace& place);
 void add_job_routes(http::Router& router, const ApiPlace& place);
 void add_image_routes(http::Router& router, const ApiPlace& place);
+void add_netboot_routes(http::Router& router, const ApiPlace& place);
 void add_server_routes(http::Router& router, const ApiPlace& place);  // server, groups, sequences
 
 http::Response json_response(unsigned status, const json::value& value);
 json::value time_json(std::int64_t ms);  // ISO 8601, or null
 json::object job_json(const ApiPlace& place, const JobRow& job, bool with_steps, bool with_log);
 json::object device_json(const ApiPlace& place, const DeviceRow& device);
+Result<std::string> sequence_text(const std::filesystem::path& stored, const std::string& name);  // shipped or stored
+Result<sequences::Values> variables_of(const json::object& body);  // {"variables": {…}}
 Result<std::int64_t> number_parameter(const http::Request& request, const char* name);
 
 }  // namespace slipway::server

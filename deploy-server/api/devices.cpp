@@ -2,6 +2,7 @@
 #include "deploy-server/agents/agent_routes.hpp"
 #include "deploy-server/api/api.hpp"
 #include "deploy-server/errors.hpp"
+#include "deploy-server/netboot/boot.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::server {
@@ -32,9 +33,21 @@ json::object device_json(const ApiPlace& p, const DeviceRow& d) {
                        {"kind", agent.kind},
                        {"version", agent.version},
                        {"last_seen", time_json(agent.last_seen_ms)}}},
-                     {"boot_action", d.boot_action}};
+                     {"boot_action", d.boot_action},
+                     {"pxe_action", d.pxe_action.empty() ? "default" : d.pxe_action},
+                     {"pxe_image", d.pxe_image},
+                     {"loader", d.loader},
+                     {"local_boot", d.local_boot},
+                     {"secure_boot", d.secure_boot}};
+    auto next = next_boot(d, p.netboot->get());
+    out["next_boot"] = {{"action", pxe::name_of(next.action)}, {"why", next.why}};
     if (!d.hardware.empty())
         if (auto hardware = parse_object(d.hardware)) out["hardware"] = std::move(*hardware);
+    json::array alerts;
+    if (auto rows = p.db.alerts(d.id))
+        for (const auto& a : *rows)
+            alerts.push_back({{"time", time_json(a.time_ms)}, {"name", a.name}, {"text", a.text}});
+    if (!alerts.empty()) out["alerts"] = std::move(alerts);
     return out;
 }
 
@@ -53,6 +66,11 @@ static Status fill(DeviceRow& d, const json::object& body) {
     if (auto v = TRY(optional_text(body, "power_driver"))) d.power_driver = *v;
     if (auto v = TRY(optional_texts(body, "power_command"))) d.power_command = *v;
     if (auto v = TRY(optional_text(body, "vmhost"))) d.vmhost = *v;
+    if (auto v = TRY(optional_text(body, "pxe_action"))) d.pxe_action = *v == "default" ? "" : *v;
+    if (auto v = TRY(optional_text(body, "pxe_image"))) d.pxe_image = *v;
+    if (auto v = TRY(optional_text(body, "loader"))) d.loader = *v;
+    if (auto v = TRY(optional_text(body, "local_boot"))) d.local_boot = *v;
+    if (auto v = TRY(optional_text(body, "secure_boot"))) d.secure_boot = *v;
     if (auto v = TRY(optional_texts(body, "macs"))) {
         d.macs.clear();
         for (const auto& text : *v) {
@@ -68,7 +86,15 @@ static Status fill(DeviceRow& d, const json::object& body) {
         return make_error(errors::kBadRequest, "power_driver is prompt, command or vm");
     if (d.power_driver == "command" && (d.power_command.empty() || d.power_command[0].empty()))
         return make_error(errors::kBadRequest, "power_driver 'command' needs power_command");
-    return {};
+    return check_netboot(d);
+}
+
+// The operator's word on what a device boots goes before what its last job left; not before one that runs.
+static Status boot_as_told(const ApiPlace& p, const DeviceRow& d, const json::object& body) {
+    if (body.contains("pxe_image") && !d.pxe_image.empty()) TRY(find_boot_image(p.boot, d.pxe_image));
+    if (!body.contains("pxe_action") || !d.id) return {};
+    if (p.hub.holds(d.id)) return make_error(errors::kDeviceBusy, "a job says what '{}' boots", d.name);
+    return p.db.set_boot_action(d.id, "");
 }
 
 static Answer add(const ApiPlace& p, const Request& r) {
@@ -76,14 +102,17 @@ static Answer add(const ApiPlace& p, const Request& r) {
     TRY(required_text(body, "name"));
     DeviceRow d;
     TRY(fill(d, body));
+    TRY(boot_as_told(p, d, body));
     return json_response(201, device_json(p, TRY(p.db.add_device(d))));
 }
 
 static Answer change(const ApiPlace& p, const Request& r) {
     auto d = TRY(find(p, r));
     auto old_name = d.name;
-    TRY(fill(d, TRY(parse_object(r.body))));
+    auto body = TRY(parse_object(r.body));
+    TRY(fill(d, body));
     if (d.name != old_name && p.hub.holds(d.id)) return make_error(errors::kDeviceBusy, "a job holds '{}'", old_name);
+    TRY(boot_as_told(p, d, body));
     TRY(p.db.update_device(d));
     return json_response(200, device_json(p, *TRY(p.db.device_by_id(d.id))));
 }

@@ -16,6 +16,28 @@ using http::Response;
 using sequences::RunRecord;
 using sequences::StepState;
 
+Result<std::string> sequence_text(const std::filesystem::path& stored, const std::string& name) {
+    if (const auto* sample = sequences::find_sample(name)) return std::string(sample->xml);
+    if (!sequences::valid_name(name)) return make_error(errors::kNoSequence, "no sequence '{}'", printable(name));
+    auto text = read_text_file(stored / (name + ".xml"), 1u << 20);
+    if (!text) return make_error(errors::kNoSequence, "no sequence '{}'", name);
+    return text;
+}
+
+Result<sequences::Values> variables_of(const json::object& body) {
+    sequences::Values out;
+    const auto* value = body.if_contains("variables");
+    if (!value || value->is_null()) return out;
+    if (!value->is_object()) return make_error(errors::kBadRequest, "'variables' is not an object");
+    for (const auto& item : value->get_object()) {
+        if (!item.value().is_string())
+            return make_error(errors::kBadRequest, "variable '{}' is not a string",
+                              std::string_view(item.key().data(), item.key().size()));
+        out[std::string(item.key().data(), item.key().size())] = view(item.value().get_string());
+    }
+    return out;
+}
+
 namespace {
 
 constexpr std::size_t kLogLimit = 2000;
@@ -83,28 +105,6 @@ Result<JobRow> find(const ApiPlace& p, const Request& r) {
     return std::move(*job);
 }
 
-Result<std::string> sequence_text(const ApiPlace& p, const std::string& name) {
-    if (const auto* sample = sequences::find_sample(name)) return std::string(sample->xml);
-    if (!sequences::valid_name(name)) return make_error(errors::kNoSequence, "no sequence '{}'", printable(name));
-    auto text = read_text_file(p.sequences / (name + ".xml"), 1u << 20);
-    if (!text) return make_error(errors::kNoSequence, "no sequence '{}'", name);
-    return text;
-}
-
-Result<sequences::Values> variables_of(const json::object& body) {
-    sequences::Values out;
-    const auto* value = body.if_contains("variables");
-    if (!value || value->is_null()) return out;
-    if (!value->is_object()) return make_error(errors::kBadRequest, "'variables' is not an object");
-    for (const auto& item : value->get_object()) {
-        if (!item.value().is_string())
-            return make_error(errors::kBadRequest, "variable '{}' is not a string",
-                              std::string_view(item.key().data(), item.key().size()));
-        out[std::string(item.key().data(), item.key().size())] = view(item.value().get_string());
-    }
-    return out;
-}
-
 Result<std::vector<std::string>> devices_of(const ApiPlace& p, const json::object& body) {
     auto devices = TRY(optional_texts(body, "devices")).value_or(std::vector<std::string>());
     if (auto group = TRY(optional_text(body, "group")); group && !group->empty()) {
@@ -152,7 +152,7 @@ Result<JobRequest> request_of(const ApiPlace& p, const json::object& body, int d
     auto name = TRY(optional_text(body, "sequence"));
     auto xml = TRY(optional_text(body, "sequence_xml"));
     if (!xml && !name) return make_error(errors::kBadRequest, "'sequence', 'sequence_xml' or 'children' is needed");
-    one.sequence_xml = xml ? *xml : TRY(sequence_text(p, *name));
+    one.sequence_xml = xml ? *xml : TRY(sequence_text(p.sequences, *name));
     one.sequence_name = TRY(sequences::parse_sequence(one.sequence_xml)).sequence.name;
     if (one.name.empty()) one.name = one.sequence_name;
     auto devices = TRY(devices_of(p, body));
@@ -403,12 +403,12 @@ void add_job_routes(http::Router& router, const ApiPlace& p) {
                    for (const auto& entry : std::filesystem::directory_iterator(p.sequences, ec)) {
                        auto name = entry.path().stem().string();
                        if (entry.path().extension() != ".xml" || sequences::find_sample(name)) continue;
-                       if (auto text = sequence_text(p, name)) list(name, *text);
+                       if (auto text = sequence_text(p.sequences, name)) list(name, *text);
                    }
                    return json_response(200, json::object{{"items", std::move(items)}});
                }));
     router.add("GET", "/api/v1/sequences/{name}", handler([p](const Request& r) -> Answer {
-                   return Response::text(200, TRY(sequence_text(p, r.parameter("name"))), "application/xml");
+                   return Response::text(200, TRY(sequence_text(p.sequences, r.parameter("name"))), "application/xml");
                }));
 }
 

@@ -22,12 +22,17 @@ struct DeviceRow {
     std::vector<std::string> macs;  // as MacAddress::text()
     std::string kind = "device";    // or "vmhost"
     bool controlled = false;
-    std::string power_driver = "prompt";             // prompt | command | vm
-    std::vector<std::string> power_command;          // command: argv; vm: the VM's name, when not the device's
-    std::string vmhost;                              // vm: device name of its VM host
-    std::string boot_action = "disk";                // "da": the network boot gives the agent
-    std::string hardware;                            // JSON object text of the agent's hello
-    std::string agent_version, agent_kind, boot_id;  // of the last hello
+    std::string power_driver = "prompt";     // prompt | command | vm
+    std::vector<std::string> power_command;  // command: argv; vm: the VM's name, when not the device's
+    std::string vmhost;                      // vm: device name of its VM host
+    std::string boot_action;                 // what a job said last: da | disk; empty: none yet
+    std::string pxe_action;                  // what it boots without a job: a word of pxe::kActionNames; empty:
+                                             // as the settings say
+    std::string pxe_image;                   // image: a file of STATE/boot/images
+    std::string loader = "auto", local_boot = "auto";  // pxe::valid_loader(), pxe::kLocalBootNames
+    std::string secure_boot = "unknown";               // unknown | off | on
+    std::string hardware;                              // JSON object text of the agent's hello
+    std::string agent_version, agent_kind, boot_id;    // of the last hello
     std::int64_t last_seen_ms = 0;
 };
 
@@ -67,6 +72,21 @@ struct EventRow {
     std::string level, text;
 };
 
+struct NetbootSettings {
+    std::string unknown = "ignore";     // a machine without a record: ignore | add | control
+    std::string description;            // of a record made for one
+    std::string default_job;            // control: the sequence it gets
+    sequences::Values variables;        // of that job
+    std::string action = "boot-to-da";  // a device under control, without a job and an action of its own
+    bool operator==(const NetbootSettings&) const = default;
+};
+
+// What an operator should know of a device, whether a job runs or not.
+struct AlertRow {
+    std::int64_t time_ms = 0;
+    std::string name, text;  // as an error's: "server.token-claimed-twice"
+};
+
 struct TokenRow {
     std::string hash;  // SHA-256 of the token, hex: the token itself is not kept
     std::int64_t device_id = 0;
@@ -77,8 +97,8 @@ struct TokenRow {
 
 class Database {
 public:
-    // Brings an older file up to date. Error: server.newer-database.
-    static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file);
+    // Brings an older file up to date. Error: server.newer-database. version: an earlier one, for tests of the next.
+    static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file, int version = schema_version());
     Sqlite& sqlite() { return *sqlite_; }
     static int schema_version();
 
@@ -97,7 +117,16 @@ public:
     Status set_inventory(std::int64_t id, std::string_view xml);
     Result<std::string> inventory(std::int64_t id);  // empty: none
     Status set_seen(std::int64_t id, std::int64_t seen_ms);
+    Status set_secure_boot(std::int64_t id, std::string_view state);
+    // The last ones of each device are kept.
+    Status add_alert(std::int64_t id, const AlertRow& alert);
+    Result<std::vector<AlertRow>> alerts(std::int64_t id);  // oldest first
+    Result<std::int64_t> count_devices();
     Result<bool> remove_device(std::string_view name);
+
+    // ---- settings
+    Result<NetbootSettings> netboot_settings();
+    Status set_netboot_settings(const NetbootSettings& settings);
 
     // ---- groups
     struct Group {
@@ -137,12 +166,17 @@ public:
     Result<std::optional<TokenRow>> token(std::string_view hash);
     // False when somebody used it meanwhile.
     Result<bool> use_token(const TokenRow& token);
-    Status add_certificate(std::int64_t device_id, std::string_view certificate, std::int64_t now_ms,
-                           std::int64_t expires_ms);
+    // Somebody else has it too: the certificate it was used for is void from now on, and so are the unused tokens of
+    // its device. True the first time.
+    Result<bool> void_token(const TokenRow& token);
+    Status add_certificate(std::int64_t device_id, std::string_view token_hash, std::string_view certificate,
+                           std::int64_t now_ms, std::int64_t expires_ms);
+    // tag: the beginning of the hash of the token it was got by.
+    Result<bool> certificate_is_void(std::int64_t device_id, std::string_view tag);
 
 private:
     explicit Database(std::unique_ptr<Sqlite> sqlite) : sqlite_(std::move(sqlite)) {}
-    Status migrate();
+    Status migrate(int version);
     std::unique_ptr<Sqlite> sqlite_;
 };
 

@@ -8,7 +8,8 @@ namespace slipway::server {
 
 static constexpr std::string_view kDeviceColumns =
     "SELECT id, name, description, kind, controlled, power_driver, power_command, vmhost, boot_action, hardware, "
-    "agent_version, agent_kind, boot_id, last_seen FROM devices ";
+    "agent_version, agent_kind, boot_id, last_seen, pxe_action, pxe_image, loader, local_boot, secure_boot FROM "
+    "devices ";
 
 static DeviceRow read_device(Row r) {
     DeviceRow d;
@@ -26,6 +27,11 @@ static DeviceRow read_device(Row r) {
     d.agent_kind = r.text(11);
     d.boot_id = r.text(12);
     d.last_seen_ms = r.number(13);
+    d.pxe_action = r.text(14);
+    d.pxe_image = r.text(15);
+    d.loader = r.text(16);
+    d.local_boot = r.text(17);
+    d.secure_boot = r.text(18);
     return d;
 }
 
@@ -72,11 +78,12 @@ Result<DeviceRow> Database::add_device(const DeviceRow& d) {
     std::int64_t id = 0;
     TRY(sqlite_->transaction([&]() -> Status {
         if (TRY(device(d.name))) return make_error(errors::kExists, "there is a device '{}'", d.name);
-        TRY(
-            sqlite_->run("INSERT INTO devices(name, description, kind, controlled, power_driver, power_command, "
-                         "vmhost, boot_action) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                         {d.name, d.description, d.kind, std::int64_t{d.controlled}, d.power_driver,
-                          texts_to_json(d.power_command), d.vmhost, d.boot_action}));
+        TRY(sqlite_->run(
+            "INSERT INTO devices(name, description, kind, controlled, power_driver, power_command, "
+            "vmhost, boot_action, pxe_action, pxe_image, loader, local_boot, secure_boot) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            {d.name, d.description, d.kind, std::int64_t{d.controlled}, d.power_driver, texts_to_json(d.power_command),
+             d.vmhost, d.boot_action, d.pxe_action, d.pxe_image, d.loader, d.local_boot, d.secure_boot}));
         id = sqlite_->last_id();
         return store_macs(*sqlite_, id, d.macs);
     }));
@@ -89,8 +96,10 @@ Status Database::update_device(const DeviceRow& d) {
         if (other && other->id != d.id) return make_error(errors::kExists, "there is a device '{}'", d.name);
         TRY(sqlite_->run(
             "UPDATE devices SET name = ?, description = ?, kind = ?, power_driver = ?, "
-            "power_command = ?, vmhost = ? WHERE id = ?",
-            {d.name, d.description, d.kind, d.power_driver, texts_to_json(d.power_command), d.vmhost, d.id}));
+            "power_command = ?, vmhost = ?, pxe_action = ?, pxe_image = ?, loader = ?, local_boot = ?, secure_boot = ? "
+            "WHERE id = ?",
+            {d.name, d.description, d.kind, d.power_driver, texts_to_json(d.power_command), d.vmhost, d.pxe_action,
+             d.pxe_image, d.loader, d.local_boot, d.secure_boot, d.id}));
         return store_macs(*sqlite_, d.id, d.macs);
     });
 }
@@ -118,6 +127,51 @@ Result<std::string> Database::inventory(std::int64_t id) {
 }
 Status Database::set_seen(std::int64_t id, std::int64_t seen_ms) {
     return sqlite_->run("UPDATE devices SET last_seen = ? WHERE id = ?", {seen_ms, id});
+}
+
+Status Database::set_secure_boot(std::int64_t id, std::string_view state) {
+    return sqlite_->run("UPDATE devices SET secure_boot = ? WHERE id = ?", {state, id});
+}
+
+static constexpr std::int64_t kAlertsKept = 20;
+
+Status Database::add_alert(std::int64_t id, const AlertRow& a) {
+    return sqlite_->transaction([&]() -> Status {
+        TRY(sqlite_->run("INSERT INTO alerts(device, time, name, text) VALUES (?, ?, ?, ?)",
+                         {id, a.time_ms, a.name, a.text}));
+        return sqlite_->run(
+            "DELETE FROM alerts WHERE device = ?1 AND id NOT IN "
+            "(SELECT id FROM alerts WHERE device = ?1 ORDER BY id DESC LIMIT ?2)",
+            {id, kAlertsKept});
+    });
+}
+
+Result<std::vector<AlertRow>> Database::alerts(std::int64_t id) {
+    std::vector<AlertRow> out;
+    TRY(sqlite_->query("SELECT time, name, text FROM alerts WHERE device = ? ORDER BY id", {id}, [&](Row r) {
+        out.push_back({r.number(0), r.text(1), r.text(2)});
+    }));
+    return out;
+}
+
+Result<std::int64_t> Database::count_devices() {
+    std::int64_t out = 0;
+    TRY(sqlite_->query("SELECT count(*) FROM devices", {}, [&](Row r) { out = r.number(0); }));
+    return out;
+}
+
+Result<NetbootSettings> Database::netboot_settings() {
+    NetbootSettings out;
+    TRY(sqlite_->query("SELECT unknown, description, default_job, variables, action FROM netboot_settings", {},
+                       [&](Row r) {
+                           out = {r.text(0), r.text(1), r.text(2), values_from_json(r.text(3)), r.text(4)};
+                       }));
+    return out;
+}
+
+Status Database::set_netboot_settings(const NetbootSettings& s) {
+    return sqlite_->run("INSERT OR REPLACE INTO netboot_settings VALUES (1, ?, ?, ?, ?, ?)",
+                        {s.unknown, s.description, s.default_job, values_to_json(s.variables), s.action});
 }
 
 Result<bool> Database::remove_device(std::string_view name) {
@@ -196,10 +250,30 @@ Result<bool> Database::use_token(const TokenRow& t) {
     return mine;
 }
 
-Status Database::add_certificate(std::int64_t device_id, std::string_view certificate, std::int64_t now_ms,
-                                 std::int64_t expires_ms) {
-    return sqlite_->run("INSERT INTO certificates(device, pem, issued, expires) VALUES (?, ?, ?, ?)",
-                        {device_id, certificate, now_ms, expires_ms});
+Result<bool> Database::void_token(const TokenRow& t) {
+    bool first = false;
+    TRY(sqlite_->transaction([&]() -> Status {
+        TRY(sqlite_->run("UPDATE certificates SET void = 1 WHERE device = ? AND token = ? AND void = 0",
+                         {t.device_id, t.hash}));
+        first = sqlite_->changes() > 0;
+        // Nor is the first let in again by what it asked first.
+        TRY(sqlite_->run("UPDATE tokens SET request_hash = '', certificate = '' WHERE hash = ?", {t.hash}));
+        return sqlite_->run("DELETE FROM tokens WHERE device = ? AND mac = ? AND used = 0", {t.device_id, t.mac});
+    }));
+    return first;
+}
+
+Status Database::add_certificate(std::int64_t device_id, std::string_view token_hash, std::string_view certificate,
+                                 std::int64_t now_ms, std::int64_t expires_ms) {
+    return sqlite_->run("INSERT INTO certificates(device, token, pem, issued, expires) VALUES (?, ?, ?, ?, ?)",
+                        {device_id, token_hash, certificate, now_ms, expires_ms});
+}
+
+Result<bool> Database::certificate_is_void(std::int64_t device_id, std::string_view tag) {
+    bool out = false;
+    TRY(sqlite_->query("SELECT 1 FROM certificates WHERE device = ? AND void = 1 AND substr(token, 1, ?) = ?",
+                       {device_id, static_cast<std::int64_t>(tag.size()), tag}, [&](Row) { out = true; }));
+    return out;
 }
 
 }  // namespace slipway::server

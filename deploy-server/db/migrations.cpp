@@ -49,11 +49,28 @@ CREATE TABLE certificates (
   id INTEGER PRIMARY KEY, device INTEGER NOT NULL REFERENCES devices(id) ON DELETE CASCADE, pem TEXT NOT NULL,
   issued INTEGER NOT NULL, expires INTEGER NOT NULL);
 )sql",
+    R"sql(
+ALTER TABLE devices ADD COLUMN pxe_action TEXT NOT NULL DEFAULT '';
+ALTER TABLE devices ADD COLUMN pxe_image TEXT NOT NULL DEFAULT '';
+ALTER TABLE devices ADD COLUMN loader TEXT NOT NULL DEFAULT 'auto';
+ALTER TABLE devices ADD COLUMN local_boot TEXT NOT NULL DEFAULT 'auto';
+ALTER TABLE devices ADD COLUMN secure_boot TEXT NOT NULL DEFAULT 'unknown';
+ALTER TABLE certificates ADD COLUMN token TEXT NOT NULL DEFAULT '';
+ALTER TABLE certificates ADD COLUMN void INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX certificates_device ON certificates(device, void);
+CREATE TABLE netboot_settings (
+  id INTEGER PRIMARY KEY CHECK (id = 1), unknown TEXT NOT NULL, description TEXT NOT NULL, default_job TEXT NOT NULL,
+  variables TEXT NOT NULL, action TEXT NOT NULL);
+CREATE TABLE alerts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, device INTEGER NOT NULL REFERENCES devices(id) ON DELETE CASCADE,
+  time INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX alerts_device ON alerts(device, id);
+)sql",
 };
 
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }
 
-Status Database::migrate() {
+Status Database::migrate(int to) {
     TRY(
         sqlite_->run("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied TEXT NOT NULL "
                      "DEFAULT CURRENT_TIMESTAMP)"));
@@ -62,7 +79,7 @@ Status Database::migrate() {
     if (have > schema_version())
         return make_error(errors::kNewerDatabase, "the database has version {}, this program knows {}", have,
                           schema_version());
-    for (auto version = have + 1; version <= schema_version(); ++version)
+    for (auto version = have + 1; version <= to; ++version)
         TRY_WITH(sqlite_->transaction([&]() -> Status {
             TRY(sqlite_->script(kMigrations[version - 1]));
             return sqlite_->run("INSERT INTO migrations(version) VALUES (?)", {version});
@@ -71,10 +88,10 @@ Status Database::migrate() {
     return {};
 }
 
-Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file) {
+Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file, int version) {
     auto sqlite = TRY(Sqlite::open(file));
     std::unique_ptr<Database> database(new Database(std::move(sqlite)));
-    TRY(database->migrate());
+    TRY(database->migrate(version));
     return database;
 }
 

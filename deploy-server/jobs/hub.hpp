@@ -109,6 +109,7 @@ public:
     Status release_control(std::int64_t device_id);
     Status forget_device(std::int64_t device_id);  // its session; the row is gone
     AgentStatus agent(const DeviceRow& device);
+    void alarm(std::int64_t device_id, std::string_view text);  // an error in the log of each job that holds it
 
     // ---- agents, already known to be who they say and under control
     Status hello(const DeviceRow& device, const AgentHello& hello);

@@ -323,12 +323,12 @@ std::optional<HeldTask> Hub::held_by_bulk_key(std::string_view key) {
 
 Status Hub::take_control(std::int64_t device_id) {
     std::lock_guard lock(mutex_);
-    return db_.set_control(device_id, true, "disk");
+    return db_.set_control(device_id, true, "");
 }
 
 Status Hub::release_control(std::int64_t device_id) {
     std::unique_lock lock(mutex_);
-    TRY(db_.set_control(device_id, false, "disk"));
+    TRY(db_.set_control(device_id, false, ""));
     if (auto found = sessions_.find(device_id); found != sessions_.end() && found->second.poll) {
         calls_.push_back([done = std::move(found->second.poll->done)] { done(std::nullopt); });
         found->second.poll.reset();
@@ -342,6 +342,13 @@ Status Hub::forget_device(std::int64_t device_id) {
     std::lock_guard lock(mutex_);
     sessions_.erase(device_id);
     return {};
+}
+
+void Hub::alarm(std::int64_t device_id, std::string_view text) {
+    std::unique_lock lock(mutex_);
+    for (const auto& [id, live] : live_)
+        if (live.device_id == device_id) note(id, "error", text);
+    unlock_and_call(lock);
 }
 
 AgentStatus Hub::agent(const DeviceRow& device) {

@@ -64,9 +64,9 @@ void Hub::start_errand(Live& live, const Dispatch& dispatch) {
     if (!device) return errand_failed(live, device.error());
     Status status;
     if (type == "take-control") {
-        if (!device->controlled) status = db_.set_control(device->id, true, "disk");
+        if (!device->controlled) status = db_.set_control(device->id, true, "");
     } else if (type == "release-control") {
-        status = db_.set_control(device->id, false, "disk");
+        status = db_.set_control(device->id, false, "");
     } else if (type == "delete-device") {
         auto removed = db_.remove_device(device->name);
         if (!removed) status = std::move(removed).error();

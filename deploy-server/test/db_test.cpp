@@ -96,6 +96,74 @@ TEST_F(Bench, a_newer_token_voids_the_unused_one_of_the_same_machine_alone) {
     for (const auto* kept : {"99", "last", "other", "second card"}) EXPECT_TRUE(db->token(kept).value()) << kept;
 }
 
+TEST_F(Bench, a_token_shown_twice_voids_its_certificate_and_no_other) {
+    auto id = db->add_device(device("a", {})).value().id;
+    const std::string first(64, 'a'), second(64, 'b');
+    for (const auto& hash : {first, second}) {
+        ASSERT_TRUE(db->add_token({hash, id, "m", 5000, 0, "", ""}));
+        ASSERT_TRUE(db->use_token({hash, id, "m", 0, 1, "request", "pem"}).value());
+        ASSERT_TRUE(db->add_certificate(id, hash, "pem", 1, 2));
+    }
+    ASSERT_TRUE(db->add_token({"unused", id, "m", 5000, 0, "", ""}));
+    ASSERT_TRUE(db->add_token({"of a host", id, "", 5000, 0, "", ""}));
+    EXPECT_FALSE(db->certificate_is_void(id, first.substr(0, 16)).value());
+    EXPECT_TRUE(db->void_token({first, id, "m", 0, 1, "", ""}).value());
+    EXPECT_FALSE(db->void_token({first, id, "m", 0, 1, "", ""}).value()) << "told once";
+    EXPECT_TRUE(db->certificate_is_void(id, first.substr(0, 16)).value());
+    EXPECT_FALSE(db->certificate_is_void(id, second.substr(0, 16)).value());
+    EXPECT_FALSE(db->certificate_is_void(id + 1, first.substr(0, 16)).value());
+    EXPECT_FALSE(db->token("unused").value());
+    EXPECT_TRUE(db->token("of a host").value());
+}
+
+TEST_F(Bench, what_a_device_boots_and_the_settings_come_back) {
+    auto d = device("a", {});
+    EXPECT_EQ(db->add_device(d).value().loader, "auto");
+    d = *db->device("a").value();
+    EXPECT_EQ(d.boot_action, "");
+    EXPECT_EQ(d.secure_boot, "unknown");
+    d.pxe_action = "image";
+    d.pxe_image = "dos.img";
+    d.loader = "shim";
+    d.local_boot = "exit";
+    d.secure_boot = "on";
+    ASSERT_TRUE(db->update_device(d));
+    ASSERT_TRUE(db->set_secure_boot(d.id, "off"));
+    auto back = *db->device("a").value();
+    EXPECT_EQ(back.pxe_action + back.pxe_image + back.loader + back.local_boot + back.secure_boot,
+              "imagedos.imgshimexitoff");
+    EXPECT_EQ(db->netboot_settings().value(), NetbootSettings());
+    NetbootSettings settings{"control", "found", "da-inventory", {{"image", "web"}}, "ignore"};
+    ASSERT_TRUE(db->set_netboot_settings(NetbootSettings()));
+    ASSERT_TRUE(db->set_netboot_settings(settings));
+    db.reset();
+    db = open();
+    EXPECT_EQ(db->netboot_settings().value(), settings);
+}
+
+TEST_F(Bench, the_last_alerts_of_a_device_are_kept) {
+    auto id = db->add_device(device("a", {})).value().id;
+    auto other = db->add_device(device("b", {})).value().id;
+    ASSERT_TRUE(db->add_alert(other, {1, "n", "other"}));
+    for (int i = 0; i < 30; ++i) ASSERT_TRUE(db->add_alert(id, {i, "n", std::to_string(i)}));
+    auto kept = db->alerts(id).value();
+    ASSERT_EQ(kept.size(), 20u);
+    EXPECT_EQ(kept.front().text + kept.back().text, "1029");
+    EXPECT_EQ(db->alerts(other).value().size(), 1u);
+    EXPECT_EQ(db->count_devices().value(), 2);
+}
+
+TEST_F(Bench, a_database_of_the_first_version_keeps_its_devices_on_their_disks) {
+    auto old = std::move(Database::open(dir / "old.sqlite", 1).value());
+    ASSERT_TRUE(old->sqlite().run(
+        "INSERT INTO devices(name, description, kind, controlled, power_driver, power_command, vmhost, "
+        "boot_action) VALUES ('a', '', 'device', 1, 'prompt', '[]', '', 'disk')"));
+    old.reset();
+    auto now = std::move(Database::open(dir / "old.sqlite").value());
+    auto d = *now->device("a").value();
+    EXPECT_EQ(d.boot_action + d.pxe_action + d.loader + d.secure_boot, "diskautounknown");
+}
+
 TEST_F(Bench, jobs_runs_and_steps_come_back_as_they_were_saved) {
     JobRow job;
     job.name = "capture";

@@ -318,8 +318,32 @@ TEST_F(ServerTest, a_token_is_good_once_for_its_machine_and_an_answer_lost_can_b
     EXPECT_EQ(first.enroll(token, "52:54:00:51:00:99").error(), "server.bad-token");
     EXPECT_EQ(first.enroll(std::string(64, 'a')).error(), "server.bad-token");
     EXPECT_EQ(first.enroll(token).status, 200u);
-    EXPECT_EQ(second.enroll(token).error(), "server.bad-token");
     EXPECT_EQ(first.enroll(token).status, 200u);  // the same request
+    EXPECT_EQ(first.hello().status, 200u);
+    EXPECT_FALSE(api("GET", "/devices/poseidon").object().contains("alerts"));
+}
+
+TEST_F(ServerTest, a_token_shown_by_two_machines_shuts_both_out_and_alerts) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    auto token = boot_token();
+    Agent first{*this}, second{*this};
+    ASSERT_EQ(first.enroll(token).status, 200u);
+    ASSERT_EQ(first.hello().status, 200u);
+    auto newer = boot_token();
+    EXPECT_EQ(second.enroll(token).error(), "server.token-claimed-twice");
+    EXPECT_EQ(second.enroll(token).error(), "server.token-claimed-twice");
+    EXPECT_EQ(first.hello().error(), "server.void-certificate");
+    EXPECT_EQ(first.enroll(token).error(), "server.token-claimed-twice") << "nor is the first let in again";
+    EXPECT_EQ(second.enroll(newer).error(), "server.bad-token") << "what was fetched meanwhile is void too";
+    auto alerts = api("GET", "/devices/poseidon").object().at("alerts").as_array();
+    ASSERT_EQ(alerts.size(), 1u) << "told once";
+    EXPECT_EQ(alerts[0].at("name"), "server.token-claimed-twice");
+    EXPECT_THAT(json::serialize(job(w.job).at("log")), HasSubstr("server.token-claimed-twice"));
+    EXPECT_EQ(w.agent.hello().status, 200u) << "the certificate of an earlier boot is another's";
+    Agent next{*this};
+    EXPECT_EQ(next.enroll(boot_token()).status, 200u);
+    EXPECT_EQ(next.hello().status, 200u);
 }
 
 TEST_F(ServerTest, a_token_lives_for_minutes_and_a_newer_one_voids_it) {
@@ -444,20 +468,103 @@ TEST_F(ServerTest, hostile_bodies_are_named_errors) {
 
 TEST_F(ServerTest, only_plain_files_below_the_boot_root_are_served) {
     ASSERT_TRUE(write_file_atomic(dir / "state/boot/kernel", as_bytes("kernel bytes")));
-    ASSERT_TRUE(write_file_atomic(dir / "state/boot/ramdisk/default", as_bytes("ramdisk bytes")));
-    std::filesystem::create_symlink(dir / "state/admin.token", dir / "state/boot/ramdisk/link");
+    ASSERT_TRUE(write_file_atomic(dir / "state/boot/cmdline", as_bytes("console=ttyS0")));
+    for (const char* file : {"ramdisk/default", "images/dos.img", "loaders/arm64.efi"})
+        ASSERT_TRUE(write_file_atomic(dir / "state/boot" / file, as_bytes(file)));
+    for (const char* folder : {"ramdisk", "images", "loaders"}) {
+        std::filesystem::create_symlink(dir / "state/admin.token", dir / "state/boot" / folder / "link");
+        std::filesystem::create_directory_symlink(dir / "state", dir / "state/boot" / folder / "out");
+    }
     EXPECT_EQ(clear("GET", "/boot/kernel").body, "kernel bytes");
-    EXPECT_EQ(clear("GET", "/boot/ramdisk/default").body, "ramdisk bytes");
-    for (auto path : {"/boot/ramdisk/../../admin.token", "/boot/ramdisk/..%2f..%2fadmin.token", "/boot/ramdisk/link",
-                      "/boot/ramdisk/%2fetc/passwd", "/boot/ramdisk/", "/boot/ipxe/../x"})
-        EXPECT_EQ(clear("GET", path).status, 404u) << path;
+    EXPECT_EQ(clear("GET", "/boot/ramdisk/default").body, "ramdisk/default");
+    EXPECT_EQ(clear("GET", "/boot/images/dos.img").body, "images/dos.img");
+    EXPECT_EQ(clear("GET", "/boot/loaders/arm64.efi").body, "loaders/arm64.efi");
+    for (std::string folder : {"ramdisk", "images", "loaders"})
+        for (std::string path : {"../../admin.token",
+                                 "..%2f..%2fadmin.token",
+                                 "%2e%2e/%2e%2e/admin.token",
+                                 "%252e%252e%252fcmdline",
+                                 "../cmdline",
+                                 "..%5ccmdline",
+                                 "..\\cmdline",
+                                 "link",
+                                 "out/admin.token",
+                                 "out%2fadmin.token",
+                                 "%2fetc%2fpasswd",
+                                 "/etc/passwd",
+                                 "",
+                                 ".",
+                                 "..",
+                                 "%00",
+                                 "default%00.x",
+                                 "dos.img%00",
+                                 "nobody",
+                                 "%zz"}) {
+            auto status = clear("GET", "/boot/" + folder + "/" + path).status;
+            EXPECT_TRUE(status == 404 || status == 400) << folder << "/" << path << ": " << status;
+        }
+    for (auto path : {"/boot/", "/boot/cmdline", "/boot/../admin.token", "/boot/%2e%2e/admin.token", "/boot/images",
+                      "/boot/made/x", "/boot/kernel/../cmdline", "//etc/passwd"})
+        EXPECT_THAT(clear("GET", path).status, testing::AnyOf(404u, 400u)) << path;
     EXPECT_EQ(clear("GET", "/api/v1/devices").status, 404u);
+}
+
+TEST_F(ServerTest, a_device_boots_what_it_is_told_and_the_answer_says_by_whose_word) {
+    add_device();
+    auto script = [&] { return clear("GET", std::string("/boot/script?mac=") + kMac); };
+    auto next = [&] { return json::serialize(api("GET", "/devices/poseidon").object().at("next_boot")); };
+    auto set = [&](const json::object& change) { return api("PATCH", "/devices/poseidon", change); };
+    EXPECT_EQ(next(), R"({"action":"boot-to-da","why":"the global job template"})");
+    EXPECT_THAT(script().body, HasSubstr("slipway.token="));
+    EXPECT_THAT(clear("GET", std::string("/boot/grub.cfg?mac=") + kMac).body, HasSubstr("'slipway.token="));
+    ASSERT_EQ(api("PATCH", "/netboot/settings", {{"action", "local-disk"}}).status, 200u);
+    EXPECT_THAT(script().body, HasSubstr("local disk"));
+    ASSERT_EQ(set({{"pxe_action", "ignore"}}).status, 200u);
+    EXPECT_EQ(script().error(), "server.netboot-ignored");
+    EXPECT_EQ(set({{"pxe_action", "image"}}).error(), "server.bad-request");
+    EXPECT_EQ(set({{"pxe_action", "image"}, {"pxe_image", "dos.img"}}).error(), "server.no-boot-image");
+    ASSERT_TRUE(write_file_atomic(dir / "state/boot/images/dos.img", Bytes(1440u << 10)));
+    ASSERT_TRUE(write_file_atomic(dir / "state/boot/images/odd.img", Bytes(100)));
+    EXPECT_EQ(set({{"pxe_action", "image"}, {"pxe_image", "odd.img"}}).error(), "pxe.image");
+    ASSERT_EQ(set({{"pxe_action", "image"}, {"pxe_image", "dos.img"}}).status, 200u);
+    EXPECT_THAT(script().body, HasSubstr("loaders/memdisk floppy raw"));
+    EXPECT_THAT(api("GET", "/netboot/images").body, HasSubstr(R"({"name":"dos.img","size":1474560,"kind":"floppy"})"));
+    std::filesystem::remove(dir / "state/boot/images/dos.img");
+    EXPECT_EQ(script().error(), "server.netboot-ignored") << "gone meanwhile";
+    ASSERT_EQ(set({{"pxe_action", "default"}, {"secure_boot", "on"}, {"loader", "ipxe"}}).status, 200u);
+    EXPECT_THAT(next(), HasSubstr("global job template"));
+    EXPECT_EQ(set({{"loader", "../kernel"}}).error(), "server.bad-request");
+    Working w(*this, "<task type=\"inventory\"/>");
+    EXPECT_THAT(next(), HasSubstr("a job wants the agent"));
+    EXPECT_EQ(set({{"pxe_action", "local-disk"}}).error(), "server.device-busy");
+}
+
+TEST_F(ServerTest, the_agent_says_whether_secure_boot_is_on) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    auto state = [&] { return api("GET", "/devices/poseidon").object().at("secure_boot"); };
+    auto says = [&](const char* what) {
+        EXPECT_EQ(w.agent
+                      .call("/hello", {{"device", "x"},
+                                       {"boot_id", w.agent.boot},
+                                       {"hardware", {{"secure_boot", what}}},
+                                       {"version", "1"},
+                                       {"kind", "da"},
+                                       {"memory_bytes", 1}})
+                      .status,
+                  200u);
+    };
+    EXPECT_EQ(state(), "unknown");
+    says("off");
+    EXPECT_EQ(state(), "off");
+    says("unknown");
+    EXPECT_EQ(state(), "off");
+    says("on");
+    EXPECT_EQ(state(), "on");
 }
 
 TEST_F(ServerTest, a_boot_script_names_the_ramdisk_of_the_device_and_the_arguments_of_the_lab) {
     add_device();
-    EXPECT_THAT(clear("GET", std::string("/boot/script?mac=") + kMac).body,
-                HasSubstr("exit"));  // nothing to do: local disk
     Working w(*this, "<task type=\"inventory\"/>");
     EXPECT_THAT(clear("GET", std::string("/boot/script?mac=") + kMac).body, HasSubstr("ramdisk/default"));
     ASSERT_TRUE(write_file_atomic(dir / "state/boot/ramdisk/poseidon", as_bytes("x")));

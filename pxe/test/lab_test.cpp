@@ -84,8 +84,12 @@ protected:
     void serve(std::function<Action(const MacAddress&)> decide) {
         NetbootOptions o;
         o.interfaces = {{"br0", kOurs}};
-        o.decide = [decide](const MacAddress& mac, const ClientFacts&) { return decide(mac); };
-        o.boot_file = [this](const std::string& name, const UdpEndpoint&) -> Result<tftp::Content> {
+        o.decide = [decide](const MacAddress& mac, const ClientFacts&) {
+            Decision d(decide(mac));
+            d.secure_boot = SecureBoot::Off;
+            return d;
+        };
+        o.boot_file = [this](const std::string& name, const UdpEndpoint&, Ipv4Address) -> Result<tftp::Content> {
             diary.note("TFTP boot/" + name);
             return make_error(tftp::errors::kNotFound, "{}", name);
         };

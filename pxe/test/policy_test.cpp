@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <cstring>
+#include <set>
+
 #include <gtest/gtest.h>
 
+#include "lib/base/fd.hpp"
+#include "lib/base/process.hpp"
+#include "lib/base/temp_dir.hpp"
+#include "pxe/errors.hpp"
 #include "pxe/policy.hpp"
 #include "pxe/script.hpp"
 #include "tests/pcap.hpp"
@@ -25,10 +32,25 @@ ClientFacts client(std::optional<Arch> arch, bool ipxe = false, bool http = fals
     return f;
 }
 
-std::string file_for(const ClientFacts& f, Action action = Action::Agent, const BootServer& server = kServer) {
-    auto choice = choose_boot(f, action, server);
+Decision agent(SecureBoot state = SecureBoot::Off, std::string_view loader = kAuto) {
+    Decision d(Action::Agent);
+    d.secure_boot = state;
+    d.loader = loader;
+    return d;
+}
+
+Decision image(ImageKind kind, SecureBoot state = SecureBoot::Off) {
+    auto d = agent(state);
+    d.action = Action::Image;
+    d.image = kind;
+    return d;
+}
+
+// The file, or the name of the refusal.
+std::string file_for(const ClientFacts& f, const Decision& decision = agent(), const BootServer& server = kServer) {
+    auto choice = choose_boot(f, decision, server);
     EXPECT_FALSE(choice.why.empty());
-    return choice.answer ? choice.answer->file : "-";
+    return choice.answer ? choice.answer->file : choice.refusal ? choice.refusal->name() : "-";
 }
 
 dhcp::Message request(MessageType type, std::string_view vendor_class) {
@@ -44,35 +66,128 @@ dhcp::Message request(MessageType type, std::string_view vendor_class) {
 TEST(PxePolicy, each_client_gets_what_it_can_boot) {
     const std::string script = "http://10.99.0.1:8480/boot/script?mac=52:54:00:51:00:01";
     EXPECT_EQ(file_for(client(Arch::Bios)), "undionly.kpxe");
-    EXPECT_EQ(file_for(client(Arch::EfiBc)), "snponly.efi");
     EXPECT_EQ(file_for(client(Arch::EfiX64)), "snponly.efi");
-    EXPECT_EQ(file_for(client(Arch::HttpX64, false, true)), "http://10.99.0.1:8480/boot/ipxe/snponly.efi");
+    EXPECT_EQ(file_for(client(Arch::EfiBc)), "snponly.efi");
+    EXPECT_EQ(file_for(client(Arch::HttpX64, false, true)), "http://10.99.0.1:8480/boot/loaders/snponly.efi");
+    EXPECT_EQ(file_for(client(Arch::EfiIa32)), "grubia32.efi");
+    EXPECT_EQ(file_for(client(Arch::HttpIa32, false, true)), "http://10.99.0.1:8480/boot/loaders/grubia32.efi");
+    EXPECT_EQ(file_for(client(Arch::EfiArm64)), "arm64.efi");
+    EXPECT_EQ(file_for(client(Arch::HttpArm64, false, true)), "http://10.99.0.1:8480/boot/loaders/arm64.efi");
     EXPECT_EQ(file_for(client(Arch::Bios, true)), script);
     EXPECT_EQ(file_for(client(Arch::EfiX64, true)), script);
     EXPECT_EQ(file_for(client({}, true)), script);
-    for (auto arch : {Arch::EfiIa32, Arch::EfiArm64, static_cast<Arch>(999)}) EXPECT_EQ(file_for(client(arch)), "-");
-    EXPECT_EQ(file_for(client(Arch::HttpArm64, false, true)), "-");
-    EXPECT_EQ(file_for(client({})), "-");
+    EXPECT_EQ(file_for(client({})), "pxe.no-architecture");
     EXPECT_LT(script.size(), dhcp::kFileSize);
 }
 
+// A machine whose row has no firmware is told so by the row's name; a number that is not IANA's by its number.
+TEST(PxePolicy, every_assigned_architecture_is_answered_or_refused_by_name) {
+    EXPECT_EQ(kArchs.size(), 42u);
+    for (std::size_t i = 0; i < kArchs.size(); ++i) {
+        const auto& row = kArchs[i];
+        EXPECT_EQ(row.number, i);
+        auto choice = choose_boot(client(static_cast<Arch>(i), false, row.medium == Medium::Http), agent(), kServer);
+        EXPECT_EQ(choice.answer.has_value(), row.firmware != Firmware::None) << row.name;
+        if (!choice.answer) {
+            EXPECT_NE(choice.why.find(row.name), std::string::npos) << choice.why;
+        }
+    }
+    auto unassigned = choose_boot(client(static_cast<Arch>(999)), agent(), kServer);
+    ASSERT_TRUE(unassigned.refusal);
+    EXPECT_TRUE(unassigned.refusal->is(errors::kArchitecture));
+    EXPECT_NE(unassigned.why.find("999"), std::string::npos);
+}
+
+TEST(PxePolicy, shim_until_secure_boot_is_known_to_be_off) {
+    for (auto state : {SecureBoot::Unknown, SecureBoot::On}) {
+        EXPECT_EQ(file_for(client(Arch::EfiX64), agent(state)), "shimx64.efi");
+        EXPECT_EQ(file_for(client(Arch::HttpX64, false, true), agent(state)),
+                  "http://10.99.0.1:8480/boot/loaders/shimx64.img");
+        // Neither has it, or iPXE runs already: then it was let in.
+        EXPECT_EQ(file_for(client(Arch::Bios), agent(state)), "undionly.kpxe");
+        EXPECT_EQ(file_for(client(Arch::EfiIa32), agent(state)), "grubia32.efi");
+        EXPECT_TRUE(file_for(client(Arch::EfiX64, true), agent(state)).starts_with("http://"));
+    }
+    EXPECT_EQ(file_for(client(Arch::EfiX64), agent(SecureBoot::Off)), "snponly.efi");
+    for (auto state : {SecureBoot::Unknown, SecureBoot::Off, SecureBoot::On})
+        EXPECT_EQ(secure_boot_from(name_of(state)), state);
+    EXPECT_EQ(secure_boot_from("maybe"), SecureBoot::Unknown);
+}
+
+TEST(PxePolicy, the_operator_of_a_device_chooses_its_loader) {
+    EXPECT_EQ(file_for(client(Arch::EfiX64), agent(SecureBoot::On, kIpxe)), "snponly.efi");
+    EXPECT_EQ(file_for(client(Arch::EfiX64), agent(SecureBoot::Off, kShim)), "shimx64.efi");
+    EXPECT_EQ(file_for(client(Arch::Bios), agent(SecureBoot::Off, kShim)), "pxe.shim-on-bios");
+    EXPECT_EQ(file_for(client(Arch::EfiX64), agent(SecureBoot::On, "realtek.efi")), "realtek.efi");
+    EXPECT_EQ(file_for(client(Arch::HttpX64, false, true), agent(SecureBoot::On, "realtek.efi")),
+              "http://10.99.0.1:8480/boot/loaders/realtek.efi");
+    for (auto bad : {"", "../x", "a/b", ".x", "-x", "a b", "a\\b", "a%2eb"}) EXPECT_FALSE(valid_loader(bad)) << bad;
+    EXPECT_FALSE(valid_loader(std::string(65, 'a')));
+    for (const auto& row : kLoaders) EXPECT_TRUE(valid_loader(row.name));
+}
+
+TEST(PxePolicy, images_go_where_they_can_be_booted) {
+    EXPECT_EQ(file_for(client(Arch::Bios), image(ImageKind::Floppy, SecureBoot::Unknown)), "undionly.kpxe");
+    EXPECT_EQ(file_for(client(Arch::Bios), image(ImageKind::Iso)), "undionly.kpxe");
+    EXPECT_EQ(file_for(client(Arch::EfiX64), image(ImageKind::Iso)), "snponly.efi");
+    for (auto arch : {Arch::EfiX64, Arch::EfiIa32, Arch::EfiArm64})
+        EXPECT_EQ(file_for(client(arch), image(ImageKind::Floppy)), "pxe.floppy-on-uefi");
+    EXPECT_EQ(file_for(client(Arch::EfiX64, true), image(ImageKind::Floppy)), "pxe.floppy-on-uefi");
+    for (auto state : {SecureBoot::Unknown, SecureBoot::On})
+        EXPECT_EQ(file_for(client(Arch::EfiX64), image(ImageKind::Iso, state)), "pxe.iso-under-secure-boot");
+}
+
 TEST(PxePolicy, without_http_everything_is_by_tftp) {
-    EXPECT_EQ(file_for(client(Arch::Bios), Action::Agent, kNoHttp), "undionly.kpxe");
-    EXPECT_EQ(file_for(client(Arch::Bios, true), Action::Agent, kNoHttp), "boot/script/525400510001");
-    EXPECT_EQ(file_for(client(Arch::HttpX64, false, true), Action::Agent, kNoHttp), "-");
+    EXPECT_EQ(file_for(client(Arch::Bios), agent(), kNoHttp), "undionly.kpxe");
+    EXPECT_EQ(file_for(client(Arch::Bios, true), agent(), kNoHttp), "boot/script/525400510001");
+    EXPECT_EQ(file_for(client(Arch::HttpX64, false, true), agent(), kNoHttp), "pxe.no-http");
 }
 
 TEST(PxePolicy, silence_for_strangers_and_an_answer_for_those_sent_to_their_disk) {
-    EXPECT_EQ(file_for(client(Arch::Bios), Action::Ignore), "-");
-    EXPECT_EQ(file_for(client(Arch::Bios, true), Action::Ignore), "-");
+    for (bool ipxe : {false, true}) {
+        auto choice =
+            choose_boot(client(Arch::Bios, ipxe), Decision(Action::Ignore, "device 'x' is not under control"), kServer);
+        ASSERT_TRUE(choice.refusal && choice.refusal->is(errors::kIgnored));
+        EXPECT_NE(choice.why.find("device 'x' is not under control"), std::string::npos);
+    }
     EXPECT_EQ(file_for(client(Arch::Bios), Action::LocalDisk), "undionly.kpxe");
     ClientFacts laptop;
     EXPECT_EQ(file_for(laptop), "-");
 }
 
+TEST(PxePolicy, actions_have_the_words_of_the_field) {
+    for (auto name : kActionNames) EXPECT_EQ(name_of(*action_from(name)), name);
+    EXPECT_FALSE(action_from("boot-to-hd"));
+    for (auto name : kLocalBootNames) EXPECT_EQ(name_of(local_boot_from(name)), name);
+}
+
+TEST(PxeQuirks, the_first_row_that_fits_is_taken_and_one_always_does) {
+    for (bool uefi : {false, true}) EXPECT_NE(quirk_of({"", "", "", uefi}).local_boot, LocalBoot::Auto);
+    std::set<std::string_view> names;
+    auto story = read_text_file(std::filesystem::path(SLIPWAY_SOURCE_DIR) / "docs/quirks.md").value_or("");
+    for (const auto& row : kQuirks) {
+        EXPECT_TRUE(names.insert(row.name).second);
+        EXPECT_EQ(quirk_of({row.vendor, row.product, "", row.uefi}).name, row.name) << "it is hidden by one above it";
+        EXPECT_NE(story.find("`" + std::string(row.name) + "`"), std::string::npos) << "docs/quirks.md: " << row.name;
+    }
+}
+
+TEST(PxeImage, is_told_by_its_bytes) {
+    Bytes iso(kImageHead);
+    std::memcpy(iso.data() + kIsoMark, "\1CD001", 6);
+    EXPECT_EQ(image_kind(iso, 400u << 10).value(), ImageKind::Iso);
+    Bytes floppy(kImageHead);
+    EXPECT_EQ(image_kind(floppy, 1440u << 10).value(), ImageKind::Floppy);
+    EXPECT_EQ(image_kind({}, 360u << 10).value(), ImageKind::Floppy);
+    for (std::uint64_t size : {0ull, 1ull, (1440ull << 10) + 1, 10ull << 20, ~0ull})
+        EXPECT_TRUE(image_kind(floppy, size).error().is(errors::kImage)) << size;
+    iso.pop_back();
+    EXPECT_FALSE(image_kind(iso, iso.size()).ok());
+}
+
 TEST(PxePolicy, quirks_of_firmware) {
     auto m = request(MessageType::Discover, "PXEClient:Arch:00007:UNDI:003000");
-    EXPECT_EQ(facts_of(m).arch, Arch::EfiBc);  // no option 93
+    EXPECT_EQ(facts_of(m).arch, Arch::EfiX64);  // no option 93
     m.options.set(Code::ClientArch, std::string_view("\0\0", 2));
     EXPECT_EQ(facts_of(m).arch, Arch::Bios);
     EXPECT_FALSE(facts_of(m).ipxe);
@@ -125,7 +240,7 @@ TEST(PxePolicy, answers_to_captured_firmware) {
         for (const auto& udp : test::read_capture(path)) {
             auto message = dhcp::parse_message(udp.payload);
             if (!message.ok() || message->op != dhcp::Op::Request) continue;
-            auto choice = choose_boot(facts_of(*message), Action::Agent, kServer);
+            auto choice = choose_boot(facts_of(*message), agent(), kServer);
             ASSERT_TRUE(choice.answer) << choice.why;
             auto reply = make_reply(*message, udp.to.port == 4011, *choice.answer, kServer);
             out += fmt::format("{} {} > {}: {}\n", name, dhcp::name_of(message->type()), udp.to.port, choice.why);
@@ -164,4 +279,75 @@ TEST(PxeScript, a_value_cannot_end_its_line) {
     EXPECT_TRUE(agent_script(boot).ok());
     boot.more = "x\n";
     EXPECT_FALSE(agent_script(boot).ok());
+}
+
+namespace {
+
+// grub-script-check(1) reads it as GRUB would; where it is not installed, only what is asked of the text is.
+void expect_grub_reads(const std::string& script) {
+    auto dir = TempDir::create("grub").value();
+    ASSERT_TRUE(write_file_atomic(dir / "grub.cfg", as_bytes(script)).ok());
+    auto there = run_command({"sh", "-c", "command -v grub-script-check"});
+    if (!there || there->exit_code != 0) return;
+    auto read = run_command({"grub-script-check", (dir / "grub.cfg").string()});
+    ASSERT_TRUE(read.ok());
+    EXPECT_EQ(read->exit_code, 0) << read->error_text << script;
+}
+
+}  // namespace
+
+TEST(PxeScript, grub_fetches_by_tftp_with_every_word_quoted) {
+    AgentBoot boot{.server = kServer.address, .mac = *MacAddress::parse("52:54:00:51:00:01"), .token = "c0ffee"};
+    boot.more = "console=ttyS0 quiet";
+    auto script = agent_grub_script(boot).value();
+    EXPECT_NE(script.find("set base='(tftp,10.99.0.1)/boot/'\n"), std::string::npos) << script;
+    EXPECT_NE(script.find("linux \"$base\"kernel 'rootfstype=ramfs' "), std::string::npos) << script;
+    EXPECT_NE(script.find("'slipway.token=c0ffee' "), std::string::npos) << script;
+    EXPECT_NE(script.find(" 'console=ttyS0' 'quiet'; then"), std::string::npos) << script;
+    EXPECT_NE(script.find("initrd \"$base\"ramdisk/default;"), std::string::npos) << script;
+    expect_grub_reads(script);
+    for (const char* bad : {"a b", "a\nreboot", "$x", "a;b", "a'b", "a{b}", ""}) {
+        auto other = boot;
+        other.token = bad;
+        EXPECT_FALSE(agent_grub_script(other).ok()) << bad;
+    }
+}
+
+TEST(PxeScript, grub_finds_its_own_file_at_our_server) {
+    auto script = first_grub_script({kServer.address, *Ipv4Address::parse("10.98.0.1")});
+    EXPECT_NE(script.find("for server in '10.99.0.1' '10.98.0.1'; do"), std::string::npos) << script;
+    EXPECT_NE(script.find("(tftp,$server)/boot/grub/$net_default_mac"), std::string::npos) << script;
+    expect_grub_reads(script);
+}
+
+TEST(PxeScript, the_local_disk_is_left_to) {
+    EXPECT_NE(local_disk_script().find("\nexit 1\n"), std::string::npos);
+    EXPECT_EQ(local_disk_script().find("sanboot"), std::string::npos);
+    EXPECT_NE(local_disk_script(LocalBoot::SanBoot).find("sanboot --no-describe --drive 0x80 ||\n"), std::string::npos);
+    auto chain = local_disk_grub_script();
+    EXPECT_NE(chain.find("/EFI/BOOT/BOOTIA32.EFI"), std::string::npos) << chain;
+    EXPECT_NE(chain.find("/EFI/BOOT/BOOTX64.EFI"), std::string::npos) << chain;
+    EXPECT_EQ(local_disk_grub_script(LocalBoot::Exit), "exit\n");
+    expect_grub_reads(chain);
+}
+
+TEST(PxeScript, an_image_by_memdisk_and_by_http_blocks) {
+    ImageBoot boot{.server = kServer.address, .name = "dos.img", .kind = ImageKind::Floppy};
+    auto floppy = image_script(boot).value();
+    EXPECT_NE(floppy.find("kernel http://10.99.0.1:8480/boot/loaders/memdisk floppy raw ||"), std::string::npos)
+        << floppy;
+    EXPECT_NE(floppy.find("initrd http://10.99.0.1:8480/boot/images/dos.img ||"), std::string::npos) << floppy;
+    EXPECT_NE(floppy.find(":efi\necho Slipway: a floppy image cannot be booted on UEFI\n:failed"), std::string::npos)
+        << floppy;
+    EXPECT_EQ(floppy.find("sanboot"), std::string::npos);
+    boot.kind = ImageKind::Iso;
+    boot.name = "rescue.iso";
+    auto iso = image_script(boot).value();
+    const std::string san = "sanboot --no-describe http://10.99.0.1:8480/boot/images/rescue.iso ||\n";
+    EXPECT_NE(iso.find("goto efi ||\n" + san + ":memdisk\n"), std::string::npos) << iso;
+    EXPECT_NE(iso.find(":efi\n" + san), std::string::npos) << iso;
+    boot.http_port = 0;
+    EXPECT_NE(image_script(boot).value().find("initrd tftp://10.99.0.1/boot/images/rescue.iso"), std::string::npos);
+    boot.name = "a b";
+    EXPECT_FALSE(image_script(boot).ok());
 }

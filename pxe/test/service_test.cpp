@@ -27,9 +27,9 @@ NetbootOptions on_loopback(const std::filesystem::path& loaders) {
     NetbootOptions o;
     o.interfaces = {{"", *Ipv4Address::parse("127.0.0.1")}};
     o.ports = {0, 0, 0};
-    o.loaders = loaders;
+    o.loaders = {.ipxe = loaders, .root = loaders};
     o.decide = [](const MacAddress& mac, const ClientFacts&) {
-        return mac.octets[5] == 1 ? Action::Agent : Action::Ignore;
+        return Decision(mac.octets[5] == 1 ? Action::Agent : Action::Ignore, "not under control");
     };
     return o;
 }
@@ -92,7 +92,7 @@ TEST(NetbootService, a_client_that_gets_no_answer_is_named_in_the_log_once) {
     service->stop();
     log::set_observer({});
     EXPECT_EQ(lines, 1);
-    EXPECT_NE(first.get_future().get().find("no device under control has this MAC"), std::string::npos);
+    EXPECT_NE(first.get_future().get().find("not under control"), std::string::npos);
 }
 
 TEST(Seldom, once_a_minute_a_client_and_not_more_than_many_clients) {
@@ -113,7 +113,7 @@ TEST(NetbootService, tftp_serves_loaders_and_boot_files) {
     auto loaders = make_loaders();
     ASSERT_TRUE(write_file_atomic(loaders / "private", as_bytes("x")).ok());
     auto options = on_loopback(loaders.path());
-    options.boot_file = [](const std::string& name, const UdpEndpoint&) -> Result<tftp::Content> {
+    options.boot_file = [](const std::string& name, const UdpEndpoint&, Ipv4Address) -> Result<tftp::Content> {
         if (name == "kernel") return tftp::Content::of_text("the kernel");
         return make_error(tftp::errors::kNotFound, "{}", name);
     };
@@ -184,6 +184,40 @@ TEST(NetbootService, what_is_seen_of_a_boot_is_told_to_the_trace) {
     auto last = std::get<Transfer>(trace.of(ours).back().detail);
     EXPECT_EQ(last.stage, Stage::Broken);
     EXPECT_FALSE(last.why.empty());
+}
+
+TEST(NetbootService, the_operators_loader_goes_before_the_packages_and_an_absent_one_is_refused_by_name) {
+    auto dir = make_loaders();
+    const auto ours = *Ipv4Address::parse("10.99.0.1");
+    LoaderPlaces places{.own = dir / "own", .made = dir / "made", .ipxe = dir.path(), .root = dir.path()};
+    for (const char* sub : {"own", "made/10.99.0.1", "usr/lib/shim"}) std::filesystem::create_directories(dir / sub);
+    auto put = [&](const char* name) { ASSERT_TRUE(write_file_atomic(dir / name, as_bytes(name)).ok()); };
+    auto text = [&](const char* name) -> std::string {
+        auto opened = open_loader(places, name, ours);
+        if (!opened) return opened.error().name();
+        return std::string(as_text(opened->read(0, opened->size).value()));
+    };
+    EXPECT_EQ(text("snponly.efi"), "snponly.efi");
+    put("own/snponly.efi");
+    EXPECT_EQ(text("snponly.efi"), "own/snponly.efi");
+    auto shim = open_loader(places, "shimx64.efi", ours);
+    ASSERT_FALSE(shim.ok());
+    EXPECT_TRUE(shim.error().is(errors::kNoLoader));
+    EXPECT_NE(shim.error().message().find("install shim-signed"), std::string::npos) << shim.error().message();
+    put("usr/lib/shim/shimx64.efi.signed");
+    EXPECT_EQ(text("shimx64.efi"), "usr/lib/shim/shimx64.efi.signed");
+    EXPECT_EQ(text("arm64.efi"), "pxe.no-loader");
+    put("made/10.99.0.1/grubia32.efi");
+    EXPECT_EQ(text("grubia32.efi"), "made/10.99.0.1/grubia32.efi");
+    put("own/realtek.efi");
+    EXPECT_EQ(text("realtek.efi"), "own/realtek.efi");
+    put("private");
+    std::filesystem::create_symlink(dir / "private", dir / "own/link.efi");
+    EXPECT_EQ(text("link.efi"), "tftp.access");
+    for (const char* out :
+         {"../private", "own/../../private", "/private", "private", "", ".", "..", "a\\b", "%2e%2e/private"})
+        EXPECT_EQ(text(out), "tftp.not-found") << out;
+    EXPECT_EQ(open_loader(places, std::string("snponly.efi\0x", 13), ours).error().name(), "tftp.not-found");
 }
 
 TEST(NetbootService, missing_loaders_and_interfaces_are_named) {

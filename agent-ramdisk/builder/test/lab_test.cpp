@@ -203,9 +203,9 @@ TEST_P(NetworkBootLab, from_power_on_to_the_agent) {
     pxe::NetbootOptions options;
     options.interfaces = {{"br0", ours}};
     options.decide = [&](const MacAddress& m, const pxe::ClientFacts&) {
-        return m == mac ? pxe::Action::Agent : pxe::Action::Ignore;
+        return pxe::Decision(m == mac ? pxe::Action::Agent : pxe::Action::Ignore);
     };
-    options.boot_file = [&](const std::string& name, const UdpEndpoint&) {
+    options.boot_file = [&](const std::string& name, const UdpEndpoint&, Ipv4Address) {
         note("TFTP " + name);
         return tftp::open_below(dir / "boot", name);
     };
