@@ -58,11 +58,16 @@ public:
         if (auto all = disks())
             for (const auto& d : *all)
                 list.push_back({{"name", d.name}, {"serial", d.serial}, {"model", d.model}, {"size", d.size}});
+        const auto firmware = read_firmware("/sys/firmware/efi");
         return {{"memory_bytes", memory_bytes()},
                 {"cpus", std::thread::hardware_concurrency()},
                 {"vendor", attribute("/sys/class/dmi/id/sys_vendor")},
                 {"product", attribute("/sys/class/dmi/id/product_name")},
                 {"serial", attribute("/sys/class/dmi/id/product_serial")},
+                {"bios_vendor", attribute("/sys/class/dmi/id/bios_vendor")},
+                {"bios_version", attribute("/sys/class/dmi/id/bios_version")},
+                {"firmware", firmware.kind},
+                {"secure_boot", firmware.secure_boot},
                 {"macs", macs()},
                 {"disks", list}};
     }
@@ -132,6 +137,16 @@ private:
 };
 
 }  // namespace
+
+// UEFI 2.10 §3.3: the variable SecureBoot is one byte; the kernel puts four of attributes before it.
+FirmwareFacts read_firmware(const fs::path& efi) {
+    std::error_code ignored;
+    if (!fs::exists(efi, ignored)) return {"bios", "off"};
+    FirmwareFacts out{"uefi-" + attribute(efi / "fw_platform_size"), "unknown"};
+    auto variable = read_file(efi / "efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", 16);
+    if (variable && variable->size() == 5) out.secure_boot = (*variable)[4] == std::byte{1} ? "on" : "off";
+    return out;
+}
 
 std::unique_ptr<Machine> real_machine() { return std::make_unique<RealMachine>(); }
 std::unique_ptr<Machine> file_machine(std::vector<std::string> files) {

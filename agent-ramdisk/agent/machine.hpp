@@ -3,6 +3,7 @@
 // given as disks, with which the agent is tested and used on a rescue system.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,13 +29,20 @@ public:
     virtual Result<std::unique_ptr<disks::BlockDevice>> open_target(const disks::DiskDevice& disk) = 0;
     // The kernel looks at the partition table again.
     virtual Status reread(const disks::DiskDevice& disk) = 0;
-    // {memory_bytes, cpus, vendor, product, serial, macs[], disks[{name, serial, model, size}]}
+    // {memory_bytes, cpus, vendor, product, serial, bios_vendor, bios_version, firmware, secure_boot, macs[],
+    // disks[{name, serial, model, size}]}
     virtual boost::json::object hardware() = 0;
     virtual std::uint64_t memory_bytes() = 0;  // installed
     virtual std::uint64_t memory_available() = 0;
     // Does not return on a real machine.
     virtual void power(PowerAction action) = 0;
 };
+
+struct FirmwareFacts {
+    std::string kind;         // bios, or uefi-64, uefi-32: whose boot loaders the machine runs
+    std::string secure_boot;  // unknown | off | on
+};
+FirmwareFacts read_firmware(const std::filesystem::path& efi);  // "/sys/firmware/efi"
 
 std::unique_ptr<Machine> real_machine();
 // power() ends the process instead.

@@ -34,6 +34,8 @@ done
 uevent /etc/slipway/hotplug &
 status "looking for this machine's devices"
 modprobe -a af_packet sd_mod loop 2>/dev/null
+# The agent reports whether Secure Boot is on.
+[ ! -d /sys/firmware/efi ] || { modprobe efivarfs && mount -t efivarfs -o ro efivarfs /sys/firmware/efi/efivars; } 2>/dev/null
 # A driver may bring a bus with devices of its own, so until no device is new.
 seen=''
 while :; do

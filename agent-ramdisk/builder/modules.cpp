@@ -251,9 +251,9 @@ const std::vector<std::string>& default_modules() {
 }
 
 const std::vector<std::string>& base_modules() {
-    static const std::vector<std::string> kModules{"sd_mod",         "loop",    "af_packet", "ext4",
-                                                   "crc32c_generic", "vfat",    "nls_cp437", "nls_ascii",
-                                                   "nls_iso8859_1",  "nls_utf8"};
+    static const std::vector<std::string> kModules{"sd_mod",         "loop",     "af_packet", "ext4",
+                                                   "crc32c_generic", "vfat",     "nls_cp437", "nls_ascii",
+                                                   "nls_iso8859_1",  "nls_utf8", "efivarfs"};
     return kModules;
 }
 

@@ -59,6 +59,22 @@ struct Bench {
 
 }  // namespace
 
+TEST(Machine, says_whether_secure_boot_is_on) {
+    auto dir = TempDir::create("efi").value();
+    const auto efi = dir / "efi", variable = efi / "efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    EXPECT_EQ(read_firmware(efi).kind + read_firmware(efi).secure_boot, "biosoff");
+    std::filesystem::create_directories(efi / "efivars");
+    ASSERT_TRUE(write_file_atomic(efi / "fw_platform_size", as_bytes("64\n")).ok());
+    EXPECT_EQ(read_firmware(efi).kind + read_firmware(efi).secure_boot, "uefi-64unknown");
+    for (auto [bytes, state] : {std::pair{std::string("\6\0\0\0\1", 5), "on"},
+                                {std::string("\6\0\0\0\0", 5), "off"},
+                                {std::string("\6\0\0\0", 4), "unknown"},
+                                {std::string("\6\0\0\0\1\1", 6), "unknown"}}) {
+        ASSERT_TRUE(write_file_atomic(variable, as_bytes(bytes)).ok());
+        EXPECT_EQ(read_firmware(efi).secure_boot, state);
+    }
+}
+
 TEST(DiskTask, a_new_mbr_gets_partitions_on_mib_borders_and_an_active_one) {
     Bench bench;
     ASSERT_TRUE(bench.disk_task({{"action", "init"}, {"table", "mbr"}}).ok());
