@@ -14,5 +14,6 @@ void add_vm_commands(CLI::App& root, Context& context);
 void add_server_commands(CLI::App& root, Context& context);
 void add_migrate_command(CLI::App& root, Context& context);
 void add_netboot_commands(CLI::App& root, Context& context);
+void add_netboot_settings(CLI::App& netboot, Context& context);  // settings and images of it
 
 }  // namespace slipway::console

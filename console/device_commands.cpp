@@ -32,11 +32,26 @@ std::string agent_text(const json::value& device) {
 }
 
 std::string device_text(const json::value& d) {
-    return fmt::format(
-        "{}\n  kind        {}\n  state       {}\n  agent       {}\n  MACs        {}\n  power       {}\n  boot action "
-        "{}\n",
-        text_at(d, "name"), text_at(d, "kind"), text_at(d, "state"), agent_text(d), macs_text(d),
-        text_at(d, "power_driver"), text_at(d, "boot_action"));
+    auto image = text_at(d, "pxe_image");
+    std::string out = fmt::format("{}\n", text_at(d, "name"));
+    auto line = [&](const char* name, const std::string& value) {
+        if (!value.empty()) out += fmt::format("  {:<12}{}\n", name, printable(value));
+    };
+    line("description", text_at(d, "description"));
+    line("kind", text_at(d, "kind"));
+    line("state", text_at(d, "state"));
+    line("agent", agent_text(d));
+    line("MACs", macs_text(d));
+    line("power", text_at(d, "power_driver"));
+    line("PXE action", text_at(d, "pxe_action") + (text_at(d, "pxe_action") == "image" ? " " + image : ""));
+    if (const auto* next = member(d, "next_boot"))
+        line("next boot", text_at(*next, "action") + " (" + text_at(*next, "why") + ")");
+    line("Secure Boot", text_at(d, "secure_boot"));
+    if (auto loader = text_at(d, "loader"); loader != "auto") line("loader", loader);
+    if (auto way = text_at(d, "local_boot"); way != "auto") line("local boot", way);
+    for (const auto& alert : array_at(d, "alerts"))
+        line("alert", text_at(alert, "time") + "  " + text_at(alert, "text"));
+    return out;
 }
 
 bool not_found(const Error& error) { return error.name() == "server.no-device" || error.name().ends_with("not-found"); }
@@ -94,6 +109,51 @@ Result<ExitCode> show(const std::string& name, const Context& context) {
     auto device = TRY(client.get("/devices/" + segment(name)));
     context.print(device_text(device), device);
     return kExitDone;
+}
+
+struct SetArguments {
+    std::string name, pxe_action, image, loader, local_boot, secure_boot, description;
+    bool has_description = false;
+};
+
+Result<ExitCode> set(const SetArguments& a, const Context& context) {
+    json::object body;
+    auto given = [&](const char* member, const std::string& value) {
+        if (!value.empty()) body[member] = value;
+    };
+    given("pxe_action", !a.image.empty() && a.pxe_action.empty() ? "image" : a.pxe_action);
+    given("pxe_image", a.image);
+    given("loader", a.loader);
+    given("local_boot", a.local_boot);
+    given("secure_boot", a.secure_boot);
+    if (a.has_description) body["description"] = a.description;
+    if (body.empty()) return make_error(errors::kUsage, "nothing to set is given");
+    auto client = TRY(RestClient::open());
+    auto device = TRY(client.patch("/devices/" + segment(a.name), body));
+    context.print(device_text(device), device);
+    return kExitDone;
+}
+
+void add_set_command(CLI::App& device, Context& context) {
+    auto a = std::make_shared<SetArguments>();
+    auto* app = add_command(device, context, "set", "Say what a device boots by network, and how",
+                            "  slipway device set poseidon --pxe-action local-disk\n"
+                            "  slipway device set poseidon --image dos.img\n"
+                            "  slipway device set poseidon --secure-boot off --loader auto\n");
+    app->add_option("name", a->name, "the device")->required();
+    app->add_option("--pxe-action", a->pxe_action, "without a job; default: as `slipway netboot settings` says")
+        ->check(CLI::IsMember({"default", "boot-to-da", "image", "ignore", "local-disk"}));
+    app->add_option("--image", a->image, "a floppy or ISO image of `slipway netboot images`, and the PXE action image");
+    app->add_option("--loader", a->loader, "auto, ipxe, shim, or what lies under this name in STATE/boot/loaders");
+    app->add_option("--local-boot", a->local_boot, "how it goes on to its disk")
+        ->check(CLI::IsMember({"auto", "exit", "sanboot", "chainload"}));
+    app->add_option("--secure-boot", a->secure_boot, "of its firmware; the agent corrects it")
+        ->check(CLI::IsMember({"unknown", "on", "off"}));
+    auto* text = app->add_option("--description", a->description, "for people");
+    on_command(*app, context, [a, text, &context] {
+        a->has_description = text->count() > 0;
+        return set(*a, context);
+    });
 }
 
 Result<ExitCode> remove(const std::string& name, bool if_exists, const Context& context) {
@@ -158,6 +218,7 @@ void add_device_commands(CLI::App& root, Context& context) {
     add_app->add_flag("--update", a->update, "when it is there already, give it these values")->excludes(if_absent);
     on_command(*add_app, context, [a, &context] { return add(*a, context); });
 
+    add_set_command(*device, context);
     auto* list_app = add_command(*device, context, "list", "All devices");
     on_command(*list_app, context, [&context] { return list(context); });
 

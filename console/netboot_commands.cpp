@@ -17,15 +17,6 @@ namespace {
 
 namespace json = boost::json;
 
-// The other commands of the group are elsewhere, and either file may come first.
-CLI::App& netboot_group(CLI::App& root) {
-    auto there = root.get_subcommands([](CLI::App* app) { return app->get_name() == "netboot"; });
-    if (!there.empty()) return *there.front();
-    auto* group = root.add_subcommand("netboot", "Network boot: follow it, and learn why it fails");
-    group->require_subcommand(1);
-    return *group;
-}
-
 struct WatchArguments {
     std::string machine;
     std::uint64_t timeout = 0;  // s; 0: none
@@ -154,7 +145,9 @@ Result<ExitCode> list(const Context& context) {
 }  // namespace
 
 void add_netboot_commands(CLI::App& root, Context& context) {
-    auto& group = netboot_group(root);
+    auto& group = *root.add_subcommand("netboot", "Network boot: what answers a machine, follow it, learn why it fails");
+    group.require_subcommand(1);
+    add_netboot_settings(group, context);
     auto w = std::make_shared<WatchArguments>();
     auto* watch_app = add_command(
         group, context, "watch", "Follow network boots as they go",

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/strings.hpp"
+#include "pxe/errors.hpp"
 #include "pxe/loaders.hpp"
 
 namespace slipway::pxe {
@@ -357,9 +358,9 @@ std::optional<Verdict> not_answered(const Story& s, const BootContext& c) {
     if (!c.known) return Verdict{&findings::kUnknownDevice, s.silence->why, evidence};
     if (!c.controlled)
         return Verdict{&findings::kNotControlled, fmt::format("the device '{}' is released", c.device), evidence};
-    const auto* row = s.arch ? row_of(*s.arch) : nullptr;
-    bool could = s.ipxe || (row && row->firmware != Firmware::None);
-    return Verdict{could ? &findings::kIgnored : &findings::kNoLoader, s.silence->why, evidence};
+    const auto& error = s.silence->error;
+    bool without = error == errors::kNoLoader.name || error == errors::kArchitecture.name;
+    return Verdict{without ? &findings::kNoLoader : &findings::kIgnored, s.silence->why, evidence};
 }
 
 bool in_our_subnets(Ipv4Address address, const BootContext& c) {

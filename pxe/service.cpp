@@ -109,7 +109,7 @@ struct NetbootService::Impl {
         if (options.on_answer) options.on_answer(facts.mac, text);
         if (!options.trace) return;
         if (choice.answer) options.trace->note(facts.mac, Answered{port, choice.answer->file, choice.why});
-        else options.trace->note(facts.mac, Silence{choice.why});
+        else options.trace->note(facts.mac, Silence{choice.why, choice.refusal ? choice.refusal->name() : ""});
     }
 
     // What is only ignored needs nothing done.

@@ -47,6 +47,7 @@ struct Answered {  // by us, with a boot file
 
 struct Silence {  // we did not answer
     std::string why;
+    std::string error;  // "pxe.no-loader"; empty: none has a name for it
     bool operator==(const Silence&) const = default;
 };
 

@@ -166,11 +166,11 @@ TEST(Doctor, silence_to_the_unknown_and_to_the_released_are_told_apart) {
 
 TEST(Doctor, an_architecture_without_a_loader_is_named) {
     Boot b;
-    b.asks(Arch::EfiArm64).see(Silence{"there is no boot loader for UEFI ARM64"});
+    b.asks(Arch::EfiArm64).see(Silence{"there is no boot loader for UEFI ARM64", "pxe.no-loader"});
     EXPECT_EQ(b.outcome(), "netboot.no-loader");
     EXPECT_NE(b.text().find("UEFI ARM64"), std::string::npos);
     Boot c;
-    c.asks(static_cast<Arch>(99)).see(Silence{"architecture 99 is unknown"});
+    c.asks(static_cast<Arch>(99)).see(Silence{"architecture 99 is unknown", "pxe.architecture"});
     EXPECT_EQ(c.outcome(), "netboot.no-loader");
 }
 

@@ -34,7 +34,7 @@ TEST(Trace, a_dhcp_request_says_who_boots_and_whom_it_chose) {
     auto h = heard_of(m, 67, "br0");
     EXPECT_TRUE(h.boots);
     EXPECT_FALSE(h.ipxe);
-    EXPECT_EQ(h.arch, Arch::EfiBc);
+    EXPECT_EQ(h.arch, Arch::EfiX64);
     EXPECT_EQ(describe(h),
               "REQUEST of the firmware (UEFI x64), through the relay 10.78.0.1, address 10.78.0.10, chose the DHCP "
               "server 10.77.0.9");
