@@ -36,7 +36,7 @@ VolumeInfo info_of(const disks::InnerVolume& inner) {
     out.filesystem = inner.map.filesystem;
     out.label = inner.map.label;
     out.uuid = inner.map.uuid;
-    out.note = out.every_sector ? inner.map.why_all : inner.map.note;
+    out.note = out.every_sector ? inner.map.why_all : inner.map.inside;
     return out;
 }
 

@@ -62,7 +62,7 @@ void fill_volume(const PlanOptions& options, const disks::UsedMap& map, VolumeIn
     if (!volume.excluded && !options.all_sectors)
         for (const auto& note : map.notes)
             plan.warnings.push_back(fmt::format("{}: {}", volume_name(options, volume.partition), note));
-    volume.note = map.note;
+    volume.note = map.inside;
     if (volume.excluded) {
         volume.note = "left out by request";
     } else if (options.all_sectors || !map.why_all.empty()) {

@@ -42,7 +42,7 @@ struct UsedMap {
     VolumeState state = VolumeState::Unknown;
     ExtentList used;                 // relative to the volume, cut to its size
     std::string why_all;             // not empty: every sector is used, and this is why
-    std::string note;                // what was found inside, for whoever reads: "vg0: root (ext4), swap"
+    std::string inside;              // what was found inside, for whoever reads: "vg0: root (ext4), swap"
     std::vector<std::string> notes;  // what an operator should know besides: "clusters marked bad, not read: 3"
 };
 

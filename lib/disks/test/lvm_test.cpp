@@ -80,7 +80,7 @@ TEST(Lvm, a_volume_over_two_disks_counts_by_its_file_system) {
     EXPECT_EQ(set.maps()[0].filesystem, "lvm2");
     EXPECT_EQ(set.maps()[0].uuid, kPv0);
     EXPECT_EQ(set.maps()[0].why_all, "");
-    EXPECT_EQ(set.maps()[1].note, "vg0: root (ext4)");
+    EXPECT_EQ(set.maps()[1].inside, "vg0: root (ext4)");
     EXPECT_EQ(set.maps()[1].state, VolumeState::Clean);
     EXPECT_LT(set.maps()[0].used.total() + set.maps()[1].used.total(), 8 * kExtent);
     const auto* root = find(set, "vg0/root");
@@ -158,7 +158,7 @@ TEST(Lvm, without_one_disk_what_lies_on_the_others_alone_still_counts_by_its_blo
     put(*group.pv0, kMiB, content);
     BlockDevice* volumes[] = {group.pv0.get()};
     auto set = VolumeSet::assemble(volumes).value();
-    EXPECT_EQ(set.maps()[0].note, "vg0: here (ext4)");
+    EXPECT_EQ(set.maps()[0].inside, "vg0: here (ext4)");
     EXPECT_TRUE(set.maps()[0].used.covers(kMiB + 8 * kExtent));  // its half of `both`
     EXPECT_TRUE(set.maps()[0].used.covers(kMiB + 10 * kExtent - 1));
     EXPECT_FALSE(set.maps()[0].used.covers(kMiB + 10 * kExtent));

@@ -169,7 +169,7 @@ TEST_P(MdLevels, counts_by_the_file_system_inside_and_parity_stays_right) {
     EXPECT_EQ(inner.kind, "raid" + std::to_string(kind.level));
     EXPECT_EQ(inner.map.filesystem, "ext4");
     EXPECT_EQ(get(*inner.device, 0, size), content);
-    EXPECT_EQ(set.maps()[0].note, "md127 (ext4)");
+    EXPECT_EQ(set.maps()[0].inside, "md127 (ext4)");
     std::uint64_t used = 0;
     for (const auto& m : set.maps()) used += m.used.total();
     EXPECT_LT(used, array.members.size() * component);
@@ -263,7 +263,7 @@ TEST(Md, lvm_lies_on_an_array_and_partitions_in_a_volume) {
     std::vector<std::string> names;
     for (const auto& inner : set.inner()) names.push_back(inner.name);
     EXPECT_EQ(names, (std::vector<std::string>{"md127", "vg0/disk", "vg0/disk1"}));
-    EXPECT_EQ(set.maps()[1].note, "md127 (lvm2, vg0: disk (mbr, vg0/disk1 (swap)))");
+    EXPECT_EQ(set.maps()[1].inside, "md127 (lvm2, vg0: disk (mbr, vg0/disk1 (swap)))");
     const auto& used = set.maps()[1].used;
     EXPECT_TRUE(used.covers(kMiB + kVolume));
     EXPECT_TRUE(used.covers(kMiB + kVolume + kMiB));

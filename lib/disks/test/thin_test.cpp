@@ -137,7 +137,7 @@ TEST(Thin, a_pool_counts_by_the_file_systems_in_its_volumes_and_shared_blocks_on
     auto set = VolumeSet::assemble(volumes).value();
     const auto& used = set.maps()[0];
     EXPECT_EQ(used.why_all, "");
-    EXPECT_EQ(used.note, "vg0: root (ext4), snap (ext4)");
+    EXPECT_EQ(used.inside, "vg0: root (ext4), snap (ext4)");
     EXPECT_TRUE(set.warnings().empty()) << set.warnings()[0];
     EXPECT_LE(used.used.total(), kMiB + kExtent + map.used.total() + 2 * kBlock) << "once, without free blocks";
     EXPECT_TRUE(used.used.covers(data_at + 1001 * kBlock)) << "what nobody knows is kept";

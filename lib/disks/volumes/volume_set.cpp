@@ -236,11 +236,11 @@ private:
             if (n >= kNamed) continue;
             auto name = node.lvm ? inner.name.substr(inner.name.find('/') + 1) : inner.name;
             auto filesystem = inner.map.filesystem == name ? std::string() : inner.map.filesystem;
-            if (!inner.map.note.empty()) filesystem += (filesystem.empty() ? "" : ", ") + inner.map.note;
+            if (!inner.map.inside.empty()) filesystem += (filesystem.empty() ? "" : ", ") + inner.map.inside;
             text += (n ? ", " : "") + name + (filesystem.empty() ? "" : " (" + filesystem + ")");
         }
         if (node.inside.size() > kNamed) text += fmt::format(" and {} more", node.inside.size() - kNamed);
-        node.map.note = node.lvm ? node.map.label + ": " + text : text;
+        node.map.inside = node.lvm ? node.map.label + ": " + text : text;
         node.map.state = state;
     }
 
