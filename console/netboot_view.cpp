@@ -23,9 +23,8 @@ bool flag_at(const json::value& value, std::string_view key) {
     return found && found->is_bool() && found->get_bool();
 }
 
-bool is_firmware_discover(const json::value& event) {
-    return text_at(event, "kind") == "heard" && text_at(event, "type") == "DISCOVER" && flag_at(event, "boots") &&
-           !flag_at(event, "ipxe");
+bool is_boot_discover(const json::value& event) {
+    return text_at(event, "kind") == "heard" && text_at(event, "type") == "DISCOVER" && flag_at(event, "boots");
 }
 
 std::string seconds(std::uint64_t ms, std::uint64_t first) {
@@ -39,9 +38,12 @@ std::string BootLines::line(const json::value& event, bool with_machine) {
     auto ms = number_at(event, "ms");
     auto& boot = boots_[mac];
     bool again = boot.first_ms == 0 || ms - std::min(ms, boot.last_ms) > kPause;
-    if (again || (boot.fetched && is_firmware_discover(event))) boot = {ms, ms, 0, false};
+    // iPXE asks once more after the firmware's loader; after its script it is another boot (pxe/doctor.cpp).
+    bool over = boot.scripted || (boot.fetched && !flag_at(event, "ipxe"));
+    if (again || (over && is_boot_discover(event))) boot = {ms, ms, 0, false, false};
     boot.last_ms = ms;
     boot.fetched |= kind == "transfer";
+    boot.scripted |= kind == "script" || kind == "ready";
     bool moving = text_at(event, "stage") == "moving";
     if (moving && !terminal_ && ms - std::min(ms, boot.shown_ms) < kShow) return {};
     if (kind == "transfer") boot.shown_ms = ms;

@@ -76,7 +76,7 @@ std::optional<PassingDatagram> read_passing(ByteView packet) {
     auto protocol = in.u8();
     in.skip(2);
     Ipv4Address from{in.be32()}, to{in.be32()};
-    std::size_t header = (version_length & 0xfu) * 4u;
+    std::size_t header = std::size_t{version_length & 0xfu} * 4;
     if (version_length >> 4 != 4 || header < kIpHeader || protocol != kUdp || (fragment & 0x1fff)) return std::nullopt;
     if (total > packet.size() || total < header + kUdpHeader) return std::nullopt;
     ByteReader udp(packet.subspan(header, total - header));

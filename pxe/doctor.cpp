@@ -75,7 +75,7 @@ struct Seen {
 // One boot, digested.
 struct Story {
     WallTime first, last;
-    Seen<Heard> discover, request, chosen, kernel_spoke, system;
+    Seen<Heard> discover, request, chosen, ipxe_chose, kernel_spoke, system;
     Seen<Overheard> other_pxe, address;
     Seen<Answered> answered, ipxe_answered;
     Seen<Silence> silence;
@@ -105,7 +105,6 @@ struct Story {
             if (!out || t.id > out.id) out = t;
         return out && out->stage != Stage::Whole ? out : Seen<Transfer>{};
     }
-    Ipv4Address relay() const { return discover ? discover->relay : Ipv4Address{}; }
 };
 
 bool contains(const std::vector<Ipv4Address>& list, Ipv4Address address) {
@@ -137,7 +136,9 @@ private:
         if (h.ipxe) s_.ipxe = true;
         else if (h.arch) s_.arch = h.arch;
         if (h.type == MessageType::Discover && (!s_.discover || !h.ipxe)) s_.discover = seen(h);
-        if (h.type == MessageType::Request) (h.port == 67 ? s_.chosen : s_.request) = seen(h);
+        if (h.type != MessageType::Request) return;
+        (h.port == 67 ? s_.chosen : s_.request) = seen(h);
+        if (h.ipxe) s_.ipxe_chose = seen(h);
     }
     void on(const Overheard& o) {
         if (!o.given.is_zero()) s_.address = seen(o);
@@ -210,7 +211,8 @@ std::optional<Verdict> token_refused(const Story& s, const BootContext&) {
 
 std::string span_text(std::chrono::milliseconds off) {
     auto length = static_cast<std::uint64_t>(std::abs(std::chrono::duration_cast<seconds>(off).count()));
-    if (length >= 2 * 86400) return fmt::format("{} days", length / 86400);
+    constexpr std::uint64_t kDay = 86400;
+    if (length >= 2 * kDay) return fmt::format("{} days", length / kDay);
     return human_duration(length);
 }
 
@@ -306,12 +308,6 @@ std::optional<Verdict> script_without_kernel(const Story& s, const BootContext&)
     return Verdict{&findings::kNoKernel, text, ids({s.script.id, kernel.id}), kStart};
 }
 
-std::optional<Verdict> script_not_fetched(const Story& s, const BootContext&) {
-    if (!s.ipxe_answered || s.script) return std::nullopt;
-    return Verdict{&findings::kNoScript, fmt::format("iPXE was told '{}'", s.ipxe_answered->file),
-                   ids({s.ipxe_answered.id}), kStart};
-}
-
 std::optional<Verdict> loader_not_started(const Story& s, const BootContext&) {
     auto loader = s.last_of(FileKind::Loader);
     if (!loader || s.ipxe) return std::nullopt;
@@ -324,32 +320,45 @@ std::optional<Verdict> loader_not_started(const Story& s, const BootContext&) {
         kStart};
 }
 
-std::optional<Verdict> answer_not_taken(const Story& s, const BootContext&) {
-    if (!s.answered || !s.transfers.empty()) return std::nullopt;
-    auto told = fmt::format("we answered '{}'", s.answered->file);
+// Somebody was answered, and no file was asked for: by whom was it lost?
+Verdict not_taken(const Story& s, const Seen<Answered>& answered, const FindingRow& otherwise) {
+    auto told = fmt::format("we answered '{}'", answered->file);
     if (s.other_pxe)
-        return Verdict{&findings::kOtherPxeServer,
-                       fmt::format("{} answered too ({}), and nothing was asked of us", s.other_pxe->server.text(),
-                                   describe(*s.other_pxe.what)),
-                       ids({s.other_pxe.id, s.answered.id}), kDhcp};
-    auto evidence = ids({s.discover.id, s.answered.id, s.chosen.id, s.request.id, s.address.id});
-    if (!s.chosen && !s.request && !s.address)
-        return Verdict{&findings::kNoAddress, told + ", and nobody was heard to give it an address", evidence, kDhcp};
-    if (!s.chosen && !s.request)
-        return Verdict{&findings::kNoAddress,
-                       told + fmt::format(", and it did not take the address {} of {}", s.address->given.text(),
-                                          s.address->server.text()),
-                       evidence, kDhcp};
+        return {&findings::kOtherPxeServer,
+                fmt::format("{} answered too ({}), and nothing was asked of us", s.other_pxe->server.text(),
+                            describe(*s.other_pxe.what)),
+                ids({s.other_pxe.id, answered.id}), kDhcp};
+    auto evidence = ids({s.discover.id, answered.id, s.chosen.id, s.request.id, s.address.id});
+    if (!s.chosen && !s.request) {
+        auto text = s.address ? fmt::format("{}, and it did not take the address {} of {}", told,
+                                            s.address->given.text(), s.address->server.text())
+                              : told + ", and nobody was heard to give it an address";
+        return {&findings::kNoAddress, text, evidence, kDhcp};
+    }
     auto taken =
         s.chosen ? fmt::format("it took {} of the DHCP server {}", s.chosen->address.text(), s.chosen->server.text())
                  : std::string("it asked the boot server port");
-    if (!s.relay().is_zero())
-        return Verdict{
-            &findings::kRelayDropsPxe,
-            fmt::format("{} through the relay {}; {} and never came for the file", told, s.relay().text(), taken),
-            evidence, kDhcp};
-    return Verdict{&findings::kOfferNotTaken, fmt::format("{}; {} and never came for the file", told, taken), evidence,
-                   kDhcp};
+    if (s.discover && !s.discover->relay.is_zero())
+        return {&findings::kRelayDropsPxe,
+                fmt::format("{} through the relay {}; {} and never came for the file", told, s.discover->relay.text(),
+                            taken),
+                evidence, kDhcp};
+    return {&otherwise, fmt::format("{}; {} and never came for the file", told, taken), evidence, kStart};
+}
+
+std::optional<Verdict> answer_not_taken(const Story& s, const BootContext&) {
+    if (!s.answered || !s.transfers.empty()) return std::nullopt;
+    return not_taken(s, s.answered, findings::kOfferNotTaken);
+}
+
+// iPXE is the firmware's own, or came by a loader: then it asks for an address again.
+std::optional<Verdict> script_not_fetched(const Story& s, const BootContext&) {
+    if (!s.ipxe_answered || s.script) return std::nullopt;
+    if (s.transfers.empty()) return not_taken(s, s.ipxe_answered, findings::kNoScript);
+    auto told = fmt::format("iPXE was told '{}'", s.ipxe_answered->file);
+    if (!s.ipxe_chose)
+        return Verdict{&findings::kNoAddress, told + ", and took no address", ids({s.ipxe_answered.id}), kStart};
+    return Verdict{&findings::kNoScript, told, ids({s.ipxe_chose.id, s.ipxe_answered.id}), kStart};
 }
 
 std::optional<Verdict> not_answered(const Story& s, const BootContext& c) {
@@ -403,26 +412,31 @@ Hop reached(const Story& s) {
     return Hop::Discover;
 }
 
-// A later boot of the machine: its firmware asks again after more than DHCP, or after a pause.
-bool begins_boot(const BootEvent& e, const BootEvent* before, bool further) {
+// How far a boot came: who asks for an address after that, begins another.
+enum class Came { Nowhere, ToFiles, ToScript };
+
+// A later boot of the machine: after a pause, or when its firmware asks again after more than DHCP. iPXE asks once more
+// after a loader; after its script it is another boot that asks, also where iPXE is the firmware.
+bool begins_boot(const BootEvent& e, const BootEvent* before, Came came) {
     const auto* h = std::get_if<Heard>(&e.detail);
     if (!h || !h->boots || h->type != MessageType::Discover) return false;
     if (before && e.time - before->time > kPause) return true;
-    return further && !h->ipxe;
+    return came == Came::ToScript || (came == Came::ToFiles && !h->ipxe);
 }
 
 std::vector<std::span<const BootEvent>> boots_in(std::span<const BootEvent> events) {
     std::vector<std::span<const BootEvent>> out;
     std::size_t from = 0;
-    bool further = false;
+    auto came = Came::Nowhere;
     for (std::size_t i = 0; i < events.size(); ++i) {
-        if (i > from && begins_boot(events[i], &events[i - 1], further)) {
+        if (i > from && begins_boot(events[i], &events[i - 1], came)) {
             out.push_back(events.subspan(from, i - from));
             from = i;
-            further = false;
+            came = Came::Nowhere;
         }
         const auto& d = events[i].detail;
-        further |= std::holds_alternative<Transfer>(d) || std::holds_alternative<ScriptGiven>(d);
+        if (std::holds_alternative<ScriptGiven>(d) || std::holds_alternative<Ready>(d)) came = Came::ToScript;
+        else if (std::holds_alternative<Transfer>(d)) came = std::max(came, Came::ToFiles);
     }
     out.push_back(events.subspan(from));
     return out;

@@ -19,6 +19,8 @@ template <class... Fs>
 struct Each : Fs... {
     using Fs::operator()...;
 };
+template <class... Fs>
+Each(Fs...) -> Each<Fs...>;  // clang 16 does not find it by itself
 
 void cut(std::string& text) {
     if (text.size() > TraceStore::kText) text.resize(TraceStore::kText);

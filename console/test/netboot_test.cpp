@@ -36,6 +36,8 @@ TEST(BootLines, times_count_from_the_first_packet_of_each_boot) {
     EXPECT_EQ(lines.line(discover(4, 9000), false), "   0.000 s  heard!");   // the firmware asks anew
     EXPECT_EQ(lines.line(discover(5, 13000), false), "   4.000 s  heard!");  // and repeats itself
     EXPECT_EQ(lines.line(event(6, 90000, "ready"), false), "   0.000 s  ready!");
+    auto ipxe = event(7, 91000, "heard", {{"type", "DISCOVER"}, {"boots", true}, {"ipxe", true}});
+    EXPECT_EQ(lines.line(ipxe, false), "   0.000 s  heard!");  // a ROM that is iPXE, after that agent
 }
 
 TEST(BootLines, a_log_gets_progress_every_few_seconds_and_the_end_of_it_always) {

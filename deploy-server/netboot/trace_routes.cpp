@@ -16,6 +16,8 @@ template <class... Fs>
 struct Each : Fs... {
     using Fs::operator()...;
 };
+template <class... Fs>
+Each(Fs...) -> Each<Fs...>;  // clang 16 does not find it by itself
 
 json::value address_json(Ipv4Address address) {
     return address.is_zero() ? json::value(nullptr) : json::value(address.text());
@@ -152,7 +154,7 @@ Answer one(const TracePlace& p, const Request& r) {
     auto mac = TRY(machine_of(p, r.parameter("machine")));
     auto context = BootKnowledge(p).of(mac, true);
     context.stopped = r.query_value("stopped") == "1";
-    if (auto seconds = parse_u64(r.query_value("since")); seconds && *seconds < 366u * 86400)
+    if (auto seconds = parse_u64(r.query_value("since")); seconds && *seconds < std::uint64_t{366} * 86400)
         context.since = p.clock.wall() - std::chrono::seconds(*seconds);
     auto events = p.log.of(mac);
     auto out = diagnosis_json(pxe::diagnose(events, p.clock.wall(), context));

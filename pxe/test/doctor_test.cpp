@@ -76,6 +76,8 @@ public:
         to_loader().later(2s);
         auto h = discover();
         h.ipxe = true;
+        see(h);
+        h.type = MessageType::Request;
         return see(h).see(Answered{67, "http://10.99.0.1:8480/boot/script?mac=x", "iPXE gets its script"});
     }
     Boot& to_script() { return to_ipxe().see(ScriptGiven{true, "starts the agent"}); }
@@ -196,7 +198,7 @@ TEST(Doctor, a_dhcp_server_that_points_at_us_is_no_other_pxe_server) {
     b.asks().answered();
     b.see(
         Overheard{MessageType::Offer, ip("10.99.0.2"), ip("10.99.0.100"), ip("10.99.0.1"), true, "undionly.kpxe", ""});
-    EXPECT_EQ(b.takes().later(20s).outcome(), "netboot.offer-not-taken");
+    EXPECT_EQ(b.takes().later(40s).outcome(), "netboot.offer-not-taken");
 }
 
 TEST(Doctor, no_address_offered_or_none_taken) {
@@ -218,7 +220,7 @@ TEST(Doctor, a_relay_that_drops_our_answer) {
 
 TEST(Doctor, our_offer_on_the_own_segment_that_is_not_taken) {
     Boot b;
-    EXPECT_EQ(b.asks().answered().offered().takes().later(20s).outcome(), "netboot.offer-not-taken");
+    EXPECT_EQ(b.asks().answered().offered().takes().later(40s).outcome(), "netboot.offer-not-taken");
 }
 
 TEST(Doctor, firmware_that_gets_the_file_of_another_architecture) {
@@ -304,6 +306,39 @@ TEST(Doctor, bios_that_does_not_start_its_loader) {
 TEST(Doctor, ipxe_that_does_not_fetch_its_script) {
     Boot b;
     EXPECT_EQ(b.to_ipxe().later(40s).outcome(), "netboot.script-not-fetched");
+}
+
+TEST(Doctor, ipxe_that_gets_no_address_of_its_own) {
+    Boot b;
+    b.to_loader().later(2s);
+    auto h = b.discover();
+    h.ipxe = true;
+    b.see(h).see(Answered{67, "http://10.99.0.1:8480/boot/script?mac=x", "iPXE gets its script"});
+    EXPECT_EQ(b.later(40s).outcome(), "netboot.no-address");
+}
+
+// Many cards have iPXE in their ROM: there is no loader before it.
+TEST(Doctor, firmware_that_is_ipxe_fails_for_the_same_reasons) {
+    auto rom = [](Boot& b) -> Boot& {
+        auto h = b.discover();
+        h.ipxe = true;
+        return b.see(h).see(Answered{67, "http://10.99.0.1:8480/boot/script?mac=x", "iPXE gets its script"});
+    };
+    Boot none;
+    EXPECT_EQ(rom(none).later(20s).outcome(), "netboot.no-address");
+    Boot other;
+    rom(other).see(Overheard{MessageType::Offer, ip("10.99.0.9"), ip("10.99.0.100"), {}, true, "pxelinux.0", "br0"});
+    EXPECT_EQ(other.takes("10.99.0.9").later(20s).outcome(), "netboot.other-pxe-server");
+    Boot relayed;
+    relayed.relay = ip("10.78.0.1");
+    EXPECT_EQ(rom(relayed).takes("10.77.0.9").later(20s).outcome(), "netboot.relay-drops-pxe");
+    Boot blocked;
+    EXPECT_EQ(rom(blocked).offered().takes().later(40s).outcome(), "netboot.script-not-fetched");
+    Boot again;  // and a boot soon after another is one of its own
+    rom(again).offered().takes().see(ScriptGiven{true, "starts the agent"}).see(Ready{"0.1"}).later(20s);
+    EXPECT_EQ(again.outcome(), "booted");
+    EXPECT_EQ(rom(again).outcome(), "underway");
+    EXPECT_EQ(again.later(20s).outcome(), "netboot.no-address");
 }
 
 TEST(Doctor, a_script_without_a_kernel) {

@@ -6,7 +6,7 @@ rom.py IFACE MAC [--arch N] STEP…   each step must go well, or not when it beg
   discover        DISCOVER until there is an answer with a boot file, and an address when somebody gives one
   request         takes the address, and sets it on the interface
   tftp[=FILE]     fetches the file (without: the one offered) from the server that offered it
-  ipxe            DISCOVER of iPXE, until it is told where its script is
+  ipxe            DISCOVER of iPXE, until it is told where its script is, and its own address
   script          fetches that script; --script FILE keeps it
   http=PATH       GET from the script's server
   tftp-here=FILE  by TFTP from the script's server
@@ -127,11 +127,11 @@ class Rom:
         if not self.boot_offer:
             raise Failed("nobody offers a boot file")
 
-    def request(self):
+    def request(self, more=b""):
         if not self.address_offer:
             raise Failed("nobody offers an address")
         offer = self.address_offer
-        more = option(50, socket.inet_aton(offer.yours)) + option(54, offer.options[54]) + self.firmware_options()
+        more = option(50, socket.inet_aton(offer.yours)) + option(54, offer.options[54]) + self.firmware_options() + more
         for _ in range(3):
             for answer in self.answers(self.send_dhcp(REQUEST, more), 1.0):
                 if answer.type == ACK and answer.has_address():
@@ -147,12 +147,17 @@ class Rom:
         say("address " + ack.yours)
 
     def ipxe(self):
-        more = self.firmware_options() + option(77, b"iPXE") + option(175, b"\xb1\x04\0\0\0\1")
-        offers = self.ask(more, 3, lambda found: any("script" in o.file for o in found))
+        own = option(77, b"iPXE") + option(175, b"\xb1\x04\0\0\0\1")
+
+        def both(offers):
+            return any("script" in o.file for o in offers) and any(o.has_address() for o in offers)
+        offers = self.ask(self.firmware_options() + own, 3, both)
         told = next((o for o in offers if "script" in o.file), None)
         if not told:
             raise Failed("iPXE is not told of a script")
         self.script_url = told.file
+        self.address_offer = next((o for o in offers if o.has_address()), None)
+        self.request(own)
 
     def os(self):
         self.send_dhcp(DISCOVER, option(60, b"udhcp 1.35.0"))
