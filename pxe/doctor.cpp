@@ -314,8 +314,11 @@ std::optional<Verdict> loader_not_started(const Story& s, const BootContext&) {
     auto evidence = ids({s.discover.id, loader.id});
     if (lossy(*loader.what)) return Verdict{&findings::kLink, loss_text(*loader.what), evidence, kStart};
     bool uefi = s.arch ? is_uefi(*s.arch) : loader->file.ends_with(".efi");
+    // Shim and what it starts are signed: whatever ended them, Secure Boot did not.
+    auto name = std::string_view(loader->file).substr(loader->file.rfind('/') + 1);
+    bool signed_chain = name.starts_with("shim") || name.starts_with("grubx64");
     return Verdict{
-        uefi ? &findings::kSecureBoot : &findings::kLoaderDied,
+        uefi && !signed_chain ? &findings::kSecureBoot : &findings::kLoaderDied,
         fmt::format("'{}' was fetched whole ({} bytes), and nothing came of it", loader->file, loader->bytes), evidence,
         kStart};
 }

@@ -221,9 +221,10 @@ TEST_F(TracesTest, events_are_waited_for_and_those_of_others_do_not_wake) {
 
 TEST_F(TracesTest, a_script_given_or_refused_is_in_the_trace_with_the_address_it_went_to) {
     add_device();
-    BootPlace place{*db,        clock,        dir.path(),
-                    dir.path(), std::nullopt, std::make_shared<std::pair<std::uint16_t, std::uint16_t>>(8443, 8480),
-                    &log};
+    BootPlace place{.db = *db, .clock = clock, .root = dir.path(), .loaders = {.ipxe = dir.path(), .root = dir.path()}};
+    place.ports = std::make_shared<std::pair<std::uint16_t, std::uint16_t>>(8443, 8480);
+    place.settings = std::make_shared<SettingsInUse>();
+    place.trace = &log;
     add_boot_routes(router, place);
     auto fetch = [&](const char* mac) {
         unsigned status = 0;
