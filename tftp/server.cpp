@@ -144,7 +144,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     }
 
     bool admitted(FloodGuard& by, const UdpEndpoint& client, Instant now) {
-        auto verdict = by.on_request(client.address, now);
+        auto verdict = by.on_request(client.address.value, now);
         if (verdict == FloodGuard::Verdict::RefuseAndSay)
             log::warning("tftp", "{} asks too often, not answered for now", client.address.text());
         return verdict == FloodGuard::Verdict::Admit;

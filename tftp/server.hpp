@@ -11,7 +11,7 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include "tftp/flood.hpp"
+#include "lib/base/flood.hpp"
 #include "tftp/hot.hpp"
 #include "tftp/retry.hpp"
 #include "tftp/source.hpp"
@@ -34,7 +34,9 @@ struct ServerOptions {
     UdpEndpoint local{{}, 69};  // port 0: any
     std::string device;         // only this interface; empty: all
     Limits limits;
-    FloodLimits flood;  // requests of one address; what is above is not answered
+    // Requests of one address; what is above is not answered. A loader that looks for its configuration asks for some
+    // 20 files at once.
+    FloodLimits flood{};
     // Requests without options, whose answer is longer than they are: no more than these of one address.
     FloodLimits plain_flood{.rate = 16, .burst = 64};
     std::size_t max_sessions = 2048;  // at the limit a new client takes the place of the oldest that never answered

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The pure helpers beside the sessions: netascii, the guard against floods, the cache of hot pieces, cut errors.
+// The pure helpers beside the sessions: netascii, the cache of hot pieces, cut errors.
 #include <random>
 
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include "tftp/block_reader.hpp"
 #include "tftp/codec.hpp"
 #include "tftp/errors.hpp"
-#include "tftp/flood.hpp"
 #include "tftp/netascii.hpp"
 
 using namespace slipway;
@@ -71,26 +70,6 @@ TEST(TftpNetascii, a_file_read_by_blocks_is_the_same_as_translated_at_once) {
         EXPECT_EQ(all_of(*read_octet(Content::of_text("a\nb"), cache), block), "a\nb") << block;
     }
     EXPECT_EQ(cache->reads(), 4u);  // each piece once
-}
-
-TEST(TftpFlood, one_address_is_limited_and_the_others_are_not) {
-    FloodGuard guard({.rate = 10, .burst = 5, .addresses = 100});
-    using enum FloodGuard::Verdict;
-    Ipv4Address loud{1}, quiet{2};
-    Instant now{};
-    for (int i = 0; i < 5; ++i) EXPECT_EQ(guard.on_request(loud, now), Admit);
-    EXPECT_EQ(guard.on_request(loud, now), RefuseAndSay);
-    for (int i = 0; i < 1000; ++i) EXPECT_EQ(guard.on_request(loud, now), Refuse);
-    EXPECT_EQ(guard.on_request(quiet, now), Admit);
-    EXPECT_EQ(guard.on_request(loud, now += 100ms), Admit);  // filled again by one
-    EXPECT_EQ(guard.on_request(loud, now), Refuse);
-    for (int i = 0; i < 5; ++i) EXPECT_EQ(guard.on_request(loud, now + 1h), Admit);
-}
-
-TEST(TftpFlood, many_addresses_take_no_more_room) {
-    FloodGuard guard({.rate = 1, .burst = 1, .addresses = 100});
-    for (std::uint32_t i = 0; i < 10'000; ++i) EXPECT_EQ(guard.on_request({i}, Instant{}), FloodGuard::Verdict::Admit);
-    EXPECT_EQ(guard.size(), 100u);
 }
 
 TEST(TftpHot, a_piece_is_read_once_and_room_is_bounded) {

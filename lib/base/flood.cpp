@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include "tftp/flood.hpp"
+#include "lib/base/flood.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace slipway::tftp {
+namespace slipway {
 
-FloodGuard::Verdict FloodGuard::on_request(Ipv4Address from, Instant now) {
-    auto found = by_address_.find(from.value);
-    if (found == by_address_.end()) {
-        if (buckets_.size() >= limits_.addresses && !buckets_.empty()) {
-            by_address_.erase(buckets_.back().address.value);
+FloodGuard::Verdict FloodGuard::on_request(std::uint64_t sender, Instant now) {
+    auto found = by_sender_.find(sender);
+    if (found == by_sender_.end()) {
+        if (buckets_.size() >= limits_.known && !buckets_.empty()) {
+            by_sender_.erase(buckets_.back().sender);
             buckets_.pop_back();
         }
-        buckets_.push_front({from, limits_.burst, now});
-        by_address_[from.value] = buckets_.begin();
+        buckets_.push_front({sender, limits_.burst, now});
+        by_sender_[sender] = buckets_.begin();
     } else {
         buckets_.splice(buckets_.begin(), buckets_, found->second);
     }
@@ -28,4 +28,4 @@ FloodGuard::Verdict FloodGuard::on_request(Ipv4Address from, Instant now) {
     return Verdict::Admit;
 }
 
-}  // namespace slipway::tftp
+}  // namespace slipway
