@@ -12,6 +12,11 @@ inline constexpr ErrorId kListen{
     "dhcp.listen", "Another DHCP or PXE server may hold the port (ss -lunp), or the interface's name is wrong.", false};
 inline constexpr ErrorId kConfig{
     "dhcp.config", "Correct the subnet: its ranges and reservations lie inside it, apart from each other.", false};
+inline constexpr ErrorId kOtherServer{
+    "dhcp.other-server",
+    "Two DHCP servers on one segment give the same address twice. Switch that one off, or leave the segment to it and "
+    "take its --dhcp away: proxyDHCP (--netboot) works beside it. If both are meant to be: --dhcp-authorized IFACE.",
+    false};
 inline constexpr ErrorId kJournal{
     "dhcp.journal", "Is the path right, and does another server use it? Move a foreign file away.", false};
 inline constexpr ErrorId kForeignConfig{

@@ -71,19 +71,19 @@ std::string_view name_of(AddressState state) {
 }
 
 ServerEngine::ServerEngine(ServerConfig config, const std::vector<Lease>& leases, Decorate decorate)
-    : config_(std::move(config)), decorate_(std::move(decorate)) {
-    for (const auto& subnet : config_.subnets) {
-        auto& pool = pools_.emplace_back();
-        for (const auto& r : subnet.reservations) pool.reserved.emplace(number(r.mac), r.address);
-    }
+    : bare_(std::move(config)), config_(bare_), decorate_(std::move(decorate)), pools_(config_.subnets.size()) {
+    set_reservations({});
     for (const auto& lease : leases)
         if (subnet_of(lease.address)) remember(lease);
 }
 
 std::vector<Action> ServerEngine::handle(const Event& event, UnixSeconds now) {
     Actions out;
-    if (const auto* a = std::get_if<Arrived>(&event)) arrived(*a, now, out);
-    else if (const auto* p = std::get_if<Probed>(&event)) probed(*p, now, out);
+    if (const auto* a = std::get_if<Arrived>(&event)) {
+        auto local = our_side(*a);
+        if (local == a->local) arrived(*a, now, out);
+        else arrived(Arrived{a->message, a->port, local, a->broadcast}, now, out);
+    } else if (const auto* p = std::get_if<Probed>(&event)) probed(*p, now, out);
     else committed(std::get<Committed>(event), out);
     return out;
 }
@@ -118,6 +118,20 @@ ServerEngine::Links ServerEngine::links_of(const Arrived& request) const {
             out.push_back(i);
     }
     return out;
+}
+
+// What a client is told to reach us by. It came in on the address that the route to it has, which need not be the one
+// of its own network.
+Ipv4Address ServerEngine::our_side(const Arrived& request) const {
+    auto links = links_of(request);
+    if (links.empty()) return request.local;
+    const auto& subnet = config_.subnets[links.front()];
+    auto told = request.port < config_.told.size() ? config_.told[request.port] : Ipv4Address{};
+    if (!told.is_zero() && subnet.contains(told)) return told;
+    if (subnet.contains(request.local)) return request.local;
+    for (auto own : config_.addresses)
+        if (subnet.contains(own)) return own;
+    return told.is_zero() ? request.local : told;
 }
 
 const Subnet* ServerEngine::subnet_of(Ipv4Address address) const {
@@ -232,6 +246,20 @@ void ServerEngine::forget_offers(const Bytes& client, const Links& links, UnixSe
         slot.offer->request.reset();
         queue(address, slot);
     }
+}
+
+std::vector<std::string> ServerEngine::set_reservations(const std::vector<Reservation>& more) {
+    std::vector<std::string> left_out;
+    config_ = with_reservations(bare_, more, left_out);
+    for (std::size_t i = 0; i < pools_.size(); ++i) {
+        auto& pool = pools_[i];
+        pool.reserved.clear();
+        for (const auto& r : config_.subnets[i].reservations) pool.reserved.emplace(number(r.mac), r.address);
+        pool.range = 0;  // an address that was reserved and is not may never have been given
+        pool.next = 0;
+    }
+    for (auto& [address, slot] : slots_) queue({address}, slot);
+    return left_out;
 }
 
 // --- giving ---
@@ -398,8 +426,9 @@ void ServerEngine::bind(Ipv4Address address, const Arrived& request, UnixSeconds
 
 void ServerEngine::fill(const Subnet& subnet, const Arrived& request, std::chrono::seconds lease,
                         Message& reply) const {
-    fill_reply(subnet, request, lease, reply);
+    // The relay's option stays the last one, and what boots the client has room before anything else.
     if (decorate_) decorate_(request, reply);
+    fill_reply(subnet, request, lease, reply);
 }
 
 void ServerEngine::commit(const Lease& lease, std::optional<Send> then, Actions& out) {
@@ -469,6 +498,19 @@ void ServerEngine::release(const Arrived& request, UnixSeconds now, Actions& out
     lease.expires = std::min(lease.expires, now);
     remember(lease);
     commit(lease, std::nullopt, out);
+}
+
+std::vector<Action> ServerEngine::take_back(Ipv4Address address, UnixSeconds now) {
+    Actions out;
+    auto it = slots_.find(address.value);
+    if (it == slots_.end() || !it->second.lease) return out;
+    auto lease = *it->second.lease;
+    if (lease.state == LeaseState::Released || lease.expires <= now) return out;
+    if (lease.state == LeaseState::Bound) lease.state = LeaseState::Released;
+    lease.expires = now;
+    remember(lease);
+    commit(lease, std::nullopt, out);
+    return out;
 }
 
 void ServerEngine::inform(const Arrived& request, Actions& out) {

@@ -89,7 +89,8 @@ Send addressed(const Arrived& request, Message reply);
 // last (RFC 3046), as far as the client takes them. lease 0: none is given (INFORM).
 void fill_reply(const Subnet& subnet, const Arrived& request, std::chrono::seconds lease, Message& reply);
 
-// Adds what boots the client to an OFFER or ACK. It may set `server`, `server_name`, `file` and options.
+// Adds what boots the client to an OFFER or ACK, before the subnet's options, which give way to it. It may set
+// `server`, `server_name`, `file` and options. request.local is our address on the client's side.
 using Decorate = std::function<void(const Arrived& request, Message& reply)>;
 
 class ServerEngine {
@@ -102,6 +103,12 @@ public:
     AddressState state_of(Ipv4Address address, UnixSeconds now) const;
     std::vector<Lease> leases() const;  // in order of address
     const ServerConfig& config() const { return config_; }
+
+    // The operator's reservations beside those of the configuration: all of them, in place of those given before.
+    // Returns what was left out, as with_reservations() says.
+    std::vector<std::string> set_reservations(const std::vector<Reservation>& more);
+    // As if its client had given it back, or nobody were found to use it. Nothing to do: no actions.
+    std::vector<Action> take_back(Ipv4Address address, UnixSeconds now);
 
 private:
     struct Offer {
@@ -141,6 +148,7 @@ private:
     void inform(const Arrived& request, Actions& out);
 
     Links links_of(const Arrived& request) const;
+    Ipv4Address our_side(const Arrived& request) const;
     const Subnet* subnet_of(Ipv4Address address) const;
     bool is_ours(Ipv4Address id, const Arrived& request) const;
     bool is_own_address(Ipv4Address address) const;
@@ -160,7 +168,8 @@ private:
     void queue(Ipv4Address address, Slot& slot);
     void forget_offers(const Bytes& client, const Links& links, UnixSeconds now);
 
-    ServerConfig config_;
+    ServerConfig bare_;    // as given
+    ServerConfig config_;  // and with the operator's reservations
     Decorate decorate_;
     std::vector<Pool> pools_;
     std::unordered_map<std::uint32_t, Slot> slots_;

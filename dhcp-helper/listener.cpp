@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "dhcp-helper/listener.hpp"
 
+#include <variant>
+
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "dhcp-helper/errors.hpp"
+#include "dhcp-helper/packet_port.hpp"
 #include "lib/base/log.hpp"
 
 namespace slipway::dhcp {
@@ -19,14 +22,47 @@ UdpEndpoint destination_of(const Message& reply, const Arrival& request) {
     return {Ipv4Address{0xffffffff}, kClientPort};
 }
 
+namespace {
+
+// Either way of having a port.
+class Port {
+public:
+    explicit Port(UdpPort port) : port_(std::move(port)) {}
+    explicit Port(PacketPort port) : port_(std::move(port)) {}
+    int fd() const {
+        return std::visit([](const auto& p) { return p.fd(); }, port_);
+    }
+    std::uint16_t number() const {
+        return std::visit([](const auto& p) { return p.port(); }, port_);
+    }
+    Result<std::optional<Datagram>> receive() {
+        return std::visit([](auto& p) { return p.receive(); }, port_);
+    }
+    Status answer(ByteView data, const UdpEndpoint& to, const Datagram& request) {
+        if (auto* udp = std::get_if<UdpPort>(&port_)) return udp->send(data, to, request.interface, request.local);
+        return std::get<PacketPort>(port_).send(data, to);
+    }
+
+private:
+    std::variant<UdpPort, PacketPort> port_;
+};
+
+Result<Port> open_port(const ListenerOptions& o) {
+    if (o.beside) return Port(TRY(PacketPort::open(o.device, {o.address, o.port})));
+    return Port(TRY(UdpPort::open({.local = {o.address, o.port}, .device = o.device, .broadcast = true})));
+}
+
+}  // namespace
+
 struct Listener::Impl : std::enable_shared_from_this<Impl> {
     ListenerOptions options;
-    UdpPort port;
+    Port port;
     asio::posix::stream_descriptor wait;
+    FloodGuard guard;
     bool stopped = false;
 
-    Impl(asio::io_context& io, ListenerOptions o, UdpPort p)
-        : options(std::move(o)), port(std::move(p)), wait(io, port.fd()) {}
+    Impl(asio::io_context& io, ListenerOptions o, Port p)
+        : options(std::move(o)), port(std::move(p)), wait(io, port.fd()), guard(options.flood) {}
     ~Impl() { wait.release(); }  // the fd is port's
 
     void listen() {
@@ -49,12 +85,13 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
             return;
         }
         if (message->op != Op::Request || message->hardware_type != 1 || message->hardware_length != 6) return;
+        if (!admitted(guard, message->mac())) return;
         Arrival arrival{std::move(*message), datagram.from, datagram.local,
                         options.answer_source ? kBootServerPort : options.port};
         auto reply = options.handler(arrival);
         if (!reply) return;
         auto to = destination_of(*reply, arrival);
-        auto sent = port.send(encode_message(*reply), to, datagram.interface, datagram.local);
+        auto sent = port.answer(encode_message(*reply), to, datagram);
         if (!sent.ok()) log::warning("dhcp", "{}: {}", reply->mac().text(), sent.error().describe());
     }
 };
@@ -67,17 +104,14 @@ Listener::~Listener() {
 }
 
 Result<Listener> Listener::create(asio::io_context& io, ListenerOptions options) {
-    auto port = UdpPort::open({.local = {options.address, options.port},
-                               .device = options.device,
-                               .broadcast = true,
-                               .share = options.share});
+    auto port = open_port(options);
     if (!port.ok()) return make_error(errors::kListen, "{}", port.error().describe());
     auto impl = std::make_shared<Impl>(io, std::move(options), std::move(*port));
     impl->listen();
     return Listener(std::move(impl));
 }
 
-std::uint16_t Listener::port() const { return impl_->port.port(); }
+std::uint16_t Listener::port() const { return impl_->port.number(); }
 
 void Listener::stop() {
     impl_->stopped = true;

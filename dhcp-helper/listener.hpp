@@ -8,6 +8,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "dhcp-helper/client_limits.hpp"
 #include "dhcp-helper/codec.hpp"
 #include "lib/base/udp.hpp"
 
@@ -29,9 +30,10 @@ UdpEndpoint destination_of(const Message& reply, const Arrival& request);
 struct ListenerOptions {
     std::string device;  // interface name; empty: all (tests on loopback)
     std::uint16_t port = kServerPort;
-    Ipv4Address address;         // to bind; 0 receives broadcasts
-    bool answer_source = false;  // the boot server port's way
-    bool share = true;           // beside another DHCP server on this machine
+    Ipv4Address address;                // to bind; 0 receives broadcasts. beside: what answers come from
+    bool answer_source = false;         // the boot server port's way
+    bool beside = false;                // another DHCP server on this machine may have the port: see packet_port.hpp
+    FloodLimits flood = kClientLimits;  // what is above is not answered
     std::function<std::optional<Message>(const Arrival&)> handler;
 };
 

@@ -16,6 +16,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
+#include "dhcp-helper/advertiser.hpp"
 #include "dhcp-helper/errors.hpp"
 #include "dhcp-helper/prober.hpp"
 #include "lib/base/clock.hpp"
@@ -49,17 +50,16 @@ std::vector<Ipv4Address> addresses_of_this_machine() {
 // Owns the store. Commits in the order given, as many at once as have come together.
 class Writer {
 public:
-    using Done = std::function<void(std::uint64_t ticket, std::size_t count, bool ok)>;  // on the writer's thread
+    struct Done {
+        std::uint64_t ticket;
+        std::size_t count;
+        bool ok;
+    };
+    // `wake` is called on the writer's thread when take() has something new.
+    Writer(LeaseStore& store, std::function<void()> wake)
+        : store_(store), wake_owner_(std::move(wake)), thread_([this] { run(); }) {}
+    ~Writer() { finish(); }
 
-    Writer(LeaseStore& store, Done done) : store_(store), done_(std::move(done)), thread_([this] { run(); }) {}
-    ~Writer() {
-        {
-            std::lock_guard lock(mutex_);
-            ending_ = true;
-        }
-        wake_.notify_one();
-        thread_.join();
-    }
     void put(Commit commit) {
         {
             std::lock_guard lock(mutex_);
@@ -67,6 +67,18 @@ public:
             last_ = commit.ticket;
         }
         wake_.notify_one();
+    }
+    std::vector<Done> take() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(done_, {});
+    }
+    void finish() {  // writes what is queued; take() has the rest then
+        {
+            std::lock_guard lock(mutex_);
+            ending_ = true;
+        }
+        wake_.notify_one();
+        if (thread_.joinable()) thread_.join();
     }
 
 private:
@@ -80,19 +92,21 @@ private:
             lock.unlock();
             auto stored = store_.append(batch);
             if (!stored.ok()) log::error("dhcp", "leases are not stored: {}", stored.error().describe());
-            done_(ticket, batch.size(), stored.ok());
             lock.lock();
+            done_.push_back({ticket, batch.size(), stored.ok()});
+            wake_owner_();
         }
     }
 
     LeaseStore& store_;
-    Done done_;
+    std::function<void()> wake_owner_;
     std::mutex mutex_;  // guards what is below
     std::condition_variable wake_;
     std::vector<Lease> queue_;
+    std::vector<Done> done_;
     std::uint64_t last_ = 0;
     bool ending_ = false;
-    std::thread thread_;
+    std::thread thread_;  // started last
 };
 
 }  // namespace
@@ -110,12 +124,14 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
     UniqueFd raw;
     std::vector<std::unique_ptr<Port>> ports;
     std::optional<Prober> prober;
+    std::vector<Advertiser> advertisers;
     std::unique_ptr<Writer> writer;
     ServerCounters counters;
+    FloodGuard guard;
     bool stopped = false;
 
     Impl(asio::io_context& context, ServerOptions o, ServerEngine e, UniqueFd raw_socket)
-        : io(context), options(std::move(o)), engine(std::move(e)), raw(std::move(raw_socket)) {}
+        : io(context), options(std::move(o)), engine(std::move(e)), raw(std::move(raw_socket)), guard(options.flood) {}
     ~Impl() {
         for (auto& p : ports) p->wait.release();  // the fd is udp's
     }
@@ -144,20 +160,36 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
             if (in_use) ++self->counters.conflicts;
             self->handle(Probed{address, in_use});
         })));
-        writer = std::make_unique<Writer>(store, [weak, &io = io](std::uint64_t ticket, std::size_t count, bool ok) {
-            asio::post(io, [weak, ticket, count, ok] {
-                auto self = weak.lock();
-                if (self) self->on_committed(ticket, count, ok);
+        writer = std::make_unique<Writer>(store, [weak, &io = io] {
+            asio::post(io, [weak] {
+                if (auto self = weak.lock(); self && !self->stopped) self->take_commits();
             });
         });
         for (std::size_t i = 0; i < ports.size(); ++i) listen(i);
+        for (const auto& name : engine.config().interfaces) advertise(name);
         return {};
     }
 
-    void on_committed(std::uint64_t ticket, std::size_t count, bool ok) {
-        ++(ok ? counters.commits : counters.failed_commits);
-        if (ok) counters.leases_written += count;
-        if (!stopped) handle(Committed{ticket, ok});
+    // Where the segment is ours, and every subnet of it lets us.
+    void advertise(const std::string& name) {
+        bool any = false;
+        for (const auto& subnet : engine.config().subnets) {
+            if (subnet.interface != name) continue;
+            if (!subnet.advertise) return;
+            any = true;
+        }
+        if (!any) return;
+        auto advertiser = Advertiser::create(io, name);
+        if (advertiser) advertisers.push_back(std::move(*advertiser));
+        else log::info("dhcp", "{}: no answers to router solicitations: {}", name, advertiser.error().describe());
+    }
+
+    void take_commits() {
+        for (const auto& done : writer->take()) {
+            ++(done.ok ? counters.commits : counters.failed_commits);
+            if (done.ok) counters.leases_written += done.count;
+            handle(Committed{done.ticket, done.ok});
+        }
     }
 
     void listen(std::size_t index) {
@@ -181,12 +213,20 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
             log::debug("dhcp", "{}: {}", datagram.from.text(), message.error().describe());
             return;
         }
+        if (!admitted(guard, message->mac())) {
+            ++counters.limited;
+            return;
+        }
         bool broadcast = datagram.to.value == 0xffffffff || datagram.to != datagram.local;
-        handle(Arrived{std::move(*message), index, datagram.local, broadcast});
+        Arrived arrived{std::move(*message), index, datagram.local, broadcast};
+        if (options.heard && arrived.message.op == Op::Request) options.heard(arrived);
+        handle(arrived);
     }
 
-    void handle(const Event& event) {
-        for (auto& action : engine.handle(event, unix_now())) std::visit([this](auto& a) { carry_out(a); }, action);
+    void handle(const Event& event) { carry_out(engine.handle(event, unix_now())); }
+
+    void carry_out(std::vector<Action> actions) {
+        for (auto& action : actions) std::visit([this](auto& a) { carry_out(a); }, action);
     }
 
     void carry_out(Commit& commit) { writer->put(std::move(commit)); }
@@ -256,10 +296,24 @@ Result<Server> Server::create(asio::io_context& io, ServerConfig config, LeaseSt
 const ServerEngine& Server::engine() const { return impl_->engine; }
 ServerCounters Server::counters() const { return impl_->counters; }
 
+std::vector<std::string> Server::set_reservations(const std::vector<Reservation>& more) {
+    return impl_->engine.set_reservations(more);
+}
+
+bool Server::take_back(Ipv4Address address) {
+    auto actions = impl_->engine.take_back(address, unix_now());
+    bool any = !actions.empty();
+    impl_->carry_out(std::move(actions));
+    return any;
+}
+
 void Server::stop() {
-    if (std::exchange(impl_->stopped, true)) return;
-    impl_->writer.reset();  // writes what is queued
+    if (impl_->stopped) return;
+    impl_->writer->finish();
+    impl_->take_commits();  // whoever was waiting for the disk is answered
+    impl_->stopped = true;
     impl_->prober.reset();
+    for (auto& a : impl_->advertisers) a.stop();
     error_code ignored;
     for (auto& p : impl_->ports) p->wait.cancel(ignored);
 }

@@ -7,6 +7,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include "dhcp-helper/client_limits.hpp"
 #include "dhcp-helper/lease_engine.hpp"
 
 namespace slipway::dhcp {
@@ -14,11 +15,13 @@ namespace slipway::dhcp {
 struct ServerOptions {
     std::uint16_t port = kServerPort;
     std::chrono::milliseconds probe_wait{300};
+    FloodLimits flood = kClientLimits;  // what is above is not answered
     Decorate decorate;
+    std::function<void(const Arrived&)> heard;  // each request that is looked at; may be empty
 };
 
 struct ServerCounters {
-    std::uint64_t received = 0, offers = 0, acks = 0, naks = 0, probes = 0, conflicts = 0;
+    std::uint64_t received = 0, limited = 0, offers = 0, acks = 0, naks = 0, probes = 0, conflicts = 0;
     std::uint64_t commits = 0, leases_written = 0, failed_commits = 0;
 };
 
@@ -34,8 +37,11 @@ public:
 
     const ServerEngine& engine() const;  // on the io_context's thread
     ServerCounters counters() const;     // on the io_context's thread
-    // Answers no more; what is queued for the store is written first. On the io_context's thread, or while none runs
-    // it.
+    // As of ServerEngine, on the io_context's thread.
+    std::vector<std::string> set_reservations(const std::vector<Reservation>& more);
+    bool take_back(Ipv4Address address);  // false: nothing to take
+    // Hears no more; what is queued for the store is written and acknowledged. On the io_context's thread, or while
+    // none runs it.
     void stop();
 
 private:

@@ -2,6 +2,8 @@
 #include "dhcp-helper/subnet.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -146,9 +148,9 @@ Status take_word(Subnet& s, std::string_view name, std::string_view value) {
         s.lease = std::chrono::seconds(*seconds);
         s.least_lease = std::min(s.least_lease, s.lease);
         s.longest_lease = std::max(s.longest_lease, s.lease);
-    } else if (name == "probe") {
-        if (value != "yes" && value != "no") return make_error(errors::kConfig, "probe is yes or no");
-        s.probe = value == "yes";
+    } else if (name == "probe" || name == "ra") {
+        if (value != "yes" && value != "no") return make_error(errors::kConfig, "{} is yes or no", name);
+        (name == "ra" ? s.advertise : s.probe) = value == "yes";
     } else {
         std::string list(value);
         std::replace(list.begin(), list.end(), '+', ',');
@@ -168,6 +170,41 @@ Result<ServerConfig> check_config(ServerConfig config) {
                 return make_error(errors::kConfig, "{} and {} overlap", all[j].text(), all[i].text());
     if (config.offer_hold < std::chrono::seconds(1) || config.decline_hold < std::chrono::seconds(1))
         return make_error(errors::kConfig, "an offer or a declined address is held for a second at least");
+    return config;
+}
+
+ServerConfig with_reservations(ServerConfig config, const std::vector<Reservation>& more,
+                               std::vector<std::string>& left_out) {
+    std::vector<std::set<MacAddress>> macs(config.subnets.size());
+    std::vector<std::map<Ipv4Address, Reservation>> taken(config.subnets.size());
+    for (std::size_t i = 0; i < config.subnets.size(); ++i)
+        for (const auto& r : config.subnets[i].reservations) {
+            macs[i].insert(r.mac);
+            taken[i].emplace(r.address, r);
+        }
+    for (const auto& r : more) {
+        auto subnet = std::find_if(config.subnets.begin(), config.subnets.end(),
+                                   [&](const Subnet& s) { return s.contains(r.address); });
+        auto refuse = [&](std::string why) { left_out.push_back(std::move(why)); };
+        if (subnet == config.subnets.end()) {
+            refuse(fmt::format("{} is in no subnet served here", r.address.text()));
+            continue;
+        }
+        auto i = static_cast<std::size_t>(subnet - config.subnets.begin());
+        auto own = std::find(config.addresses.begin(), config.addresses.end(), r.address) != config.addresses.end();
+        if (auto host = check_host(*subnet, r.address, "reservation"); !host) refuse(host.error().describe());
+        else if (own) refuse(fmt::format("{} is this server's own address", r.address.text()));
+        else if (taken[i].contains(r.address))
+            refuse(fmt::format("{} is reserved for {}", r.address.text(), taken[i][r.address].mac.text()));
+        else if (!macs[i].insert(r.mac).second)
+            refuse(fmt::format("{} has a reservation in {}", r.mac.text(), subnet->text()));
+        else taken[i].emplace(r.address, r);
+    }
+    for (std::size_t i = 0; i < config.subnets.size(); ++i) {
+        auto& all = config.subnets[i].reservations;
+        all.clear();
+        for (auto& [_, r] : taken[i]) all.push_back(std::move(r));  // in order of address
+    }
     return config;
 }
 

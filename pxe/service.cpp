@@ -2,14 +2,18 @@
 #include "pxe/service.hpp"
 
 #include <algorithm>
+#include <future>
+#include <mutex>
 #include <thread>
 
 #include <boost/asio/post.hpp>
 
 #include "dhcp-helper/listener.hpp"
 #include "dhcp-helper/overhear.hpp"
+#include "dhcp-helper/server.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
+#include "pxe/dhcp_answer.hpp"
 #include "pxe/errors.hpp"
 #include "pxe/seldom.hpp"
 #include "tftp/errors.hpp"
@@ -25,18 +29,51 @@ struct NetbootService::Impl {
     std::vector<dhcp::Overhearer> overhearers;
     std::string deaf;
     std::vector<tftp::Server> servers;
+    std::optional<dhcp::Server> dhcp;
     std::thread thread;
     Seldom silences;
+    std::mutex ending;  // guards stopped, and with it that nothing is posted after the end
+    bool stopped = false;
+
+    // Does our own DHCP server give addresses to what is heard here?
+    bool is_own_segment(const std::string& interface) const {
+        if (!options.dhcp) return false;
+        const auto& subnets = options.dhcp->config.subnets;
+        return std::any_of(subnets.begin(), subnets.end(),
+                           [&](const dhcp::Subnet& s) { return !interface.empty() && s.interface == interface; });
+    }
+    bool is_own_relayed(const dhcp::Message& m) const {
+        if (!options.dhcp || m.relay.is_zero()) return false;
+        const auto& subnets = options.dhcp->config.subnets;
+        return std::any_of(subnets.begin(), subnets.end(), [&](const dhcp::Subnet& s) { return s.contains(m.relay); });
+    }
+
+    Status start_dhcp() {
+        auto& own = *options.dhcp;
+        dhcp::ServerOptions o{.port = options.ports.dhcp};
+        o.decorate = [this](const dhcp::Arrived& request, dhcp::Message& reply) { decorate(request, reply); };
+        if (options.trace)
+            o.heard = [this](const dhcp::Arrived& a) {
+                const auto& name = options.dhcp->config.interfaces[a.port];
+                if (is_own_segment(name) || is_own_relayed(a.message))  // else it is the proxy that notes it
+                    options.trace->note(a.message.mac(), heard_of(a.message, dhcp::kServerPort, name));
+            };
+        dhcp.emplace(TRY(dhcp::Server::create(io, own.config, *own.leases, std::move(o))));
+        for (const auto& why : dhcp->set_reservations(own.reservations))
+            log::warning("dhcp", "a reservation does not count: {}", why);
+        return {};
+    }
 
     Status bind(const Interface& interface) {
         BootServer server{interface.address, options.http_port};
         auto listen = [&](std::uint16_t port, bool boot_server) -> Result<std::uint16_t> {
             dhcp::ListenerOptions o{.device = interface.name, .port = port, .answer_source = boot_server};
-            // A socket of one interface takes any address of it, broadcasts too. Port 67 may be shared with a DHCP
-            // server here.
-            if (interface.name.empty()) o.address = interface.address;
-            o.share = !boot_server;
+            // Port 67 is the DHCP server's, which may be on this machine: we hear it without holding it. The boot
+            // server port is ours; a socket of one interface takes any address of it.
+            o.beside = !boot_server && !interface.name.empty();
+            if (o.beside || interface.name.empty()) o.address = interface.address;
             o.handler = [this, server, boot_server, name = interface.name](const dhcp::Arrival& a) {
+                if (!boot_server && is_own_relayed(a.message)) return std::optional<dhcp::Message>();
                 auto port = boot_server ? dhcp::kBootServerPort : dhcp::kServerPort;
                 if (options.trace) options.trace->note(a.message.mac(), heard_of(a.message, port, name));
                 return answer(a, boot_server, server);
@@ -44,7 +81,9 @@ struct NetbootService::Impl {
             listeners.push_back(TRY(dhcp::Listener::create(io, std::move(o))));
             return listeners.back().port();
         };
-        Ports bound{TRY(listen(options.ports.dhcp, false)), TRY(listen(options.ports.boot_server, true)), 0};
+        Ports bound = options.ports;
+        if (!is_own_segment(interface.name)) bound.dhcp = TRY(listen(options.ports.dhcp, false));
+        bound.boot_server = TRY(listen(options.ports.boot_server, true));
         tftp::ServerOptions t{.local = {interface.address, options.ports.tftp}, .device = interface.name};
         t.source = [this, ours = interface.address](const std::string& name, const UdpEndpoint& client) {
             return open(name, client, ours);
@@ -86,18 +125,32 @@ struct NetbootService::Impl {
         return std::string(name);
     }
 
+    Choice choose(const ClientFacts& facts, const BootServer& server) const {
+        auto choice = choose_boot(facts, options.decide(facts.mac, facts), server);
+        if (!choice.answer || choice.answer->loader.empty()) return choice;
+        auto loader = open_loader(options.loaders, choice.answer->loader, server.address);
+        return loader ? choice : refuse(std::move(loader).error());
+    }
+
     std::optional<dhcp::Message> answer(const dhcp::Arrival& arrival, bool boot_server_port, const BootServer& server) {
         auto facts = facts_of(arrival.message);
         if (!facts.is_boot_client()) return std::nullopt;
-        auto choice = choose_boot(facts, options.decide(facts.mac, facts), server);
-        if (choice.answer && !choice.answer->loader.empty())
-            if (auto loader = open_loader(options.loaders, choice.answer->loader, server.address); !loader)
-                choice = refuse(std::move(loader).error());
+        auto choice = choose(facts, server);
         auto reply =
             choice.answer ? make_reply(arrival.message, boot_server_port, *choice.answer, server) : std::nullopt;
         if (choice.answer && !reply) return std::nullopt;  // the other server's part of the conversation
+        if (reply) return_relay_option(arrival.message, *reply);
         say(arrival.message, facts, choice, boot_server_port ? dhcp::kBootServerPort : dhcp::kServerPort);
         return reply;
+    }
+
+    void decorate(const dhcp::Arrived& request, dhcp::Message& reply) {
+        auto facts = facts_of(request.message);
+        if (!facts.is_boot_client()) return;
+        BootServer server{request.local, options.http_port};
+        auto choice = choose(facts, server);
+        if (choice.answer) add_boot_answer(request.message, *choice.answer, server, reply);
+        say(request.message, facts, choice, dhcp::kServerPort);
     }
 
     void say(const dhcp::Message& request, const ClientFacts& facts, const Choice& choice, std::uint16_t port) {
@@ -170,6 +223,7 @@ Result<std::unique_ptr<NetbootService>> NetbootService::create(NetbootOptions op
             return make_error(errors::kSettings, "interface '{}' has no IPv4 address", interface.name);
         TRY_WITH(impl->bind(interface), "network boot on " + interface.address.text());
     }
+    if (impl->options.dhcp) TRY_WITH(impl->start_dhcp(), "the DHCP server");
     return std::unique_ptr<NetbootService>(new NetbootService(std::move(impl)));
 }
 
@@ -182,10 +236,29 @@ void NetbootService::stop() {
         for (auto& listener : impl->listeners) listener.stop();
         for (auto& overhearer : impl->overhearers) overhearer.stop();
         for (auto& server : impl->servers) server.stop();
+        if (impl->dhcp) impl->dhcp->stop();
     };
-    if (!impl_->thread.joinable()) return end();
-    boost::asio::post(impl_->io, end);
+    {
+        std::lock_guard lock(impl_->ending);
+        if (std::exchange(impl_->stopped, true)) return;
+        if (!impl_->thread.joinable()) return end();
+        boost::asio::post(impl_->io, end);
+    }
     impl_->thread.join();
+}
+
+bool NetbootService::with_dhcp(const std::function<void(dhcp::Server&)>& use) {
+    std::promise<void> done;
+    {
+        std::lock_guard lock(impl_->ending);
+        if (impl_->stopped || !impl_->dhcp) return false;
+        boost::asio::post(impl_->io, [&] {
+            use(*impl_->dhcp);
+            done.set_value();
+        });
+    }
+    done.get_future().wait();
+    return true;
 }
 
 const Ports& NetbootService::ports() const { return impl_->ports; }

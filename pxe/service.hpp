@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Network boot beside a DHCP server that knows nothing of us: proxyDHCP (67 and 4011) and TFTP, on one thread of its
-// own. The boot HTTP is served by whoever owns this (lib/http); the loaders and `/boot/…` are open to it through
-// open().
+// Network boot: proxyDHCP (67 and 4011) beside a DHCP server that knows nothing of us, DHCP itself where a segment is
+// ours, and TFTP, on one thread of its own. The boot HTTP is served by whoever owns this (lib/http); the loaders and
+// `/boot/…` are open to it through open().
 #pragma once
 
 #include <functional>
@@ -9,9 +9,15 @@
 #include <string>
 #include <vector>
 
+#include "dhcp-helper/lease.hpp"
+#include "dhcp-helper/subnet.hpp"
 #include "pxe/policy.hpp"
 #include "pxe/trace_log.hpp"
 #include "tftp/source.hpp"
+
+namespace slipway::dhcp {
+class Server;
+}
 
 namespace slipway::pxe {
 
@@ -35,8 +41,18 @@ struct LoaderPlaces {
 // that clients are sent to, with what to do about it.
 Result<tftp::Content> open_loader(const LoaderPlaces& places, const std::string& name, Ipv4Address ours);
 
+// The DHCP server of the segments that are ours: its answers boot clients too.
+struct OwnDhcp {
+    // Its interfaces are among NetbootOptions::interfaces. One that no subnet names is heard for relays alone, and has
+    // proxyDHCP as well, which leaves the relayed clients of these subnets to the DHCP server.
+    dhcp::ServerConfig config;
+    dhcp::LeaseStore* leases = nullptr;  // outlives the service
+    std::vector<dhcp::Reservation> reservations;
+};
+
 struct NetbootOptions {
     std::vector<Interface> interfaces;
+    std::optional<OwnDhcp> dhcp;     // none: proxyDHCP everywhere
     Ports ports;                     // 0: any (tests)
     std::uint16_t http_port = 8480;  // 0: no HTTP
     LoaderPlaces loaders;
@@ -63,6 +79,9 @@ public:
     const Ports& ports() const;  // as bound, on the first interface
     // Why the answers of other servers are not heard (no right to); empty: they are.
     const std::string& deaf() const;
+    // Calls `use` on the service's thread and waits for it. False, and not called: no DHCP server, or stopped. Between
+    // create() and start() it waits for start().
+    bool with_dhcp(const std::function<void(dhcp::Server&)>& use);
 
 private:
     struct Impl;

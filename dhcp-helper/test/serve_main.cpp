@@ -40,12 +40,12 @@ Status serve(const Arguments& arguments) {
     io.restart();
     io.poll();  // what has come in before the signal
     server.stop();
-    io.restart();
-    io.poll();
     auto c = server.counters();
     std::printf(
-        "received %lu offers %lu acks %lu naks %lu probes %lu conflicts %lu commits %lu leases %lu failed %lu\n",
-        c.received, c.offers, c.acks, c.naks, c.probes, c.conflicts, c.commits, c.leases_written, c.failed_commits);
+        "received %lu offers %lu acks %lu naks %lu probes %lu conflicts %lu commits %lu leases %lu failed %lu limited "
+        "%lu\n",
+        c.received, c.offers, c.acks, c.naks, c.probes, c.conflicts, c.commits, c.leases_written, c.failed_commits,
+        c.limited);
     for (const auto& lease : server.engine().leases())
         std::printf("%s %s %s\n", lease.address.text().c_str(), std::string(name_of(lease.state)).c_str(),
                     lease.mac.text().c_str());
