@@ -11,6 +11,7 @@ void add_vhd_commands(CLI::App& root, Context& context);
 void add_device_commands(CLI::App& root, Context& context);
 void add_job_commands(CLI::App& root, Context& context);
 void add_vm_commands(CLI::App& root, Context& context);
+void add_dhcp_commands(CLI::App& root, Context& context);
 void add_server_commands(CLI::App& root, Context& context);
 void add_migrate_command(CLI::App& root, Context& context);
 void add_netboot_commands(CLI::App& root, Context& context);

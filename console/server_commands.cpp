@@ -45,6 +45,38 @@ Result<ExitCode> login(const std::string& url, const std::string& ca, const std:
     return kExitDone;
 }
 
+// The kept login follows, where it named the old address.
+Result<bool> move_login(const std::string& before, const std::string& address) {
+    auto login = find_login();
+    if (!login || std::getenv("SLIPWAY_URL")) return false;
+    auto at = login->url.find("//" + before + ":");
+    if (at == std::string::npos) return false;
+    login->url.replace(at + 2, before.size(), address);
+    TRY(save_login(*login));
+    return true;
+}
+
+Result<ExitCode> move_address(const std::string& address, const Context& context) {
+    auto client = TRY(RestClient::open());
+    auto moved = TRY(client.post("/server/address", json::object{{"address", address}}));
+    auto text = fmt::format(
+        "{}: {} in place of {}, in DHCP and PXE answers and boot scripts, once the server has been started again "
+        "(systemctl restart deploy-server)\n",
+        text_at(moved, "interface"), text_at(moved, "address"), text_at(moved, "before"));
+    if (auto jobs = array_at(moved, "unfinished_jobs").size(); jobs != 0)
+        text += fmt::format(
+            "{} jobs are not finished: agents in their ramdisk know the old address; let it answer until "
+            "they are done\n",
+            jobs);
+    if (auto agents = texts(array_at(moved, "administration_agents")); !agents.empty())
+        text += "give the new address to the administration agents (slipway-agent --server) of: " + join(agents, " ") +
+                "\n";
+    if (TRY(move_login(text_at(moved, "before"), text_at(moved, "address"))))
+        text += "the login kept in " + login_directory().string() + " has the new address\n";
+    context.print(text, moved);
+    return kExitDone;
+}
+
 Result<ExitCode> list_groups(const Context& context) {
     auto client = TRY(RestClient::open());
     auto groups = TRY(client.get("/groups"));
@@ -62,6 +94,13 @@ void add_server_commands(CLI::App& root, Context& context) {
     server->require_subcommand(1);
     on_command(*add_command(*server, context, "status", "Version, roles, addresses"), context,
                [&context] { return status(context); });
+    auto to = std::make_shared<std::string>();
+    auto* move =
+        add_command(*server, context, "address", "Move the network boot to another address of its machine",
+                    "  ip addr add 10.0.0.6/24 dev eth0 && slipway server address 10.0.0.6 && systemctl restart "
+                    "deploy-server\n");
+    move->add_option("address", *to, "one that the interface has already")->required();
+    on_command(*move, context, [=, &context] { return move_address(*to, context); });
     auto url = std::make_shared<std::string>(), ca = std::make_shared<std::string>(),
          token = std::make_shared<std::string>();
     auto* app = add_command(*server, context, "login", "Keep where the server is and how to log in",

@@ -44,6 +44,21 @@ inline constexpr ErrorId kJobState{"server.job-state", "Look at the job's state 
 inline constexpr ErrorId kNoVmHost{
     "server.no-vmhost", "Register the VM host as a device of kind vmhost, or name one with the variable 'vmhost'."};
 
+inline constexpr ErrorId kAddress{
+    "server.address",
+    "Give the interface the address first (ip addr add), or correct --netboot; STATE/address has what `slipway server "
+    "address` moved."};
+
+// The DHCP server.
+inline constexpr ErrorId kNoDhcp{"server.no-dhcp",
+                                 "Start the server with --dhcp SUBNET, or `dhcp` in slipway.toml, to give addresses."};
+inline constexpr ErrorId kNoLease{"server.no-lease", "See `slipway dhcp leases` for who holds which address."};
+inline constexpr ErrorId kNoReservation{"server.no-reservation",
+                                        "See `slipway dhcp show` for the reservations; those of --dhcp stand there."};
+inline constexpr ErrorId kReserved{"server.reserved",
+                                   "Choose another address, or first give it up: `slipway dhcp unreserve ADDRESS`, "
+                                   "`slipway dhcp release ADDRESS`."};
+
 // Refusals of the agent channel.
 inline constexpr ErrorId kBadToken{
     "server.bad-token",

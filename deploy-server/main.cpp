@@ -21,7 +21,7 @@ using namespace slipway;
 struct CommandLine {
     server::ServerOptions options;
     std::string state = "/var/lib/slipway", roles = "controller,nbs,ids", token_file, loaders = "/usr/lib/ipxe";
-    std::vector<std::string> netboot;
+    std::vector<std::string> netboot, subnets, authorized;
     bool json = false;
 
     void add_to(CLI::App& app) {
@@ -33,7 +33,18 @@ struct CommandLine {
         app.add_option("--http-port", options.http_port, "boot files, and bulk data in the clear; 0: any")
             ->capture_default_str();
         app.add_option("--admin-token-file", token_file, "made at the first start (default STATE/admin.token)");
-        app.add_option("--netboot", netboot, "answer PXE clients on IFACE=ADDRESS; repeat for several");
+        app.add_option("--netboot", netboot,
+                       "answer PXE clients on IFACE[=ADDRESS]: without ADDRESS they are told the interface's own; "
+                       "repeat for several");
+        app.add_option("--dhcp", subnets,
+                       "give addresses in NETWORK/PREFIX,interface=IFACE,range=FIRST-LAST,… on a segment of our own, "
+                       "where PXE clients get their boot file in the same answer; without interface: to relays. Also "
+                       "reserve=MAC@ADDRESS, lease=SECONDS, probe=no, ra=no, and options: routers=, name-servers=, "
+                       "domain-name=, …, several values by '+'. Repeat for several")
+            ->type_name("SUBNET");
+        app.add_option("--dhcp-authorized", authorized,
+                       "serve DHCP on this interface although another DHCP server answers there")
+            ->type_name("IFACE");
         app.add_option("--loaders", loaders, "directory of iPXE's boot loaders")->capture_default_str();
         app.add_option(
             "--user", options.user,
@@ -45,6 +56,7 @@ struct CommandLine {
             "Examples:\n"
             "  deploy-server\n"
             "  deploy-server --state-dir /srv/slipway --address 10.99.0.1 --netboot br0=10.99.0.1\n"
+            "  deploy-server --dhcp 10.77.0.0/24,interface=eth1,range=10.77.0.10-10.77.0.99,routers=10.77.0.1\n"
             "  deploy-server --state-dir /tmp/try --address 127.0.0.1 --tls-port 0 --http-port 0\n"
             "The administrator's token is in STATE/admin.token, the CA in STATE/pki/ca.pem.\n");
     }
@@ -66,10 +78,17 @@ struct CommandLine {
         if (!options.roles.contains("controller")) return "the role controller is needed: it has the database";
         for (const auto& text : netboot) {
             auto equals = text.find('=');
-            auto address = equals == std::string::npos ? std::nullopt : Ipv4Address::parse(text.substr(equals + 1));
-            if (!address) return "'" + text + "' is not IFACE=ADDRESS";
+            auto address = equals == std::string::npos ? Ipv4Address{} : Ipv4Address::parse(text.substr(equals + 1));
+            if (!address || equals == 0) return "'" + text + "' is not IFACE or IFACE=ADDRESS";
             options.netboot.push_back({text.substr(0, equals), *address});
         }
+        for (const auto& text : subnets) {
+            auto subnet = dhcp::subnet_from_text(text);
+            if (!subnet) return "--dhcp " + text + ": " + subnet.error().describe();
+            options.dhcp.subnets.push_back(std::move(*subnet));
+        }
+        options.dhcp.authorized = {authorized.begin(), authorized.end()};
+        if (!subnets.empty() && !options.roles.contains("nbs")) return "--dhcp needs the role nbs";
         return {};
     }
 };

@@ -4,8 +4,12 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
+
 #include "deploy-server/agents/agent_routes.hpp"
 #include "deploy-server/api/api.hpp"
+#include "deploy-server/api/dhcp.hpp"
+#include "deploy-server/api/server_address.hpp"
 #include "deploy-server/api/store_routes.hpp"
 #include "deploy-server/errors.hpp"
 #include "deploy-server/netboot/boot.hpp"
@@ -89,7 +93,8 @@ struct DeployServer::Impl {
     std::shared_ptr<http::Router> clear_routes = std::make_shared<http::Router>();
     std::unique_ptr<http::Server> http;
     pxe::TraceLog trace{clock, kernel_neighbour};  // before those who write into it
-    std::unique_ptr<pxe::NetbootService> netboot;
+    std::unique_ptr<DhcpDesk> dhcp;
+    std::unique_ptr<pxe::NetbootService> netboot;  // uses dhcp's lease table
     std::vector<std::string> listeners;
 
     Impl(ServerOptions o, const Clock& c) : options(std::move(o)), clock(c) {}
@@ -117,10 +122,32 @@ struct DeployServer::Impl {
             sessions = std::make_unique<StoreSessions>(*desk, clock, options.sessions);
             work = std::make_unique<StoreWork>(*store, clock, long_calls);
         }
+        if (has("nbs")) TRY(settle_network());
         hub = std::make_unique<Hub>(*db, clock, options.hub);
         if (desk) hub->on_task_over([this](const std::string& key) { desk->over(key); });
         settings->set(TRY(db->netboot_settings()));
         newcomers = std::make_unique<Newcomers>(*db, *hub, options.state / "sequences", settings);
+        return {};
+    }
+
+    // Which interfaces are served, and by which address.
+    Status settle_network() {
+        auto here = TRY(local_addresses());
+        auto moved = TRY(read_moved(options.state / "address"));
+        auto listed = [&](const std::string& name) {
+            return std::any_of(options.netboot.begin(), options.netboot.end(),
+                               [&](const auto& i) { return i.name == name; });
+        };
+        for (const auto& subnet : options.dhcp.subnets)
+            if (moved.contains(subnet.interface) && !listed(subnet.interface))
+                options.netboot.push_back({subnet.interface, {}});
+        auto before = options.netboot;
+        TRY(settle_addresses(options.netboot, moved, here));
+        for (std::size_t i = 0; i < before.size(); ++i)  // who listens on one address alone moves along
+            if (options.address == before[i].address.text()) options.address = options.netboot[i].address.text();
+        if (options.dhcp.subnets.empty()) return {};
+        auto config = TRY(plan_dhcp(options.dhcp, here, options.netboot));  // the subnets bring their interfaces along
+        dhcp = TRY(DhcpDesk::open(options.dhcp, std::move(config), options.state / "db" / "dhcp.sqlite"));
         return {};
     }
 
@@ -161,6 +188,8 @@ struct DeployServer::Impl {
         add_image_routes(*tls_routes, api);
         add_trace_routes(*tls_routes, {*db, trace, clock, options.netboot, [this] { return deafness(); }});
         add_netboot_routes(*tls_routes, api);
+        add_dhcp_routes(*tls_routes, {*db, clock, dhcp.get(), options.netboot});
+        add_server_address_routes(*tls_routes, {*db, options.netboot, options.dhcp, options.state / "address"});
         if (desk) add_store_routes(*tls_routes, {*desk, *sessions, *work});
         tls_routes->set_guard([this](const Request& r, const http::Router::Route&) { return authorize(r); });
         // On the clear listener boot files are for anyone; bulk calls carry their key, looked at before their body.
@@ -221,13 +250,19 @@ struct DeployServer::Impl {
         clear.on_request = [this](const Request& r, unsigned status) { note_status(trace, r, status); };
         ports->second = TRY_WITH(http->listen(std::move(clear), clear_routes), "the boot HTTP listener");
         listeners.push_back(fmt::format("listening http {}:{}", options.address, ports->second));
-        if (!has("nbs") || options.netboot.empty()) return {};
+        return has("nbs") ? bind_netboot() : Status();
+    }
+
+    Status bind_netboot() {
+        if (options.netboot.empty()) return {};
         ready_loaders();
         pxe::NetbootOptions n;
         n.interfaces = options.netboot;
         n.ports = options.netboot_ports;
+        if (dhcp) TRY_WITH(dhcp->join(n), "the DHCP server");
         join_netboot(n, boot_place());
         netboot = TRY(pxe::NetbootService::create(std::move(n)));
+        if (dhcp) dhcp->attach(*netboot);
         const auto& bound = netboot->ports();
         for (const auto& interface : options.netboot)
             listeners.push_back(fmt::format("listening netboot {} dhcp {} boot-server {} tftp {}",

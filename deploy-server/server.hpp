@@ -9,6 +9,7 @@
 
 #include "deploy-server/api/store_sessions.hpp"
 #include "deploy-server/jobs/hub.hpp"
+#include "deploy-server/netboot/dhcp.hpp"
 #include "lib/http/server.hpp"
 #include "pxe/service.hpp"
 
@@ -24,6 +25,7 @@ struct ServerOptions {
     std::uint16_t tls_port = 8443, http_port = 8480;  // 0: any
     std::filesystem::path admin_token_file;           // empty: STATE/admin.token
     std::vector<pxe::Interface> netboot;              // proxyDHCP and TFTP on these; empty: boot HTTP alone
+    DhcpSettings dhcp;                                // and DHCP itself on these; its interfaces need not be above
     pxe::Ports netboot_ports;
     pxe::LoaderPlaces loaders;  // own and made: below the state directory
     std::string

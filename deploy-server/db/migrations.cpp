@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "deploy-server/db/database.hpp"
+#include "deploy-server/db/migrate.hpp"
 #include "deploy-server/errors.hpp"
 
 namespace slipway::server {
@@ -71,18 +72,22 @@ CREATE INDEX alerts_device ON alerts(device, id);
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }
 
 Status Database::migrate(int to) {
+    return server::migrate(*sqlite_, std::span(kMigrations).first(static_cast<std::size_t>(to)));
+}
+
+Status migrate(Sqlite& sqlite, std::span<const char* const> entries) {
     TRY(
-        sqlite_->run("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied TEXT NOT NULL "
-                     "DEFAULT CURRENT_TIMESTAMP)"));
+        sqlite.run("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied TEXT NOT NULL "
+                   "DEFAULT CURRENT_TIMESTAMP)"));
+    const auto known = static_cast<std::int64_t>(entries.size());
     std::int64_t have = 0;
-    TRY(sqlite_->query("SELECT coalesce(max(version), 0) FROM migrations", {}, [&](Row r) { have = r.number(0); }));
-    if (have > schema_version())
-        return make_error(errors::kNewerDatabase, "the database has version {}, this program knows {}", have,
-                          schema_version());
-    for (auto version = have + 1; version <= to; ++version)
-        TRY_WITH(sqlite_->transaction([&]() -> Status {
-            TRY(sqlite_->script(kMigrations[version - 1]));
-            return sqlite_->run("INSERT INTO migrations(version) VALUES (?)", {version});
+    TRY(sqlite.query("SELECT coalesce(max(version), 0) FROM migrations", {}, [&](Row r) { have = r.number(0); }));
+    if (have > known)
+        return make_error(errors::kNewerDatabase, "the database has version {}, this program knows {}", have, known);
+    for (auto version = have + 1; version <= known; ++version)
+        TRY_WITH(sqlite.transaction([&]() -> Status {
+            TRY(sqlite.script(entries[static_cast<std::size_t>(version - 1)]));
+            return sqlite.run("INSERT INTO migrations(version) VALUES (?)", {version});
         }),
                  fmt::format("migration {}", version));
     return {};
