@@ -37,7 +37,7 @@ struct CommandLine {
                        "answer PXE clients on IFACE[=ADDRESS]: without ADDRESS they are told the interface's own; "
                        "repeat for several");
         app.add_option("--dhcp", subnets,
-                       "give addresses in NETWORK/PREFIX,interface=IFACE,range=FIRST-LAST,… on a segment of our own, "
+                       "give addresses in NETWORK/PREFIX,interface=IFACE,range=FIRST-LAST,... on a segment of our own, "
                        "where PXE clients get their boot file in the same answer; without interface: to relays. Also "
                        "reserve=MAC@ADDRESS, lease=SECONDS, probe=no, ra=no, and options: routers=, name-servers=, "
                        "domain-name=, …, several values by '+'. Repeat for several")

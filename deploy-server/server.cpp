@@ -144,7 +144,8 @@ struct DeployServer::Impl {
         auto before = options.netboot;
         TRY(settle_addresses(options.netboot, moved, here));
         for (std::size_t i = 0; i < before.size(); ++i)  // who listens on one address alone moves along
-            if (options.address == before[i].address.text()) options.address = options.netboot[i].address.text();
+            if (!before[i].address.is_zero() && options.address == before[i].address.text())
+                options.address = options.netboot[i].address.text();
         if (options.dhcp.subnets.empty()) return {};
         auto config = TRY(plan_dhcp(options.dhcp, here, options.netboot));  // the subnets bring their interfaces along
         dhcp = TRY(DhcpDesk::open(options.dhcp, std::move(config), options.state / "db" / "dhcp.sqlite"));
