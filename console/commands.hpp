@@ -13,6 +13,9 @@ void add_job_commands(CLI::App& root, Context& context);
 void add_vm_commands(CLI::App& root, Context& context);
 void add_dhcp_commands(CLI::App& root, Context& context);
 void add_server_commands(CLI::App& root, Context& context);
+void add_agent_commands(CLI::App& root, Context& context);
+// What of a device's cards and controllers has no driver, by /agent/ramdisks/NAME; empty: nothing is missing.
+std::string missing_drivers_text(const boost::json::value& ramdisk);
 void add_migrate_command(CLI::App& root, Context& context);
 void add_netboot_commands(CLI::App& root, Context& context);
 void add_netboot_settings(CLI::App& netboot, Context& context);  // settings and images of it

@@ -107,7 +107,12 @@ Result<ExitCode> list(const Context& context) {
 Result<ExitCode> show(const std::string& name, const Context& context) {
     auto client = TRY(RestClient::open());
     auto device = TRY(client.get("/devices/" + segment(name)));
-    context.print(device_text(device), device);
+    auto text = device_text(device);
+    if (auto ramdisk = client.get("/agent/ramdisks/" + segment(name))) {
+        text += fmt::format("  ramdisk     {}\n", text_at(*ramdisk, "state")) + missing_drivers_text(*ramdisk);
+        if (device.is_object()) device.get_object()["missing_drivers"] = array_at(*ramdisk, "missing");
+    }
+    context.print(text, device);
     return kExitDone;
 }
 

@@ -60,6 +60,8 @@ inline constexpr ErrorId kDeployInterrupted{
     "Run the same command again with --resume: what is there already stays, only the rest is written.", false};
 inline constexpr ErrorId kNoReservation{
     "console.no-reservation", "See `slipway dhcp show`; what the server's --dhcp reserves stands there.", false};
+inline constexpr ErrorId kNoProgram{"console.no-program",
+                                    "Install Slipway as a whole, or run slipway-ramdisk where it is.", false};
 inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
 
 }  // namespace slipway::console::errors

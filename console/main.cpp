@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     Context context;
     app.add_flag("--json", context.json, "one JSON document on standard output");
     add_device_commands(app, context);
+    add_agent_commands(app, context);
     add_job_commands(app, context);
     add_migrate_command(app, context);
     add_vm_commands(app, context);

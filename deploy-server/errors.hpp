@@ -81,6 +81,11 @@ inline constexpr ErrorId kNotYourTask{"server.not-your-task",
                                       "The device holds no running task that allows this call."};
 inline constexpr ErrorId kBadFrames{"server.bad-frames", "The body is not what docs/architecture.md says of the call."};
 
+// Before a device is booted. The next step names its ids.
+inline constexpr ErrorId kNoDriver{"server.no-driver",
+                                   "Put a driver into repository/user/PreSystem/modules; see slipway-ramdisk(8)."};
+inline constexpr ErrorId kNoRamdisk{"server.no-ramdisk", "See `slipway agent list`."};
+
 // Steps that the server itself carries out.
 inline constexpr ErrorId kNeedsDevice{"server.needs-device", "Start the job on a device, or on a group."};
 inline constexpr ErrorId kPower{"server.power", "Check the device's power driver; switch the machine by hand.", true};

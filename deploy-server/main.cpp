@@ -20,7 +20,7 @@ using namespace slipway;
 
 struct CommandLine {
     server::ServerOptions options;
-    std::string state = "/var/lib/slipway", roles = "controller,nbs,ids", token_file, loaders = "/usr/lib/ipxe";
+    std::string state = "/var/lib/slipway", roles = "controller,nbs,ids", token_file, loaders = "/usr/lib/ipxe", agent;
     std::vector<std::string> netboot, subnets, authorized;
     bool json = false;
 
@@ -46,6 +46,8 @@ struct CommandLine {
                        "serve DHCP on this interface although another DHCP server answers there")
             ->type_name("IFACE");
         app.add_option("--loaders", loaders, "directory of iPXE's boot loaders")->capture_default_str();
+        app.add_option("--agent", agent,
+                       "the agent's program, for the devices' ramdisks (default: slipway-agent-da beside this one)");
         app.add_option(
             "--user", options.user,
             "user to become once the ports are bound, also for power commands and scripts (default, as root: "
@@ -66,6 +68,7 @@ struct CommandLine {
         options.state = state;
         options.admin_token_file = token_file;
         options.loaders.ipxe = loaders;
+        options.agent = agent;
         const bool root = ::geteuid() == 0;
         options.user = server::user_to_become(options.user, root, server::find_account(server::kOwnAccount).ok());
         if (root && options.user.empty())

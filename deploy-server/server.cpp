@@ -9,6 +9,7 @@
 #include "deploy-server/agents/agent_routes.hpp"
 #include "deploy-server/api/api.hpp"
 #include "deploy-server/api/dhcp.hpp"
+#include "deploy-server/api/ramdisks.hpp"
 #include "deploy-server/api/server_address.hpp"
 #include "deploy-server/api/store_routes.hpp"
 #include "deploy-server/errors.hpp"
@@ -81,6 +82,7 @@ struct DeployServer::Impl {
     std::unique_ptr<Database> db;
     std::unique_ptr<imagestore::Store> store;
     std::unique_ptr<ChunkDesk> desk;
+    std::unique_ptr<Ramdisks> ramdisks;  // before the hub, which asks it
     std::unique_ptr<Hub> hub;
     std::shared_ptr<SettingsInUse> settings = std::make_shared<SettingsInUse>();
     std::unique_ptr<Newcomers> newcomers;
@@ -103,7 +105,8 @@ struct DeployServer::Impl {
 
     Status open_state() {
         std::error_code ec;
-        for (const char* part : {"db", "store", "pki", "boot/ramdisk", "boot/images", "boot/loaders", "sequences"})
+        for (const char* part :
+             {"db", "store", "pki", "boot/ramdisk", "boot/images", "boot/loaders", "repository/user", "sequences"})
             fs::create_directories(options.state / part, ec);
         // Images hold what the machines hold, their secrets too.
         for (const char* part : {"db", "store"}) fs::permissions(options.state / part, fs::perms::owner_all, ec);
@@ -124,6 +127,16 @@ struct DeployServer::Impl {
         }
         if (has("nbs")) TRY(settle_network());
         hub = std::make_unique<Hub>(*db, clock, options.hub);
+        if (has("nbs")) {
+            RamdiskOptions r{options.state / "boot", options.state / "repository/user", options.agent,
+                             options.state / "pki/ca.pem"};
+            std::error_code failed;
+            if (r.agent.empty())
+                r.agent = fs::read_symlink("/proc/self/exe", failed).parent_path() / "slipway-agent-da";
+            ramdisks = std::make_unique<Ramdisks>(std::move(r), *db);
+            hub->on_hardware([this](const std::string& device) { return ramdisks->may_boot(device); },
+                             [this](const std::string& device) { ramdisks->look_at(device); });
+        }
         if (desk) hub->on_task_over([this](const std::string& key) { desk->over(key); });
         settings->set(TRY(db->netboot_settings()));
         newcomers = std::make_unique<Newcomers>(*db, *hub, options.state / "sequences", settings);
@@ -167,7 +180,8 @@ struct DeployServer::Impl {
     }
 
     void add_routes() {
-        AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock, &trace};
+        AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock, &trace, {}};
+        if (ramdisks) agents.post_system = [this](const std::string& kernel) { return ramdisks->post_system(kernel); };
         add_agent_routes(*tls_routes, agents);
         ApiPlace api{*db,
                      *hub,
@@ -187,7 +201,12 @@ struct DeployServer::Impl {
         add_device_routes(*tls_routes, api);
         add_job_routes(*tls_routes, api);
         add_image_routes(*tls_routes, api);
-        add_trace_routes(*tls_routes, {*db, trace, clock, options.netboot, [this] { return deafness(); }});
+        add_trace_routes(*tls_routes, {*db, trace, clock, options.netboot, [this] { return deafness(); },
+                                       [this](const DeviceRow& device, const gatherhw::Inventory&) {
+                                           return ramdisks ? ramdisks->cards_without_driver(device.name)
+                                                           : std::vector<std::string>();
+                                       }});
+        if (ramdisks) add_ramdisk_routes(*tls_routes, *db, *ramdisks);
         add_netboot_routes(*tls_routes, api);
         add_dhcp_routes(*tls_routes, {*db, clock, dhcp.get(), options.netboot});
         add_server_address_routes(*tls_routes, {*db, options.netboot, options.dhcp, options.state / "address"});
@@ -208,6 +227,7 @@ struct DeployServer::Impl {
                         ports, settings, newcomers.get()};
         place.loaders.own = place.root / "loaders";
         place.loaders.made = place.root / "made";
+        place.ramdisks = ramdisks.get();
         place.address = Ipv4Address::parse(options.address);
         if (!options.netboot.empty()) place.address = options.netboot.front().address;
         place.trace = &trace;
@@ -291,6 +311,7 @@ struct DeployServer::Impl {
         long_calls.stop();
         if (hub) hub->stop();
         if (http) http->stop();
+        if (ramdisks) ramdisks->stop();
     }
 };
 
@@ -306,6 +327,7 @@ Result<std::unique_ptr<DeployServer>> DeployServer::start(ServerOptions options,
     TRY(server->impl_->bind());
     // Jobs run power commands and scripts: not as root. They are taken up before the first request is heard.
     TRY(server->impl_->drop_privileges());
+    if (auto& ramdisks = server->impl_->ramdisks) TRY(ramdisks->start());
     TRY(server->impl_->hub->start());
     server->impl_->serve();
     return server;

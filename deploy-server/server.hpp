@@ -27,7 +27,8 @@ struct ServerOptions {
     std::vector<pxe::Interface> netboot;              // proxyDHCP and TFTP on these; empty: boot HTTP alone
     DhcpSettings dhcp;                                // and DHCP itself on these; its interfaces need not be above
     pxe::Ports netboot_ports;
-    pxe::LoaderPlaces loaders;  // own and made: below the state directory
+    pxe::LoaderPlaces loaders;    // own and made: below the state directory
+    std::filesystem::path agent;  // slipway-agent-da, for the ramdisks; empty: the one beside this program
     std::string
         user;  // what the server becomes once its ports are bound (as root), before any job; empty: stays what it is
     HubOptions hub;

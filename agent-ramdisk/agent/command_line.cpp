@@ -31,6 +31,9 @@ void CommandLine::add_to(CLI::App& app) {
     app.add_option("--state-dir", state_directory, "keeps the certificate")->capture_default_str();
     app.add_option("--disk", disks, "use this file as a disk, and no real one; repeat for several");
     app.add_option("--console", console, "terminal that shows one line of status");
+    app.add_option("--post-system", post_system,
+                   "program that takes the archive of the controller's PostSystem folder");
+    app.add_option("--ready-file", ready_file, "made when the controller has answered");
 }
 
 Result<LinkOptions> CommandLine::link() const {
@@ -93,6 +96,8 @@ int run_until_signal(const CommandLine& command_line, const std::string& kind, s
     options.kind = kind;
     options.max_tasks = max_tasks;
     options.status = command_line.status();
+    options.post_system = command_line.post_system;
+    options.ready_file = command_line.ready_file;
     auto status = run_agent(*machine, options, tasks, stop_flag);
     if (status || stop_flag) return kExitDone;
     std::cerr << "error: " << status.error().explain() << "\n";

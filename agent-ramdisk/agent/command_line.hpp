@@ -9,7 +9,7 @@
 namespace slipway::agent {
 
 struct CommandLine {
-    std::string server, bulk, token, token_file, mac, ca, state_directory, console;
+    std::string server, bulk, token, token_file, mac, ca, state_directory, console, post_system, ready_file;
     std::vector<std::string> disks;
     void add_to(CLI::App& app);
     // Reads the files named. Errors: base.not-found and its kin.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "agent-ramdisk/agent/machine.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -49,6 +51,22 @@ json::array macs() {
     return out;
 }
 
+// The buses whose devices a ramdisk has drivers for.
+bool wanted_bus(std::string_view alias) {
+    constexpr std::string_view kBuses[] = {"pci:", "usb:", "virtio:", "vmbus:", "xen:"};
+    return std::any_of(std::begin(kBuses), std::end(kBuses), [&](auto bus) { return alias.starts_with(bus); });
+}
+
+// What the controller chooses this machine's drivers by, before it has an inventory.
+json::array modaliases() {
+    std::set<std::string> all;
+    std::error_code failed;
+    for (fs::recursive_directory_iterator it("/sys/devices", failed), end; !failed && it != end; it.increment(failed))
+        if (it->path().filename() == "modalias")
+            if (auto alias = attribute(it->path()); wanted_bus(alias)) all.insert(alias);
+    return json::array(all.begin(), all.end());
+}
+
 class BaseMachine : public Machine {
 public:
     std::uint64_t memory_bytes() override { return memory_line("MemTotal:"); }
@@ -69,6 +87,7 @@ public:
                 {"firmware", firmware.kind},
                 {"secure_boot", firmware.secure_boot},
                 {"macs", macs()},
+                {"modaliases", modaliases()},
                 {"disks", list}};
     }
 };

@@ -30,7 +30,7 @@ public:
     // The kernel looks at the partition table again.
     virtual Status reread(const disks::DiskDevice& disk) = 0;
     // {memory_bytes, cpus, vendor, product, serial, bios_vendor, bios_version, firmware, secure_boot, macs[],
-    // disks[{name, serial, model, size}]}
+    // modaliases[], disks[{name, serial, model, size}]}
     virtual boost::json::object hardware() = 0;
     virtual std::uint64_t memory_bytes() = 0;  // installed
     virtual std::uint64_t memory_available() = 0;

@@ -2,6 +2,7 @@
 #include "agent-ramdisk/agent/runner.hpp"
 
 #include <sys/eventfd.h>
+#include <sys/utsname.h>
 
 #include <condition_variable>
 #include <mutex>
@@ -9,6 +10,7 @@
 
 #include "agent-ramdisk/agent/errors.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/uuid.hpp"
 #include "slipway_version.hpp"
@@ -18,6 +20,8 @@ namespace slipway::agent {
 namespace {
 
 constexpr std::chrono::seconds kReportEvery{1};
+constexpr std::chrono::seconds kPostSystemTime{300};
+constexpr std::uint64_t kMaxPostSystem = 600u << 20;
 
 // One task, from being given to the server having heard how it ended.
 struct Running {
@@ -56,6 +60,10 @@ public:
         auto link = TRY(ControllerLink::open(options_.link, self_));
         channel::Hello hello{self_.device, boot_id_, kVersion, options_.kind, machine_.memory_bytes(), hardware};
         TRY_WITH(link.hello(hello), "saying hello");
+        if (!options_.ready_file.empty()) TRY(write_file_atomic(options_.ready_file, {}));
+        if (!options_.post_system.empty())
+            if (auto taken = take_post_system(link); !taken)
+                log::warning("agent", "PostSystem is not here: {}", taken.error().describe());
         log::info("agent", "known as {}, ready for tasks", printable(self_.device));
         say("ready: device " + printable(self_.device));
         while (!stop_) {
@@ -77,6 +85,18 @@ public:
 private:
     void say(const std::string& text) {
         if (options_.status) options_.status(text);
+    }
+
+    // What the operator dropped in for machines that have reached the server. Without it the agent works as well.
+    Status take_post_system(ControllerLink& link) {
+        utsname system{};
+        ::uname(&system);
+        auto path = fmt::format("/agent/v1/post-system?kernel={}", system.release);
+        auto answer = TRY(link.bytes(path, nullptr, kMaxPostSystem));
+        if (answer.body.empty()) return {};
+        say("taking " + human_bytes(answer.body.size()) + " of PostSystem");
+        (void)TRY(run_checked({options_.post_system}, {.input = std::move(answer.body), .timeout = kPostSystemTime}));
+        return {};
     }
 
     void wait_for_any() {

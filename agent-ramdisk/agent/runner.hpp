@@ -11,6 +11,8 @@ struct AgentOptions {
     LinkOptions link;
     std::string kind = "da";                         // or "administration"
     std::size_t max_tasks = 1;                       // at once
+    std::string post_system;                         // program that takes PostSystem's archive; empty: none is fetched
+    std::string ready_file;                          // made when the server has answered; empty: none
     std::function<void(const std::string&)> status;  // one line for the machine's screen, whenever it changes
 };
 

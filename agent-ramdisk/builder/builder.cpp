@@ -210,13 +210,24 @@ Status add_program(Plan& out, const std::string& path, const fs::path& file, Bui
     return {};
 }
 
-Status add_agent(Plan& out, const BuildRequest& request, BuildReport& report) {
-    TRY_WITH(add_program(out, "usr/bin/slipway-agent-da", request.agent, report), "the agent");
-    if (!is_elf(TRY(read_file(request.agent, 256u << 20)))) return {};
-    for (const auto& [path, file] : TRY(find_libraries(request.agent, request.root))) {
-        TRY_WITH(add_program(out, path, file, report), "a library of the agent");
-        report.libraries.push_back(path);
+Status add_with_libraries(Plan& out, const std::string& path, const fs::path& program, const fs::path& root,
+                          BuildReport& report) {
+    TRY(add_program(out, path, program, report));
+    if (!is_elf(TRY(read_file(program, 256u << 20)))) return {};
+    for (const auto& [library, file] : TRY(find_libraries(program, root))) {
+        if (std::find(report.libraries.begin(), report.libraries.end(), library) != report.libraries.end()) continue;
+        TRY_WITH(add_program(out, library, file, report), "a library of " + program.string());
+        report.libraries.push_back(library);
     }
+    return {};
+}
+
+Status add_programs(Plan& out, const BuildRequest& request, BuildReport& report) {
+    TRY_WITH(add_with_libraries(out, "usr/bin/slipway-agent-da", request.agent, request.root, report), "the agent");
+    for (const auto& program : request.programs)
+        TRY_WITH(add_with_libraries(out, "usr/bin/" + program.filename().string(), program, request.root, report),
+                 program.string());
+    for (const auto& [path, file] : request.more_files) out.file(path, TRY(read_file(file)), 0755);
     return {};
 }
 
@@ -253,19 +264,21 @@ Status add_userland(Plan& out, const BuildRequest& request) {
     out.file("etc/slipway/hotplug", to_bytes(kHotplugScript), 0755);
     out.file("etc/slipway/udhcpc", to_bytes(kUdhcpcScript), 0755);
     out.file("etc/slipway/post-system", to_bytes(kPostSystemScript), 0755);
+    out.file("usr/bin/slipway-local", to_bytes(kLocalScript), 0755);
     out.file("etc/passwd", to_bytes("root:x:0:0:root:/root:/bin/sh\n"), 0644);
     out.file("etc/group", to_bytes("root:x:0:\n"), 0644);
-    out.file("etc/slipway/ca.pem", TRY_WITH(read_file(request.ca, 1u << 20), "the CA certificate"), 0644);
+    if (!request.ca.empty())
+        out.file("etc/slipway/ca.pem", TRY_WITH(read_file(request.ca, 1u << 20), "the CA certificate"), 0644);
     return {};
 }
 
 Result<Plan> plan_ramdisk(const BuildRequest& request, const KernelModules& kernel, BuildReport& report) {
     Plan plan;
     TRY(add_userland(plan, request));
-    TRY(add_agent(plan, request, report));
+    TRY(add_programs(plan, request, report));
     add_drop_in_files(plan, kernel.drop_ins, report);
     const auto* inventory = request.inventory ? &*request.inventory : nullptr;
-    auto choice = choose_modules(kernel.index, inventory, request.set);
+    auto choice = choose_modules(kernel.index, inventory, request.set, request.more_modules);
     if (!choice.note.empty()) report.notes.push_back(choice.note + "; the default modules were taken");
     for (const auto& name : choice.absent)
         report.notes.push_back("kernel " + kernel.version + " has no module " + name);
@@ -370,7 +383,6 @@ Result<BuildReport> build_ramdisk(const BuildRequest& request, const KernelModul
     TRY(put_kernel(request, report));
     auto content = request.output / "ramdisk/by-content" / report.key;
     auto about = request.output / "about/by-content" / (report.key + ".json");
-    report.ramdisk = request.output / "ramdisk" / request.name;
     auto known = report_from_json(read_text_file(about).value_or(""));
     if (known && fs::exists(content)) {
         report.ramdisk_bytes = known->ramdisk_bytes;
@@ -379,8 +391,19 @@ Result<BuildReport> build_ramdisk(const BuildRequest& request, const KernelModul
     } else {
         TRY(make_content(content, about, std::move(plan), request.level, report));
     }
+    return name_ramdisk(request, std::move(report));
+}
+
+Result<BuildReport> name_ramdisk(const BuildRequest& request, BuildReport report) {
+    report.ramdisk = request.output / "ramdisk" / request.name;
+    std::error_code failed;
+    auto about = report_from_json(read_text_file(request.output / "about" / (request.name + ".json")).value_or(""));
+    if (about && about->key == report.key && about->by == report.by &&
+        fs::equivalent(request.output / "ramdisk/by-content" / report.key, report.ramdisk, failed))
+        return report;  // nothing to write
+    // The report first: a ramdisk without one would count as made by hand.
     TRY(write_file_atomic(request.output / "about" / (request.name + ".json"), as_bytes(to_json(report))));
-    TRY(link_file(content, report.ramdisk));
+    TRY(link_file(request.output / "ramdisk/by-content" / report.key, report.ramdisk));
     return report;
 }
 

@@ -21,19 +21,22 @@
 namespace slipway::builder {
 
 struct BuildRequest {
-    std::filesystem::path agent;                     // slipway-agent-da; a script serves as well (tests)
-    std::filesystem::path ca;                        // PEM, goes to /etc/slipway/ca.pem
-    std::filesystem::path output;                    // the server's STATE/boot
-    std::string name = "default";                    // or the device that alone boots this ramdisk
-    std::optional<gatherhw::Inventory> inventory;    // modules for this machine alone; without: the default set
-    ModuleSet set = ModuleSet::Machine;              // Broad: for machines of which nothing is known
-    std::string kernel;                              // "6.1.0-28-amd64"; empty: the newest installed
-    bool keep_kernel = false;                        // OUTPUT/kernel stays; `kernel` is that one's version
-    std::filesystem::path pre_system;                // drop-ins; empty: none
-    std::filesystem::path root = "/";                // where kernel, modules, libraries and busybox are taken from
+    std::filesystem::path agent;                   // slipway-agent-da; a script serves as well (tests)
+    std::filesystem::path ca;                      // PEM, goes to /etc/slipway/ca.pem; empty: a medium without a server
+    std::filesystem::path output;                  // the server's STATE/boot
+    std::string name = "default";                  // or the device that alone boots this ramdisk
+    std::optional<gatherhw::Inventory> inventory;  // modules for this machine alone; without: the default set
+    ModuleSet set = ModuleSet::Machine;            // Broad: for machines of which nothing is known
+    std::string kernel;                            // "6.1.0-28-amd64"; empty: the newest installed
+    bool keep_kernel = false;                      // OUTPUT/kernel stays; `kernel` is that one's version
+    std::filesystem::path pre_system;              // drop-ins; empty: none
+    std::filesystem::path root = "/";              // where kernel, modules, libraries and busybox are taken from
     std::filesystem::path busybox = "/bin/busybox";  // static; below root
     int level = 12;                                  // of zstd: 19 is a tenth smaller and takes ten times as long
-    std::string by = "slipway-ramdisk";              // who asked, for the report
+    std::vector<std::filesystem::path> programs;     // more of them, with their libraries: to /usr/bin
+    std::vector<std::string> more_modules;
+    std::vector<std::pair<std::string, std::filesystem::path>> more_files;  // path in the ramdisk (0755), file
+    std::string by = "slipway-ramdisk";                                     // who asked, for the report
 };
 
 struct ModuleLine {
@@ -72,6 +75,9 @@ Result<std::shared_ptr<const KernelModules>> read_kernel_modules(const std::file
 
 // Takes a ramdisk of the same content, or makes it, and gives it its name. Two that run at once make the same files.
 Result<BuildReport> build_ramdisk(const BuildRequest& request, const KernelModules* modules = nullptr);
+
+// Gives a ramdisk that is there another name, with the modules' reasons of `report`. An error when it is gone.
+Result<BuildReport> name_ramdisk(const BuildRequest& request, BuildReport report);
 
 // What a running agent fetches, as a cpio archive that is not compressed (its modules are): the folder PostSystem.
 // Empty: nothing is in it.

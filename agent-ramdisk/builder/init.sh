@@ -19,6 +19,7 @@ status() {
     case $(cat /sys/class/tty/console/active) in *tty0) ;; *) printf '\r\nSlipway: %s\r\n' "$*" >/dev/tty0 ;; esac 2>/dev/null
 }
 
+reboot_after=600 local='' least='' server='' mac='' token='' time='' bulk=''
 read -r arguments </proc/cmdline
 for word in $arguments; do
     case $word in
@@ -26,9 +27,25 @@ for word in $arguments; do
         slipway.bulk=*) bulk=${word#*=} ;;
         slipway.token=*) token=${word#*=} ;;
         slipway.time=*) time=${word#*=} ;;
+        slipway.local | slipway.run=*) local=1 ;;
+        slipway.time-at-least=*) least=${word#*=} ;;
+        slipway.reboot-after=*) reboot_after=${word#*=} ;;
         slipway.mac=*) mac=$(echo "${word#*=}" | tr '[:upper:]' '[:lower:]') ;;
     esac
 done
+
+# Whatever keeps us from the server (a card that does not come up, no lease, a server that is away), the next network
+# boot may do better. slipway.reboot-after=0 waits for ever.
+[ -z "$local" ] || reboot_after=0
+if [ "$reboot_after" -gt 0 ] 2>/dev/null; then
+    (
+        sleep "$reboot_after"
+        [ -e /run/slipway-ready ] && exit
+        status "the server was not reached within $reboot_after s: restarting the machine"
+        sleep 5
+        reboot -f
+    ) &
+fi
 
 # Devices that come later (a bus behind a driver, a slow controller) announce themselves to this.
 uevent /etc/slipway/hotplug &
@@ -50,6 +67,31 @@ done
 for hook in /etc/slipway/pre-system.d/*; do
     [ ! -x "$hook" ] || "$hook" || status "$hook ended with code $?"
 done
+
+# A medium was made at a time that has passed: a clock that says an earlier one is wrong, and TLS would not go on with it.
+[ -z "$least" ] || [ "$(date +%s)" -ge "$least" ] || date -u -s "@$least" >/dev/null
+if [ -n "$local" ]; then
+    /usr/bin/slipway-local boot
+    reboot -f
+fi
+
+# From a medium nobody says which card it is: the first with a link, else the first.
+choose_card() {
+    for address in /sys/class/net/*/address; do
+        case $address in */lo/*) ;; *) ip link set "$(basename "$(dirname "$address")")" up ;; esac
+    done
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        for carrier in /sys/class/net/*/carrier; do
+            case $carrier in */lo/*) continue ;; esac
+            [ "$(cat "$carrier" 2>/dev/null)" != 1 ] || { mac=$(cat "${carrier%carrier}address") && return; }
+        done
+        [ "$try" = 10 ] || usleep 500000
+    done
+    for address in /sys/class/net/*/address; do
+        case $address in */lo/*) ;; *) mac=$(cat "$address") && return ;; esac
+    done
+}
+[ -n "$mac" ] || choose_card
 
 nic=''
 tries=0
@@ -75,7 +117,14 @@ udhcpc -i "$nic" -s /etc/slipway/udhcpc -t 5 -T 2 -A 3 >/run/udhcpc.log 2>&1
 # The boot script carried the time; TLS needs it right, and the machine's own clock may be years off.
 [ -z "$time" ] || date -u -s "@$((time + $(cut -d. -f1 /proc/uptime)))" >/dev/null
 
-set -- --server "$server" --mac "$mac" --ca /etc/slipway/ca.pem --console /dev/tty0
+# The medium holds no secret: the token is typed by whoever stands here.
+if [ -z "$token" ]; then
+    status "this machine has no token; on the console: slipway device enroll NAME"
+    printf 'token: '
+    read -r token
+fi
+
+set -- --server "$server" --mac "$mac" --ca /etc/slipway/ca.pem --console /dev/tty0 --ready-file /run/slipway-ready --post-system /etc/slipway/post-system
 [ -z "$bulk" ] || set -- "$@" --bulk "$bulk"
 [ -z "$token" ] || set -- "$@" --token "$token"
 quick=0

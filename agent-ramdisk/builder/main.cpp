@@ -5,7 +5,10 @@
 #include <CLI/CLI.hpp>
 
 #include "agent-ramdisk/builder/builder.hpp"
+#include "agent-ramdisk/builder/errors.hpp"
+#include "agent-ramdisk/builder/medium.hpp"
 #include "gatherhw/reader.hpp"
+#include "lib/base/clock.hpp"
 #include "lib/base/exit_code.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
@@ -35,6 +38,89 @@ void print_text(const builder::BuildReport& r) {
                 human_bytes(r.agent_bytes).c_str(), r.modules.size(), human_bytes(r.module_bytes).c_str());
     if (!r.built) std::printf("it was there already, as %.12s\n", r.key.c_str());
     for (const auto& note : r.notes) std::printf("note: %s\n", note.c_str());
+}
+
+struct MediumArguments {
+    builder::MediumRequest request;
+    std::string token_file, write_device;
+    bool json = false;
+};
+
+// Programs that stand where this one does.
+std::filesystem::path beside(const char* name) {
+    std::error_code failed;
+    auto here = std::filesystem::read_symlink("/proc/self/exe", failed).parent_path();
+    for (const auto& directory : {here, here / "../bin", here / "../sbin"})
+        if (std::filesystem::exists(directory / name)) return directory / name;
+    return {};
+}
+
+Status make_medium(MediumArguments& a) {
+    auto& r = a.request;
+    if (r.ramdisk.agent.empty()) r.ramdisk.agent = beside("slipway-agent-da");
+    r.slipway = beside("slipway");
+    r.fixup = beside("slipway-fixup");
+    if (!r.server.empty() && r.ramdisk.ca.empty())
+        return make_error(builder::errors::kMedium, "--server needs --ca, the certificate that it is known by");
+    if (!a.token_file.empty()) r.token = trim(TRY(read_text_file(a.token_file, 4096)));
+    r.made_unix = unix_milliseconds(SystemClock().wall()) / 1000;
+    auto report = TRY(builder::make_iso(r));
+    if (!a.write_device.empty()) TRY(builder::write_to_device(r.output, a.write_device));
+    if (a.json) {
+        std::printf("{\"output\":\"%s\",\"bytes\":%llu,\"ramdisk\":%s}\n", r.output.c_str(),
+                    static_cast<unsigned long long>(report.bytes), builder::to_json(report.ramdisk).c_str());
+        return {};
+    }
+    std::printf("%s: %s (Linux %s, %zu modules, ramdisk %s), for BIOS and UEFI, as CD and as USB disk\n",
+                r.output.c_str(), human_bytes(report.bytes).c_str(), report.ramdisk.kernel_version.c_str(),
+                report.ramdisk.modules.size(), human_bytes(report.ramdisk.ramdisk_bytes).c_str());
+    if (!a.write_device.empty()) std::printf("%s: written\n", a.write_device.c_str());
+    return {};
+}
+
+int outcome(const Status& status) {
+    if (status) return kExitDone;
+    std::fprintf(stderr, "error: %s\n", status.error().explain().c_str());
+    return kExitFailed;
+}
+
+CLI::App* add_medium(CLI::App& app, MediumArguments& a) {
+    auto* c = app.add_subcommand("medium", "Make a CD or USB image of the agent, also for work without a server");
+    auto& r = a.request;
+    c->add_option("--output", r.output, "the image file")->required();
+    c->add_option("--server", r.server,
+                  "https://ADDRESS:8443; without it the medium is for work without a server alone");
+    c->add_option("--bulk", r.bulk, "http://ADDRESS:8480, for tasks with nonetencrypt");
+    c->add_option("--ca", r.ramdisk.ca, "the controller's CA certificate (PEM)");
+    c->add_option("--token-file", a.token_file,
+                  "file with a token of `slipway device enroll`; without it the machine asks for one on its console");
+    c->add_option("--append", r.arguments, "more of the kernel's command line: console=ttyS0, slipway.run=…");
+    c->add_option("--script", r.script, "shell script that slipway.run=script runs");
+    c->add_option("--agent", r.ramdisk.agent, "the agent's program; otherwise slipway-agent-da beside this one");
+    c->add_option("--pre-system", r.ramdisk.pre_system, "folder of drop-ins");
+    c->add_option("--kernel", r.ramdisk.kernel, "version of an installed kernel; otherwise the newest");
+    c->add_option("--level", r.ramdisk.level, "compression level of zstd")
+        ->check(CLI::Range(1, 19))
+        ->capture_default_str();
+    c->add_option("--write-device", a.write_device,
+                  "write the image onto this USB disk too: all that is on it is lost; one in use is refused");
+    c->add_flag("--json", a.json, "print JSON");
+    c->footer(
+        "Examples:\n  slipway-ramdisk medium --output rescue.iso\n"
+        "  slipway-ramdisk medium --output agent.iso --server https://10.99.0.1:8443 --ca ca.pem\n"
+        "  slipway-ramdisk medium --output capture.iso --append slipway.run=capture,web,sda,usb:BACKUP\n"
+        "  slipway-ramdisk medium --output stick.img --write-device /dev/sdb\n");
+    return c;
+}
+
+CLI::App* add_floppy(CLI::App& app, builder::FloppyRequest& r) {
+    auto* c =
+        app.add_subcommand("floppy", "Make a floppy image with iPXE, for a BIOS that cannot boot from the network");
+    c->add_option("--output", r.output, "the image file, 1.44 MB")->required();
+    c->add_option("--http", r.http, "the server's boot HTTP, http://ADDRESS:8480")->required();
+    c->add_option("--ipxe", r.ipxe, "iPXE's kernel image")->capture_default_str();
+    c->footer("Example:\n  slipway-ramdisk floppy --output floppy.img --http http://10.99.0.1:8480\n");
+    return c;
 }
 
 }  // namespace
@@ -71,10 +157,20 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(1, 19))
         ->capture_default_str();
     command->add_flag("--json", json, "print JSON");
+    MediumArguments medium;
+    builder::FloppyRequest floppy;
+    auto* medium_app = add_medium(app, medium);
+    auto* floppy_app = add_floppy(app, floppy);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    if (*medium_app) return outcome(make_medium(medium));
+    if (*floppy_app) {
+        auto made = builder::make_floppy(floppy);
+        if (made) std::printf("%s: 1.44 MB, boots by %s\n", floppy.output.c_str(), floppy.http.c_str());
+        return outcome(made);
     }
     auto report = build(std::move(request), inventory);
     if (!report.ok()) {

@@ -279,10 +279,12 @@ bool add_machine(const ModuleIndex& index, const gatherhw::Inventory& machine,
 
 }  // namespace
 
-ModuleChoice choose_modules(const ModuleIndex& index, const gatherhw::Inventory* inventory, ModuleSet set) {
+ModuleChoice choose_modules(const ModuleIndex& index, const gatherhw::Inventory* inventory, ModuleSet set,
+                            const std::vector<std::string>& more) {
     ModuleChoice choice;
     std::map<std::string, std::string> wanted;
     for (const auto& name : base_modules()) wanted.emplace(name, "in every ramdisk");
+    for (const auto& name : more) wanted.emplace(name, "asked for");
     for (const char* large : {"xfs", "btrfs"}) {  // the repair mounts them; megabytes, so only for who has them
         auto is = [&](const gatherhw::Volume& v) { return v.filesystem == large; };
         if (inventory && std::any_of(inventory->volumes.begin(), inventory->volumes.end(), is))

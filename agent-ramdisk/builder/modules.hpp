@@ -93,7 +93,7 @@ struct ModuleChoice {
 };
 // By the machine's MODALIASes and PCI ids: its storage, network and USB hosts. Without an inventory the default set.
 ModuleChoice choose_modules(const ModuleIndex& index, const gatherhw::Inventory* inventory,
-                            ModuleSet set = ModuleSet::Machine);
+                            ModuleSet set = ModuleSet::Machine, const std::vector<std::string>& more = {});
 
 // A MODALIAS for PCI ids without one (an inventory taken under Windows).
 std::string modalias_of(const gatherhw::PciId& id);

@@ -8,5 +8,6 @@ extern const char* const kInitScript;
 extern const char* const kHotplugScript;
 extern const char* const kUdhcpcScript;
 extern const char* const kPostSystemScript;
+extern const char* const kLocalScript;
 
 }  // namespace slipway::builder

@@ -212,6 +212,13 @@ void add_agent_routes(http::Router& router, const AgentPlace& p) {
                }),
                message);
     router.add("POST", "/agent/v1/hello", handler([p](const Request& r) { return hello(p, r); }), message);
+    router.add("GET", "/agent/v1/post-system", handler([p](const Request& r) -> Answer {
+                   (void)TRY(device_of(p.db, r));
+                   if (!p.post_system) return Response::empty();
+                   auto archive = TRY(p.post_system(r.query_value("kernel")));
+                   if (archive->empty()) return Response::empty();
+                   return Response::text(200, std::string(as_text(*archive)), "application/octet-stream");
+               }));
     router.add(
         "POST", "/agent/v1/poll", [p](Request r, http::Responder out) { poll(p, r, out); }, message);
     router.add("POST", "/agent/v1/report", handler([p](const Request& r) { return report(p, r); }), message);

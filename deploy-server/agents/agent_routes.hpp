@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// /agent/v1: enrolment, hello, poll, report, images and chunks (docs/architecture.md, "lib/http and lib/channel").
+// /agent/v1: enrolment, hello, post-system, poll, report, images and chunks (docs/architecture.md, "lib/http and
+// lib/channel").
 #pragma once
 
 #include "deploy-server/agents/chunk_desk.hpp"
@@ -18,6 +19,8 @@ struct AgentPlace {
     const http::Identity& ca;
     const Clock& clock;
     pxe::TraceLog* trace = nullptr;  // is told of enrolments and hellos
+    // PostSystem for a kernel's agents; empty: nothing is in it. Unset: this server boots nobody.
+    std::function<Result<std::shared_ptr<const Bytes>>(const std::string& kernel)> post_system;
 };
 
 inline constexpr std::chrono::hours kDeviceCertificate{48};                // an agent of a ramdisk

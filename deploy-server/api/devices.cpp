@@ -42,7 +42,10 @@ json::object device_json(const ApiPlace& p, const DeviceRow& d) {
     auto next = next_boot(d, p.netboot->get());
     out["next_boot"] = {{"action", pxe::name_of(next.action)}, {"why", next.why}};
     if (!d.hardware.empty())
-        if (auto hardware = parse_object(d.hardware)) out["hardware"] = std::move(*hardware);
+        if (auto hardware = parse_object(d.hardware)) {
+            hardware->erase("modaliases");  // kilobytes; what came of them is in /agent/ramdisks
+            out["hardware"] = std::move(*hardware);
+        }
     json::array alerts;
     if (auto rows = p.db.alerts(d.id))
         for (const auto& a : *rows)

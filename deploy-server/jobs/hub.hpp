@@ -90,6 +90,14 @@ public:
     // Called, without the mutex, when a task's key is over, so that what was kept for it can go.
     void on_task_over(std::function<void(const std::string& key)> callback) { task_over_ = std::move(callback); }
 
+    // may_boot: an error refuses to boot the device into the agent. hardware_known: an inventory or a hello was stored.
+    // Both are called with the mutex held, and answer at once.
+    void on_hardware(std::function<Status(const std::string& device)> may_boot,
+                     std::function<void(const std::string& device)> hardware_known) {
+        may_boot_ = std::move(may_boot);
+        hardware_known_ = std::move(hardware_known);
+    }
+
     // ---- jobs
     // allowed is asked while no other job can begin or come in; its error refuses this one.
     Result<std::int64_t> submit(const JobRequest& request, const std::function<Status()>& allowed = {});
@@ -245,6 +253,8 @@ private:
     const Clock& clock_;
     HubOptions options_;
     std::function<void(const std::string&)> task_over_;
+    std::function<Status(const std::string&)> may_boot_;
+    std::function<void(const std::string&)> hardware_known_;
 
     std::mutex mutex_;
     std::condition_variable wake_;

@@ -64,6 +64,7 @@ Status Hub::hello(const DeviceRow& device, const AgentHello& hello) {
     row.boot_id = hello.boot_id;
     row.last_seen_ms = unix_milliseconds(clock_.wall());
     TRY(db_.set_agent(row));
+    if (hardware_known_) hardware_known_(device.name);
     sessions_[device.id].version = hello.version;
     touch(device, hello.boot_id, hello.kind);
     log::info("server", "device {}: agent {} ({}) says hello", device.name, printable(hello.version), hello.kind);
@@ -241,6 +242,7 @@ Result<std::string> Hub::keep_artifacts(const Assignment& a, const DeviceRow& de
         if (auto xml = taken_text(object, {"inventory"}); !xml.empty()) {
             TRY(db_.put_artifact(a.job, "inventory.xml", "application/xml", as_bytes(xml)));
             TRY(db_.set_inventory(device.id, xml));
+            if (hardware_known_) hardware_known_(device.name);
         }
     }
     if (a.type == "boot-proof" || a.type == "screenshot") TRY(keep_screen(a, object));

@@ -85,6 +85,8 @@ void Hub::begin_boot(Live& live, const DeviceRow& device) {
     const auto& type = live.errand->type;
     auto found = sessions_.find(device.id);
     bool ready = found != sessions_.end() && found->second.ready();
+    if (type == "boot-to-da" && !ready && may_boot_)
+        if (auto allowed = may_boot_(device.name); !allowed) return errand_failed(live, allowed.error());
     if (type == "boot-to-da" || type == "boot-to-disk")
         if (auto set = db_.set_boot_action(device.id, type == "boot-to-da" ? "da" : "disk"); !set)
             return errand_failed(live, set.error());

@@ -6,6 +6,7 @@
 
 #include "deploy-server/netboot/answers.hpp"
 #include "deploy-server/netboot/newcomers.hpp"
+#include "deploy-server/netboot/ramdisks.hpp"
 #include "lib/base/clock.hpp"
 #include "lib/http/server.hpp"
 #include "pxe/policy.hpp"
@@ -24,6 +25,7 @@ struct BootPlace {
     std::shared_ptr<const SettingsInUse> settings;
     Newcomers* newcomers = nullptr;  // null: nobody is taken in
     pxe::TraceLog* trace = nullptr;  // is told what is given to whom
+    Ramdisks* ramdisks = nullptr;    // null: one for all
 };
 
 // Images that a device may be told to boot. Errors: server.no-boot-image, pxe.image.

@@ -131,6 +131,28 @@ TEST_F(Bench, a_task_goes_to_the_agents_poll_and_its_report_ends_the_job) {
     EXPECT_FALSE(hub->held(row("a").id, "inventory"));
 }
 
+TEST_F(Bench, a_device_without_a_driver_is_not_booted_and_the_job_says_which) {
+    std::vector<std::string> known;
+    hub->on_hardware(
+        [](const std::string& device) -> Status {
+            return device == "a" ? Status(make_error(errors::kNoDriver, "no driver for 1234:5678")) : Status();
+        },
+        [&](const std::string& device) { known.push_back(device); });
+    add("a");
+    Sequence s;
+    s.add("boot-to-da");
+    auto job = submit("a", s);
+    EXPECT_EQ(wait_end(job), RunState::Failed);
+    EXPECT_EQ(hub->record(job).value()->steps[0].error->name, "server.no-driver");
+    EXPECT_EQ(row("a").boot_action, "disk");
+    // One that is in the agent already needs no boot; its hello is news of its hardware.
+    hello("a");
+    EXPECT_EQ(known, std::vector<std::string>{"a"});
+    auto again = submit("a", s);
+    EXPECT_FALSE(poll("a"));
+    EXPECT_EQ(wait_end(again), RunState::Done);
+}
+
 TEST_F(Bench, a_poll_without_work_is_answered_empty_and_one_waiting_gets_work_at_once) {
     add("a");
     hello("a");

@@ -576,6 +576,18 @@ TEST_F(ServerTest, a_boot_script_names_the_ramdisk_of_the_device_and_the_argumen
     EXPECT_NE(boot_token(), boot_token());
 }
 
+TEST_F(ServerTest, ramdisks_are_listed_and_asked_for_by_device) {
+    add_device();
+    auto list = api("GET", "/agent/ramdisks");
+    EXPECT_EQ(list.status, 200u);
+    EXPECT_EQ(list.object().at("kernel_version"), "");  // nobody has built one here
+    EXPECT_EQ(api("GET", "/agent/ramdisks/nobody").error(), "server.no-ramdisk");
+    EXPECT_EQ(api("POST", "/agent/ramdisks", {{"device", "nobody"}}).error(), "server.no-device");
+    EXPECT_EQ(api("POST", "/agent/ramdisks", {{"device", 1}}).error(), "server.bad-request");
+    EXPECT_EQ(api("POST", "/agent/ramdisks", {{"device", "poseidon"}}).status, 202u);
+    EXPECT_EQ(api("GET", "/agent/ramdisks/poseidon").object().at("name"), "poseidon");
+}
+
 // ---- jobs over several devices, migrations
 
 TEST_F(ServerTest, a_job_on_a_group_has_a_child_for_each_device) {

@@ -10,12 +10,14 @@
 #include "agent-ramdisk/builder/drivers.hpp"
 #include "agent-ramdisk/builder/errors.hpp"
 #include "agent-ramdisk/builder/modinfo.hpp"
+#include "agent-ramdisk/builder/test/phony_kernel.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
 
 using namespace slipway;
 using namespace slipway::builder;
+using namespace slipway::builder::phony;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -23,10 +25,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::string kSeeds = std::string(SLIPWAY_SOURCE_DIR) + "/agent-ramdisk/builder/fuzz/seeds-modinfo/";
-constexpr const char* kVersion = "6.1.0-28-amd64";
-constexpr const char* kAcme = "pci:v0000ABCDd00001234sv00001028sd00000001bc02sc00i00";
-constexpr const char* kAhci = "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01";
 constexpr const char* kOdd = "pci:v00001234d00005678sv00000000sd00000000bc01sc04i00";
 
 bool missing(const char* program) { return !run_checked({"sh", "-c", std::string("command -v ") + program}).ok(); }
@@ -37,37 +35,16 @@ gatherhw::Inventory machine(std::vector<std::string> modaliases) {
     return i;
 }
 
-Bytes seed(const char* name) { return read_file(kSeeds + name).value(); }
-
-// /lib/modules, /boot and /bin of a Debian with the kernel of the seeds.
 class PhonyKernel : public testing::Test {
 protected:
     TempDir dir = TempDir::create("phony").value();
     fs::path root = dir / "root", drop_ins = dir / "user/PreSystem";
     BuildRequest request;
 
-    void put(const fs::path& path, ByteView content, unsigned mode = 0644) {
-        fs::create_directories(path.parent_path());
-        ASSERT_TRUE(write_file_atomic(path, content, mode).ok());
-    }
-    void module(const std::string& path) { put(root / "lib/modules" / kVersion / path, seed("module")); }
-
     void SetUp() override {
-        if (!fs::exists("/bin/busybox") || missing("xz") || missing("cpio") || missing("zstd"))
+        if (!busybox_is_static() || missing("xz") || missing("cpio") || missing("zstd"))
             GTEST_SKIP() << "busybox-static, xz, cpio or zstd is not installed";
-        auto modules = root / "lib/modules" / kVersion;
-        put(modules / "modules.dep",
-            as_bytes("kernel/drivers/net/ethernet/acme/acme.ko: kernel/drivers/net/phy/libphy.ko\n"
-                     "kernel/drivers/net/phy/libphy.ko:\nkernel/fs/ext4/ext4.ko:\n"));
-        put(modules / "modules.alias", as_bytes("alias pci:v0000ABCDd00001234sv*sd*bc*sc*i* acme\n"));
-        put(modules / "modules.softdep", {});
-        put(modules / "modules.builtin", as_bytes("kernel/drivers/ata/ahci.ko\n"));
-        put(modules / "modules.builtin.modinfo", seed("builtin"));
-        for (const char* path :
-             {"kernel/drivers/net/ethernet/acme/acme.ko", "kernel/drivers/net/phy/libphy.ko", "kernel/fs/ext4/ext4.ko"})
-            module(path);
-        put(root / "boot" / (std::string("vmlinuz-") + kVersion), seed("bzimage"));
-        put(root / "bin/busybox", read_file("/bin/busybox").value(), 0755);
+        make_phony_kernel(root);
         put(dir / "agent", as_bytes("#!/bin/sh\n"), 0755);
         put(dir / "ca.pem", as_bytes("CA\n"));
         request.agent = dir / "agent";

@@ -143,10 +143,10 @@ TEST_P(RamdiskLab, agent_starts_with_disk_address_and_clock) {
     auto date = parse_u64(ready->query_value("date")).value_or(0);
     EXPECT_GE(date, 2000000000u);
     EXPECT_LT(date, 2000000200u);
-    EXPECT_EQ(
-        ready->query_value("arguments"),
-        "--server https://10.99.0.1:8443 --mac 52:54:00:51:00:01 --ca /etc/slipway/ca.pem --console /dev/tty0 --bulk "
-        "http://10.99.0.1:8480 --token c0ffee");
+    EXPECT_EQ(ready->query_value("arguments"),
+              "--server https://10.99.0.1:8443 --mac 52:54:00:51:00:01 --ca /etc/slipway/ca.pem --console /dev/tty0 "
+              "--ready-file /run/slipway-ready --post-system /etc/slipway/post-system --bulk http://10.99.0.1:8480 "
+              "--token c0ffee");
     EXPECT_NE(serial.find("Slipway: starting the agent for https://10.99.0.1:8443"), std::string::npos) << serial;
     qemu->signal(SIGKILL);
     qemu->wait();
