@@ -404,7 +404,7 @@ Result<std::shared_ptr<const Bytes>> Ramdisks::post_system(const std::string& ve
         if (post_system_ && post_system_version_ == version) return post_system_;
     }
     // A version that the agent made up is no path of ours.
-    if (version != kernel_version())
+    if (version.empty() || version != kernel_version())
         return make_error(errors::kBadRequest, "no agent of ours runs Linux {}", printable(version));
     auto made = TRY(builder::build_post_system(options_.root, version, options_.repository / "PostSystem"));
     for (const auto& note : made.notes) log::warning("server", "PostSystem: {}", note);

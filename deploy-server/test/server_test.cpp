@@ -576,6 +576,17 @@ TEST_F(ServerTest, a_boot_script_names_the_ramdisk_of_the_device_and_the_argumen
     EXPECT_NE(boot_token(), boot_token());
 }
 
+TEST_F(ServerTest, post_system_is_for_agents_of_the_kernel_that_is_served) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    for (const char* kernel : {"", "6.1.0", "..%2F..%2Fetc"}) {
+        auto path = std::string("/agent/v1/post-system?kernel=") + kernel;
+        EXPECT_EQ(send(tls_url(), ca, w.agent.identity, {.path = path}).error(), "server.bad-request") << kernel;
+    }
+    EXPECT_EQ(send(tls_url(), ca, std::nullopt, {.path = "/agent/v1/post-system?kernel=6.1.0"}).error(),
+              "server.no-certificate");
+}
+
 TEST_F(ServerTest, ramdisks_are_listed_and_asked_for_by_device) {
     add_device();
     auto list = api("GET", "/agent/ramdisks");

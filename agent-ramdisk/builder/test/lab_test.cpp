@@ -152,6 +152,33 @@ TEST_P(RamdiskLab, agent_starts_with_disk_address_and_clock) {
     qemu->wait();
 }
 
+// Without a card the agent never runs; the machine starts over, and its next network boot may do better.
+TEST(Ramdisk, a_machine_that_does_not_reach_its_server_starts_over) {
+    if (installed_kernels("/").empty()) GTEST_SKIP() << "no kernel is installed";
+    if (!run_checked({"sh", "-c", "command -v qemu-system-x86_64"}).ok()) GTEST_SKIP() << "QEMU is not installed";
+    auto dir = TempDir::create("ramdisk").value();
+    ASSERT_TRUE(write_file_atomic(dir / "agent", as_bytes(kAgent), 0755).ok());
+    ASSERT_TRUE(write_file_atomic(dir / "ca.pem", as_bytes("CA\n")).ok());
+    auto built = build_ramdisk({.agent = dir / "agent", .ca = dir / "ca.pem", .output = dir / "boot", .level = 3});
+    ASSERT_TRUE(built.ok()) << built.error().describe();
+    const char* accel = std::getenv("SLIPWAY_ACCEL");
+    auto log = dir / "serial.log";
+    // -no-reboot: QEMU ends where the machine would start over.
+    auto ended = run_command(
+        {"qemu-system-x86_64", "-nodefaults", "-machine", "pc", "-accel", accel ? accel : "tcg,thread=multi", "-m",
+         "128", "-display", "none", "-no-reboot", "-kernel", built->kernel, "-initrd", built->ramdisk, "-append",
+         "console=ttyS0 slipway.server=https://10.99.0.1:8443 slipway.token=c0ffee "
+         "slipway.mac=52:54:00:51:00:01 slipway.reboot-after=5",
+         "-serial", "file:" + log.string()},
+        {.timeout = 150s});
+    ASSERT_TRUE(ended.ok()) << ended.error().describe();
+    auto serial = read_text_file(log).value_or("");
+    EXPECT_EQ(ended->exit_code, 0) << serial;
+    EXPECT_NE(serial.find("waiting for the network card 52:54:00:51:00:01"), std::string::npos) << serial;
+    EXPECT_NE(serial.find("the server was not reached within 5 s: restarting the machine"), std::string::npos)
+        << serial;
+}
+
 // The whole way: PXE, script, kernel and ramdisk by HTTP or (when HTTP has only the script) by TFTP, the agent.
 class NetworkBootLab : public RamdiskLab {};
 
