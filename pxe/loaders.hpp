@@ -33,9 +33,11 @@ inline constexpr std::array kLoaders = std::to_array<LoaderRow>({
      "grub-efi-amd64-signed", "install grub-efi-amd64-signed"},
     {"memdisk", Firmware::Bios, "/usr/lib/syslinux", "memdisk", "syslinux-common", "install syslinux-common"},
     {"shimx64.img", Firmware::EfiX64, "", "", "",
-     "install shim-signed, grub-efi-amd64-signed, mtools and dosfstools, then restart the server"},
+     "install shim-signed, grub-efi-amd64-signed and mtools, then restart the server"},
     {"grubia32.efi", Firmware::EfiIa32, "", "", "",
      "install grub-efi-ia32-bin and grub-common, then restart the server"},
+    {"localx64.efi", Firmware::EfiX64, "", "", "",
+     "install grub-efi-amd64-bin and grub-common, then restart the server"},
     {"arm64.efi", Firmware::EfiArm64, "", "", "",
      "put a boot loader for ARM64 there, an iPXE (snponly.efi for arm64) or a GRUB"},
 });

@@ -34,7 +34,7 @@ LocalBoot local_boot_from(std::string_view name) {
     return it == kLocalBootNames.end() ? LocalBoot::Auto : static_cast<LocalBoot>(it - kLocalBootNames.begin());
 }
 
-const QuirkRow& quirk_of(const FirmwareIs& firmware) {
+const QuirkRow* quirk_of(const FirmwareIs& firmware) {
     auto begins = [](std::string_view text, std::string_view with) {
         auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); };
         return text.size() >= with.size() && std::equal(with.begin(), with.end(), text.begin(), same);
@@ -43,7 +43,8 @@ const QuirkRow& quirk_of(const FirmwareIs& firmware) {
         return row.uefi == firmware.uefi && begins(firmware.vendor, row.vendor) &&
                begins(firmware.product, row.product);
     };
-    return *std::find_if(kQuirks.begin(), kQuirks.end(), fits);  // the last rows fit all
+    auto it = std::find_if(kQuirks.begin(), kQuirks.end(), fits);
+    return it == kQuirks.end() ? nullptr : &*it;
 }
 
 namespace {

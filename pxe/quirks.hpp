@@ -10,7 +10,7 @@ namespace slipway::pxe {
 
 // How a machine that iPXE or GRUB has been started on goes on to its disk.
 enum class LocalBoot {
-    Auto,       // by the table below
+    Auto,       // by the table below; else iPXE exits, GRUB chain-loads
     Exit,       // back to the firmware, which goes on with its next boot device
     SanBoot,    // iPXE starts the first BIOS disk itself
     ChainLoad,  // the boot loader of the disk's EFI system partition is started
@@ -32,9 +32,8 @@ struct QuirkRow {
 };
 inline constexpr std::array kQuirks = std::to_array<QuirkRow>({
     // The first that fits is taken.
-    {"any-uefi", "", "", true, LocalBoot::Exit},
-    {"any-bios", "", "", false, LocalBoot::Exit},
+    {"qemu-ovmf", "QEMU", "", true, LocalBoot::ChainLoad},
 });
-const QuirkRow& quirk_of(const FirmwareIs& firmware);
+const QuirkRow* quirk_of(const FirmwareIs& firmware);  // nullptr: it is as others
 
 }  // namespace slipway::pxe

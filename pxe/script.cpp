@@ -72,6 +72,21 @@ for loader in /EFI/Microsoft/Boot/bootmgfw.efi /EFI/debian/shim{arch}.efi /EFI/u
 done
 )";
 
+constexpr unsigned kMostCards = 8;
+constexpr std::string_view kGrubFirst = R"(# For whoever asks: what a machine boots is in the file of its MAC address.
+if [ -z "$net_default_mac" ]; then net_bootp; fi
+for mac in "$net_default_mac"{cards}; do
+    if [ -n "$mac" ]; then
+        for server in{servers}; do
+            source "(tftp,$server)/boot/grub/$mac"
+        done
+    fi
+done
+echo 'Slipway: there is no boot file for this machine, starting over in 10 s'
+sleep 10
+reboot
+)";
+
 constexpr std::string_view kImage = R"(#!ipxe
 echo Slipway: starting the image {name}
 iseq ${{platform}} efi && goto efi ||
@@ -101,6 +116,11 @@ std::vector<std::string> kernel_arguments(const AgentBoot& boot) {
     return out;
 }
 
+std::string base_of(Ipv4Address server, std::uint16_t http_port) {
+    if (http_port == 0) return fmt::format("tftp://{}/boot/", server.text());
+    return fmt::format("http://{}:{}/boot/", server.text(), http_port);
+}
+
 Status check(const AgentBoot& boot) {
     TRY(check_words({boot.kernel, boot.ramdisk, boot.token}));
     return check_words(kernel_arguments(boot));
@@ -110,9 +130,8 @@ Status check(const AgentBoot& boot) {
 
 Result<std::string> agent_script(const AgentBoot& boot) {
     TRY(check(boot));
-    auto tftp = fmt::format("tftp://{}/boot/", boot.server.text());
-    auto first = boot.http_port ? fmt::format("http://{}:{}/boot/", boot.server.text(), boot.http_port) : tftp;
-    return fmt::format(kFetch, fmt::arg("first", first), fmt::arg("second", tftp), fmt::arg("kernel", boot.kernel),
+    return fmt::format(kFetch, fmt::arg("first", base_of(boot.server, boot.http_port)),
+                       fmt::arg("second", base_of(boot.server, 0)), fmt::arg("kernel", boot.kernel),
                        fmt::arg("ramdisk", boot.ramdisk), fmt::arg("arguments", join(kernel_arguments(boot), " ")));
 }
 
@@ -124,10 +143,12 @@ Result<std::string> agent_grub_script(const AgentBoot& boot) {
                        fmt::arg("ramdisk", boot.ramdisk), fmt::arg("arguments", arguments));
 }
 
-std::string local_disk_script(LocalBoot way) {
+std::string local_disk_script(LocalBoot way, Ipv4Address server, std::uint16_t http_port) {
     std::string out = "#!ipxe\necho Slipway: starting from the local disk\n";
     if (way == LocalBoot::SanBoot) out += "sanboot --no-describe --drive 0x80 ||\n";
-    // UEFI takes a success for the end of all booting; with an error it goes on with its next boot device.
+    if (way == LocalBoot::ChainLoad)
+        out += "iseq ${platform} efi && chain " + base_of(server, http_port) + "loaders/localx64.efi ||\n";
+    // UEFI takes a success for the end of all booting; with an error it goes on with its next boot option.
     return out + "exit 1\n";
 }
 
@@ -144,8 +165,7 @@ std::string local_disk_grub_script(LocalBoot way) {
 
 Result<std::string> image_script(const ImageBoot& boot) {
     TRY(check_words({boot.name}));
-    auto base = boot.http_port ? fmt::format("http://{}:{}/boot/", boot.server.text(), boot.http_port)
-                               : fmt::format("tftp://{}/boot/", boot.server.text());
+    auto base = base_of(boot.server, boot.http_port);
     const bool floppy = boot.kind == ImageKind::Floppy;
     auto san = boot.http_port && !floppy ? fmt::format("sanboot --no-describe {}images/{} ||\n", base, boot.name) : "";
     return fmt::format(kImage, fmt::arg("name", boot.name), fmt::arg("base", base), fmt::arg("bios", san),
@@ -156,16 +176,9 @@ Result<std::string> image_script(const ImageBoot& boot) {
 std::string first_grub_script(const std::vector<Ipv4Address>& servers) {
     std::string list;
     for (const auto& server : servers) list += " '" + server.text() + "'";
-    return fmt::format(
-        "# For whoever asks: what a machine boots is in the file of its MAC address.\n"
-        "if [ -z \"$net_default_mac\" ]; then net_bootp; fi\n"
-        "for server in{}; do\n"
-        "    source \"(tftp,$server)/boot/grub/$net_default_mac\"\n"
-        "done\n"
-        "echo 'Slipway: no boot file for '\"$net_default_mac\"', starting over in 10 s'\n"
-        "sleep 10\n"
-        "reboot\n",
-        list);
+    std::string cards;  // where net_bootp puts what it was told, which it does for every card that gets an address
+    for (unsigned card = 0; card < kMostCards; ++card) cards += fmt::format(" \"$net_efinet{}_dhcp_mac\"", card);
+    return fmt::format(kGrubFirst, fmt::arg("servers", list), fmt::arg("cards", cards));
 }
 
 }  // namespace slipway::pxe

@@ -31,8 +31,10 @@ Result<std::string> agent_script(const AgentBoot& boot);
 // The same for GRUB, by TFTP: its HTTP knows no port but 80.
 Result<std::string> agent_grub_script(const AgentBoot& boot);
 
-std::string local_disk_script(LocalBoot way = LocalBoot::Exit);
-std::string local_disk_grub_script(LocalBoot way = LocalBoot::ChainLoad);
+// Leaves to the machine's disk. On UEFI an exit goes on with the next boot option, which may be the same card by
+// another protocol, each with its patience; ChainLoad starts localx64.efi, a GRUB with the script below in it.
+std::string local_disk_script(LocalBoot way, Ipv4Address server, std::uint16_t http_port);
+std::string local_disk_grub_script(LocalBoot way = LocalBoot::Auto);
 
 struct ImageBoot {
     Ipv4Address server;

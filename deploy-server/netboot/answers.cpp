@@ -36,10 +36,11 @@ pxe::Decision decision_for(const DeviceRow& d, const NextBoot& boot, pxe::ImageK
 pxe::LocalBoot local_boot_of(const DeviceRow& d) {
     if (auto own = pxe::local_boot_from(d.local_boot); own != pxe::LocalBoot::Auto) return own;
     auto hardware = parse_object(d.hardware.empty() ? "{}" : d.hardware);
-    if (!hardware) return pxe::quirk_of({}).local_boot;
+    if (!hardware) return pxe::LocalBoot::Auto;
     auto text = [&](const char* name) { return optional_text(*hardware, name).value_or(std::nullopt).value_or(""); };
     const auto vendor = text("vendor"), product = text("product"), version = text("bios_version");
-    return pxe::quirk_of({vendor, product, version, text("firmware").starts_with("uefi")}).local_boot;
+    const auto* quirk = pxe::quirk_of({vendor, product, version, text("firmware").starts_with("uefi")});
+    return quirk ? quirk->local_boot : pxe::LocalBoot::Auto;
 }
 
 namespace {

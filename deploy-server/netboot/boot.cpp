@@ -98,7 +98,8 @@ Result<std::string> boot_script(const BootPlace& p, const MacAddress& mac, Ipv4A
         case pxe::Action::LocalDisk: {
             auto way = local_boot_of(*device);
             given(p, mac, false, "it leaves to the local disk");
-            return whom == ScriptFor::Grub ? pxe::local_disk_grub_script(way) : pxe::local_disk_script(way);
+            if (whom == ScriptFor::Grub) return pxe::local_disk_grub_script(way);
+            return pxe::local_disk_script(way, server, p.ports->second);
         }
         default: return make_error(errors::kNetbootIgnored, "device '{}': {}", device->name, decision.why);
     }
@@ -181,7 +182,7 @@ static Result<tftp::Content> boot_file(const BootPlace& p, const std::string& na
     if (name.starts_with("script/")) return for_mac(7, ScriptFor::Ipxe);
     if (name == "grub/grub.cfg") return tftp::Content::of_text(pxe::first_grub_script({ours}));
     if (name.starts_with("grub/")) return for_mac(5, ScriptFor::Grub);
-    if (name == "loaders/memdisk") return pxe::open_loader(p.loaders, "memdisk", ours);
+    if (name.starts_with("loaders/")) return pxe::open_loader(p.loaders, name.substr(8), ours);
     if (name != "kernel" && !name.starts_with("ramdisk/") && !name.starts_with("images/"))
         return make_error(tftp::errors::kNotFound, "'{}'", printable(name));
     return tftp::open_below(p.root, name);

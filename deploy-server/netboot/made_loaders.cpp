@@ -16,18 +16,26 @@ namespace {
 // What grub.cfg and the scripts it goes on to use, and what a disk needs to be looked at.
 constexpr const char* kGrubModules =
     "--modules=normal configfile net efinet tftp linux chain search search_fs_file echo test sleep reboot halt "
-    "part_gpt part_msdos fat "
-    "all_video minicmd serial terminal";
+    "part_gpt "
+    "part_msdos fat all_video minicmd serial terminal";
 
 Status run(const std::vector<std::string>& command) {
     auto done = run_checked(command, {.timeout = std::chrono::seconds(30)});
     return done ? Status() : std::move(done).error();
 }
 
-Status make_grub_ia32(const fs::path& config, const fs::path& out, const fs::path& root) {
-    return run({"grub-mkstandalone", "--directory=" + (root / "usr/lib/grub/i386-efi").string(), "--format=i386-efi",
-                "--output=" + out.string(), "--install-modules=normal", kGrubModules,
+Status make_grub(const char* format, const fs::path& config, const fs::path& out, const fs::path& root) {
+    return run({"grub-mkstandalone", "--directory=" + (root / "usr/lib/grub" / format).string(),
+                std::string("--format=") + format, "--output=" + out.string(), "--install-modules=normal", kGrubModules,
                 "--locales=", "--fonts=", "--themes=", "boot/grub/grub.cfg=" + config.string()});
+}
+
+Status make_grub_ia32(const fs::path& config, const fs::path& out, const fs::path& root) {
+    return make_grub("i386-efi", config, out, root);
+}
+
+Status make_local_x64(const fs::path& config, const fs::path& out, const fs::path& root) {
+    return make_grub("x86_64-efi", config, out, root);
 }
 
 // 8 MiB hold shim (1 MB), GRUB (4 MB) and what they grow by.
@@ -48,11 +56,12 @@ Status make_shim_image(const fs::path& config, const fs::path& out, const fs::pa
 
 std::vector<MadeLoader> make_loaders(const fs::path& directory, Ipv4Address ours, const fs::path& root) {
     std::vector<MadeLoader> out;
-    auto make = [&](const char* name, Status (*how)(const fs::path&, const fs::path&, const fs::path&)) {
+    auto make = [&](const char* name, const std::string& script,
+                    Status (*how)(const fs::path&, const fs::path&, const fs::path&)) {
         auto one = [&]() -> Status {
             auto work = TRY(TempDir::create("loaders"));
             auto config = work / "grub.cfg";
-            TRY(write_file_atomic(config, as_bytes(pxe::first_grub_script({ours}))));
+            TRY(write_file_atomic(config, as_bytes(script)));
             TRY(how(config, work / name, root));
             auto place = directory / ours.text();
             std::error_code ec;
@@ -62,8 +71,9 @@ std::vector<MadeLoader> make_loaders(const fs::path& directory, Ipv4Address ours
         auto made = one();
         out.push_back({name, made ? "" : made.error().describe()});
     };
-    make("grubia32.efi", make_grub_ia32);
-    make("shimx64.img", make_shim_image);
+    make("grubia32.efi", pxe::first_grub_script({ours}), make_grub_ia32);
+    make("localx64.efi", pxe::local_disk_grub_script(), make_local_x64);
+    make("shimx64.img", pxe::first_grub_script({ours}), make_shim_image);
     return out;
 }
 

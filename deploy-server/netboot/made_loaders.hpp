@@ -3,6 +3,7 @@
 // them.
 //
 //   grubia32.efi  a GRUB of Debian's modules for UEFI IA32
+//   localx64.efi  the same for x64, which starts the local disk and asks nobody
 //   shimx64.img   a FAT file system with Debian's signed shim and GRUB, for UEFI HTTP boot. Started by HTTP itself,
 //   GRUB knows
 //                 neither network nor server; from a disk image it reads its grub.cfg there, and asks for an address.

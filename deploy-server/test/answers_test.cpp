@@ -79,9 +79,9 @@ TEST(NextBoot, pxe_hears_what_the_device_wants) {
 TEST(NextBoot, the_way_to_the_disk_is_the_devices_own_or_its_firmwares) {
     auto d = controlled();
     d.hardware = R"({"vendor":"QEMU","firmware":"uefi"})";
-    EXPECT_EQ(local_boot_of(d), pxe::quirk_of({"QEMU", "", "", true}).local_boot);
+    EXPECT_EQ(local_boot_of(d), pxe::LocalBoot::ChainLoad);
     d.hardware = "not JSON";
-    EXPECT_EQ(local_boot_of(d), pxe::quirk_of({}).local_boot);
+    EXPECT_EQ(local_boot_of(d), pxe::LocalBoot::Auto);
     d.local_boot = "sanboot";
     EXPECT_EQ(local_boot_of(d), pxe::LocalBoot::SanBoot);
 }
@@ -127,7 +127,7 @@ TEST(MadeLoaders, carry_the_address_they_are_for) {
 TEST(MadeLoaders, what_cannot_be_made_is_named) {
     auto dir = TempDir::create("made").value();
     auto made = make_loaders(dir.path(), *Ipv4Address::parse("10.99.0.1"), dir / "empty");
-    ASSERT_EQ(made.size(), 2u);
+    ASSERT_EQ(made.size(), 3u);
     for (const auto& one : made) {
         EXPECT_NE(one.failure, "") << one.name;
         EXPECT_NE(pxe::loader_row(one.name), nullptr) << one.name;

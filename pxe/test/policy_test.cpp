@@ -161,15 +161,17 @@ TEST(PxePolicy, actions_have_the_words_of_the_field) {
     for (auto name : kLocalBootNames) EXPECT_EQ(name_of(local_boot_from(name)), name);
 }
 
-TEST(PxeQuirks, the_first_row_that_fits_is_taken_and_one_always_does) {
-    for (bool uefi : {false, true}) EXPECT_NE(quirk_of({"", "", "", uefi}).local_boot, LocalBoot::Auto);
+TEST(PxeQuirks, each_row_is_reached_and_has_its_story) {
+    EXPECT_EQ(quirk_of({"Dull Machines Inc.", "", "", true}), nullptr);
     std::set<std::string_view> names;
     auto story = read_text_file(std::filesystem::path(SLIPWAY_SOURCE_DIR) / "docs/quirks.md").value_or("");
     for (const auto& row : kQuirks) {
         EXPECT_TRUE(names.insert(row.name).second);
-        EXPECT_EQ(quirk_of({row.vendor, row.product, "", row.uefi}).name, row.name) << "it is hidden by one above it";
+        EXPECT_EQ(quirk_of({row.vendor, row.product, "", row.uefi}), &row) << row.name << " is hidden by one above it";
+        EXPECT_NE(quirk_of({row.vendor, row.product, "", !row.uefi}), &row);
         EXPECT_NE(story.find("`" + std::string(row.name) + "`"), std::string::npos) << "docs/quirks.md: " << row.name;
     }
+    EXPECT_EQ(quirk_of({"qemu", "Standard PC (Q35 + ICH9, 2009)", "", true})->local_boot, LocalBoot::ChainLoad);
 }
 
 TEST(PxeImage, is_told_by_its_bytes) {
@@ -316,14 +318,23 @@ TEST(PxeScript, grub_fetches_by_tftp_with_every_word_quoted) {
 TEST(PxeScript, grub_finds_its_own_file_at_our_server) {
     auto script = first_grub_script({kServer.address, *Ipv4Address::parse("10.98.0.1")});
     EXPECT_NE(script.find("for server in '10.99.0.1' '10.98.0.1'; do"), std::string::npos) << script;
-    EXPECT_NE(script.find("(tftp,$server)/boot/grub/$net_default_mac"), std::string::npos) << script;
+    EXPECT_NE(script.find("(tftp,$server)/boot/grub/$mac"), std::string::npos) << script;
+    // Of a GRUB that was not loaded by PXE.
+    EXPECT_NE(script.find("for mac in \"$net_default_mac\" \"$net_efinet0_dhcp_mac\" "), std::string::npos) << script;
     expect_grub_reads(script);
 }
 
 TEST(PxeScript, the_local_disk_is_left_to) {
-    EXPECT_NE(local_disk_script().find("\nexit 1\n"), std::string::npos);
-    EXPECT_EQ(local_disk_script().find("sanboot"), std::string::npos);
-    EXPECT_NE(local_disk_script(LocalBoot::SanBoot).find("sanboot --no-describe --drive 0x80 ||\n"), std::string::npos);
+    auto script = [](LocalBoot way, std::uint16_t port = 8480) {
+        return local_disk_script(way, kServer.address, port);
+    };
+    for (auto way : {LocalBoot::Auto, LocalBoot::Exit})
+        EXPECT_EQ(script(way), "#!ipxe\necho Slipway: starting from the local disk\nexit 1\n");
+    EXPECT_NE(script(LocalBoot::SanBoot).find("sanboot --no-describe --drive 0x80 ||\n"), std::string::npos);
+    EXPECT_NE(script(LocalBoot::ChainLoad).find("chain http://10.99.0.1:8480/boot/loaders/localx64.efi ||\nexit 1\n"),
+              std::string::npos);
+    EXPECT_NE(script(LocalBoot::ChainLoad, 0).find("chain tftp://10.99.0.1/boot/loaders/localx64.efi ||"),
+              std::string::npos);
     auto chain = local_disk_grub_script();
     EXPECT_NE(chain.find("/EFI/BOOT/BOOTIA32.EFI"), std::string::npos) << chain;
     EXPECT_NE(chain.find("/EFI/BOOT/BOOTX64.EFI"), std::string::npos) << chain;
