@@ -144,7 +144,7 @@ TEST_F(Bench, a_device_without_a_driver_is_not_booted_and_the_job_says_which) {
     auto job = submit("a", s);
     EXPECT_EQ(wait_end(job), RunState::Failed);
     EXPECT_EQ(hub->record(job).value()->steps[0].error->name, "server.no-driver");
-    EXPECT_EQ(row("a").boot_action, "disk");
+    EXPECT_EQ(row("a").boot_action, "");
     // One that is in the agent already needs no boot; its hello is news of its hardware.
     hello("a");
     EXPECT_EQ(known, std::vector<std::string>{"a"});

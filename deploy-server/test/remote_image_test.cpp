@@ -210,9 +210,13 @@ TEST_F(RemoteImage, the_server_is_killed_in_mid_capture_and_the_console_goes_on_
     ASSERT_TRUE(capture.running()) << read_text_file(path("capture.log")).value();
     server->signal(SIGKILL);
     server->wait();
+    auto waits = [&] {
+        return read_text_file(path("capture.log")).value().find("waiting for the server") != std::string::npos;
+    };
+    EXPECT_TRUE(eventually(120s, [&] { return waits() || !capture.running(); }));
+    EXPECT_TRUE(capture.running());
     start_server();
     EXPECT_EQ(capture.wait(), 0) << read_text_file(path("capture.log")).value();
-    EXPECT_THAT(read_text_file(path("capture.log")).value(), HasSubstr("waiting for the server"));
     EXPECT_TRUE(document({"verify"}).at("ok").as_bool());
     document({"deploy", "--name", "web", "--target", path("out.img")});
     EXPECT_TRUE(read_file(path("out.img"), 1u << 30).value() == disk);
