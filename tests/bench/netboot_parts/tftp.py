@@ -11,10 +11,9 @@ import shutil
 import signal
 import statistics
 import subprocess
-import tempfile
 import time
 
-from bench.common import Table, need
+from bench.common import need
 
 MIB = 1 << 20
 CLIENTS = 64
@@ -71,14 +70,12 @@ class Server:
 
 
 class Bench:
-    def __init__(self, arguments, work):
-        self.runs = 1 if arguments.quick else arguments.runs
+    def __init__(self, table, work, runs, quick):
+        self.table, self.runs = table, runs
         self.work, self.load = work, need("tftp_load")
-        self.table = Table("netboot", arguments.json)
         self.root = f"{work}/root"
         os.makedirs(self.root)
-        os.chmod(work, 0o755)
-        self.one, self.each = (8 * MIB, MIB) if arguments.quick else (64 * MIB, 4 * MIB)
+        self.one, self.each = (8 * MIB, MIB) if quick else (64 * MIB, 4 * MIB)
         for size in {self.one, self.each}:
             with open(f"{self.root}/{size}", "wb") as out:
                 out.write(os.urandom(size))
@@ -169,13 +166,11 @@ class Bench:
         self.run("many w16", "ours", self.each, CLIENTS, 16)
 
 
-def run(arguments):
-    with tempfile.TemporaryDirectory(prefix="slipway-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")) as work:
-        bench = Bench(arguments, work)
-        try:
-            bench.start()
-            bench.all()
-        finally:
-            for server in bench.servers.values():
-                server.stop()
-    return 0
+def rows(table, work, runs, quick):
+    bench = Bench(table, work, runs, quick)
+    try:
+        bench.start()
+        bench.all()
+    finally:
+        for server in bench.servers.values():
+            server.stop()
