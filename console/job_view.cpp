@@ -140,7 +140,7 @@ Result<json::value> follow_job(RestClient& client, const std::string& id, const 
     Follower follower(context);
     auto pause = std::chrono::milliseconds(250);
     while (!cancel_flag()) {
-        auto answer = client.get(fmt::format("/jobs/{}/events?after={}&wait=20", segment(id), follower.after()));
+        auto answer = client.get(fmt::format("/jobs/{}/events?after={}&wait=5", segment(id), follower.after()));
         if (!answer) {
             if (!answer.error().temporary()) return std::move(answer).error();
             // The server is away: the job lives in its database, so ask again, ever more slowly.
