@@ -70,6 +70,10 @@ inline constexpr ErrorId kClaimedTwice{"server.token-claimed-twice",
 inline constexpr ErrorId kVoidCertificate{
     "server.void-certificate",
     "The token it was got by was shown a second time, so neither is trusted: boot the machine again."};
+inline constexpr ErrorId kReplacedCertificate{
+    "server.replaced-certificate",
+    "Its machine has enrolled again since. If this is no machine that was forgotten, somebody took its boot script: see "
+    "the alerts of `slipway device show`, and boot it again."};
 inline constexpr ErrorId kNetbootIgnored{"server.netboot-ignored",
                                          "See `slipway device show` for what its next network boot does, and why."};
 inline constexpr ErrorId kNoCertificate{"server.no-certificate", "Enroll first; the call needs a client certificate."};

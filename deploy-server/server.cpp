@@ -175,8 +175,11 @@ struct DeployServer::Impl {
         }
         if (request.path == "/agent/v1/enroll") return std::nullopt;  // its token speaks for it
         auto device = device_of(*db, request);
-        if (!device) return refuse(request, device.error());
-        return std::nullopt;
+        if (device) return std::nullopt;
+        if (device.error().is(errors::kReplacedCertificate))
+            if (auto told = shut_out_both(*db, *hub, clock, request); !told)
+                log::error("server", "{}", told.error().describe());
+        return refuse(request, device.error());
     }
 
     void add_routes() {

@@ -54,6 +54,8 @@ Result<Port> open_port(const ListenerOptions& o) {
 
 }  // namespace
 
+constexpr int kAtOnce = 32;  // datagrams before others have their turn
+
 struct Listener::Impl : std::enable_shared_from_this<Impl> {
     ListenerOptions options;
     Port port;
@@ -69,7 +71,8 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
         wait.async_wait(asio::posix::stream_descriptor::wait_read,
                         [self = shared_from_this(), this](const error_code& error) {
                             if (error || stopped) return;
-                            while (!stopped) {
+                            // A flood must not keep TFTP, timers and the end waiting.
+                            for (int n = 0; n < kAtOnce && !stopped; ++n) {
                                 auto datagram = port.receive();
                                 if (!datagram.ok() || !*datagram) break;
                                 on_datagram(**datagram);

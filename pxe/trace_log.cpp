@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kAtOnce = 500;              // events in one answer
 constexpr std::chrono::milliseconds kGather{20};  // so that a burst is one answer
 constexpr std::size_t kMaxWaiters = 64;
+constexpr unsigned kLooksPerSecond = 100;
 
 }  // namespace
 
@@ -39,10 +40,22 @@ void TraceLog::note(Ipv4Address address, EventDetail detail) {
     if (mac) note(*mac, std::move(detail));
 }
 
-std::optional<MacAddress> TraceLog::owner_of(Ipv4Address address) const {
+std::optional<MacAddress> TraceLog::owner_of(Ipv4Address address) {
     if (auto mac = store_.owner(address)) return mac;
-    auto mac = neighbour_ ? neighbour_(address) : std::nullopt;
+    // The kernel's table is read line by line: whoever makes up addresses must not keep the boot service at it.
+    if (!neighbour_) return std::nullopt;
+    if (clock_.now() >= looks_until_) {
+        looks_ = 0;
+        looks_until_ = clock_.now() + std::chrono::seconds(1);
+    }
+    if (++looks_ > kLooksPerSecond) return std::nullopt;
+    auto mac = neighbour_(address);
     return mac && store_.knows(*mac) ? mac : std::nullopt;
+}
+
+bool TraceLog::knows(const MacAddress& mac) const {
+    std::lock_guard lock(mutex_);
+    return store_.knows(mac);
 }
 
 void TraceLog::claim(Ipv4Address address, const MacAddress& mac) {

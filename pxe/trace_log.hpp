@@ -24,6 +24,7 @@ public:
     // Of whom has this address; dropped when nobody is known to.
     void note(Ipv4Address address, EventDetail detail);
     void claim(Ipv4Address address, const MacAddress& mac);
+    bool knows(const MacAddress& mac) const;
 
     struct News {
         std::vector<BootEvent> events;
@@ -45,7 +46,7 @@ private:
         Instant until;
         std::function<void(News)> done;
     };
-    std::optional<MacAddress> owner_of(Ipv4Address address) const;  // with the mutex held
+    std::optional<MacAddress> owner_of(Ipv4Address address);  // with the mutex held
     std::optional<News> news_for(std::uint64_t after, const std::optional<MacAddress>& mac) const;
     void run();
 
@@ -53,6 +54,8 @@ private:
     std::function<std::optional<MacAddress>(Ipv4Address)> neighbour_;
     mutable std::mutex mutex_;  // guards all below
     TraceStore store_;
+    unsigned looks_ = 0;  // that neighbour_ was asked, until then
+    Instant looks_until_{};
     std::vector<Waiter> waiters_;
     std::condition_variable wake_;
     bool news_ = false, stopping_ = false;

@@ -110,14 +110,14 @@ Result<Bytes> pack_module(const Bytes& module) {
 }
 
 // All at once, on all processors: each is a process of its own, and they are most of the work.
-Status pack_modules(Plan& plan) {
+Status pack_modules(Plan& plan, const std::atomic<bool>* cancel = nullptr) {
     std::vector<Entry*> todo;
     for (auto& e : plan.entries)
         if (e.kind == Entry::Kind::Module && e.path.ends_with(".ko.xz")) todo.push_back(&e);
     std::vector<Status> outcomes(todo.size());
     std::atomic<std::size_t> next{0};
     auto work = [&] {
-        for (std::size_t i = next++; i < todo.size(); i = next++) {
+        for (std::size_t i = next++; i < todo.size() && !(cancel && *cancel); i = next++) {
             auto packed = pack_module(todo[i]->content).with(todo[i]->path);
             if (packed) todo[i]->content = std::move(*packed);
             else outcomes[i] = std::move(packed).error();
@@ -128,6 +128,7 @@ Status pack_modules(Plan& plan) {
         for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1u, 8u); ++i)
             threads.emplace_back(work);
     }
+    if (cancel && *cancel) return make_error(errors::kCancelled, "the ramdisk is not built to its end");
     for (auto& outcome : outcomes) TRY(std::move(outcome));
     return {};
 }
@@ -326,12 +327,13 @@ Status link_file(const fs::path& file, const fs::path& name) {
     return fsync_directory(name.parent_path());
 }
 
-Status make_content(const fs::path& file, const fs::path& about, Plan plan, int level, BuildReport& report) {
-    TRY(pack_modules(plan));
+Status make_content(const fs::path& file, const fs::path& about, Plan plan, const BuildRequest& request,
+                    BuildReport& report) {
+    TRY(pack_modules(plan, request.cancel));
     for (const auto& e : plan.entries)
         if (e.kind == Entry::Kind::Module) report.module_bytes += e.content.size();
     auto archive = archive_of(plan);
-    auto packed = TRY(compress(archive, level));
+    auto packed = TRY(compress(archive, request.level));
     report.unpacked_bytes = archive.size();
     report.ramdisk_bytes = packed.size();
     report.built = true;
@@ -389,7 +391,7 @@ Result<BuildReport> build_ramdisk(const BuildRequest& request, const KernelModul
         report.unpacked_bytes = known->unpacked_bytes;
         report.module_bytes = known->module_bytes;
     } else {
-        TRY(make_content(content, about, std::move(plan), request.level, report));
+        TRY(make_content(content, about, std::move(plan), request, report));
     }
     return name_ramdisk(request, std::move(report));
 }

@@ -7,6 +7,7 @@
 //   OUTPUT/about/by-content/KEY.json, OUTPUT/about/NAME.json   the BuildReport
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -37,6 +38,7 @@ struct BuildRequest {
     std::vector<std::string> more_modules;
     std::vector<std::pair<std::string, std::filesystem::path>> more_files;  // path in the ramdisk (0755), file
     std::string by = "slipway-ramdisk";                                     // who asked, for the report
+    const std::atomic<bool>* cancel = nullptr;                              // set: builder.cancelled, soon
 };
 
 struct ModuleLine {

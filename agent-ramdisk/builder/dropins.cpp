@@ -58,7 +58,11 @@ public:
             out.without_driver = read_accepted(TRY(read_text_file(folder_ / found.path, 1u << 20)));
             return {};
         }
-        if (found.path.starts_with("modules/") && is_module(found.path)) return module(found.path);
+        if (found.path.starts_with("modules/") && is_module(found.path)) {
+            // A FIFO would be read for ever.
+            if (!fs::is_regular_file(found.status)) return note(found.path, "is no file");
+            return module(found.path);
+        }
         std::string place;
         if (found.path.starts_with("firmware/")) place = "lib/" + found.path;
         if (found.path.starts_with("files/")) place = found.path.substr(6);

@@ -22,6 +22,7 @@ constexpr std::chrono::minutes kBootTokenLife{15};        // from the boot scrip
 constexpr std::chrono::minutes kEnrollmentTokenLife{60};  // carried to a host by hand
 constexpr std::uint64_t kMaxManifest = 512u << 20;
 constexpr unsigned kPollSeconds = 20;
+constexpr std::uint64_t kMaxEnrolment = 64u << 10;  // from anyone: a token and a request for a certificate
 
 std::string hash_of(std::string_view secret) { return sha256(as_bytes(secret)).text(); }
 
@@ -69,6 +70,7 @@ Answer enroll(const AgentPlace& p, const Request& request) {
     if (!TRY(p.db.use_token(*token))) return make_error(errors::kBadToken, "the token was used this moment");
     TRY(p.db.add_certificate(device->id, token->hash, token->certificate, now,
                              now + std::chrono::milliseconds(life).count()));
+    if (!token->mac.empty()) TRY(p.db.replace_certificates(device->id, token->hash));
     log::info("server", "device {} is enrolled from {}", device->name, request.peer_address);
     return answer(token->certificate);
 }
@@ -83,8 +85,9 @@ Answer hello(const AgentPlace& p, const Request& request) {
     auto secure_boot = optional_text(hardware, "secure_boot").value_or(std::nullopt).value_or("");
     if ((secure_boot == "on" || secure_boot == "off") && secure_boot != device.secure_boot)
         TRY(p.db.set_secure_boot(device.id, secure_boot));
-    TRY(p.hub.hello(device, {message.boot_id, message.version, message.kind, json::serialize(hardware)}));
-    if (p.trace) note_hello(*p.trace, device, request, message.version, message.kind == "da");
+    auto version = message.version.substr(0, 64);  // it stands in the log
+    TRY(p.hub.hello(device, {message.boot_id, version, message.kind, json::serialize(hardware)}));
+    if (p.trace) note_hello(*p.trace, device, request, version, message.kind == "da");
     return Response::json(200, channel::render(channel::HelloAnswer{kPollSeconds}));
 }
 
@@ -171,6 +174,21 @@ void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask&
 
 }  // namespace
 
+Status shut_out_both(Database& db, Hub& hub, const Clock& clock, const Request& request) {
+    auto name = std::string_view(request.peer_name);
+    auto hash = name.rfind('#');
+    auto id =
+        hash == std::string::npos ? std::nullopt : parse_u64(name.substr(hash + 1, name.find('.', hash) - hash - 1));
+    auto device = id ? TRY(db.device_by_id(static_cast<std::int64_t>(*id))) : std::nullopt;
+    if (!device || !TRY(db.void_boot_certificates(device->id))) return {};
+    auto error = make_error(errors::kReplacedCertificate,
+                            "device '{}': another machine at {} goes on with the certificate of an earlier boot",
+                            device->name, request.peer_address);
+    log::error("server", "{}", error.explain());
+    hub.alarm(device->id, error.describe());
+    return db.add_alert(device->id, {unix_milliseconds(clock.wall()), error.name(), error.message()});
+}
+
 std::string certificate_name(const DeviceRow& device, std::string_view token_hash) {
     // A common name has at most 64 characters (RFC 5280, ub-common-name); the device's is there for people.
     constexpr std::size_t kReadable = 24;
@@ -187,9 +205,13 @@ Result<DeviceRow> device_of(Database& db, const Request& request) {
     auto device = id ? TRY(db.device_by_id(static_cast<std::int64_t>(*id))) : std::nullopt;
     if (!device) return make_error(errors::kUnknownDevice, "'{}'", printable(request.peer_name));
     if (!device->controlled) return make_error(errors::kNotControlled, "device '{}'", device->name);
-    if (dot != std::string::npos && TRY(db.certificate_is_void(device->id, name.substr(dot + 1))))
-        return make_error(errors::kVoidCertificate, "device '{}'", device->name);
-    return std::move(*device);
+    if (dot == std::string::npos) return std::move(*device);
+    switch (TRY(db.certificate_state(device->id, name.substr(dot + 1)))) {
+        case Database::CertificateState::Void: return make_error(errors::kVoidCertificate, "device '{}'", device->name);
+        case Database::CertificateState::Replaced:
+            return make_error(errors::kReplacedCertificate, "device '{}'", device->name);
+        default: return std::move(*device);
+    }
 }
 
 Result<std::string> make_token(Database& db, const Clock& clock, std::int64_t device_id, const std::string& mac) {
@@ -210,7 +232,7 @@ void add_agent_routes(http::Router& router, const AgentPlace& p) {
                                     answer.error().describe());
                    return answer;
                }),
-               message);
+               http::Router::Options{kMaxEnrolment});
     router.add("POST", "/agent/v1/hello", handler([p](const Request& r) { return hello(p, r); }), message);
     router.add("GET", "/agent/v1/post-system", handler([p](const Request& r) -> Answer {
                    (void)TRY(device_of(p.db, r));

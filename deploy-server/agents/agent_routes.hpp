@@ -31,8 +31,11 @@ void add_agent_routes(http::Router& router, const AgentPlace& place);
 void add_bulk_routes(http::Router& router, const AgentPlace& place);
 
 // The device that a request's client certificate speaks for. Errors: server.no-certificate, server.unknown-device,
-// server.not-controlled, server.void-certificate.
+// server.not-controlled, server.void-certificate, server.replaced-certificate.
 Result<DeviceRow> device_of(Database& db, const http::Request& request);
+// After server.replaced-certificate: a machine has enrolled since, and the one before is still there. Two say that they
+// are the device; which of them is cannot be told from here, so both are shut out, with an alert.
+Status shut_out_both(Database& db, Hub& hub, const Clock& clock, const http::Request& request);
 // What a certificate's common name is for a device, and for the token it was got by: a new device of an old name is
 // another one, and a token that two machines showed voids what the first got for it.
 std::string certificate_name(const DeviceRow& device, std::string_view token_hash);

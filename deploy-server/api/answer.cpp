@@ -26,6 +26,7 @@ const Rule kStatuses[] = {
     {&errors::kNoCertificate, 403},
     {&errors::kClaimedTwice, 403},
     {&errors::kVoidCertificate, 403},
+    {&errors::kReplacedCertificate, 403},
     {&errors::kNetbootIgnored, 403},
     {&pxe::errors::kIsoUnderSecureBoot, 403},
     {&errors::kUnknownDevice, 403},

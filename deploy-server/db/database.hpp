@@ -172,7 +172,12 @@ public:
     Status add_certificate(std::int64_t device_id, std::string_view token_hash, std::string_view certificate,
                            std::int64_t now_ms, std::int64_t expires_ms);
     // tag: the beginning of the hash of the token it was got by.
-    Result<bool> certificate_is_void(std::int64_t device_id, std::string_view tag);
+    enum class CertificateState { Good, Void, Replaced };
+    Result<CertificateState> certificate_state(std::int64_t device_id, std::string_view tag);
+    // A machine that boots again is known by its new certificate: those of its earlier boots are replaced.
+    Status replace_certificates(std::int64_t device_id, std::string_view by_token_hash);
+    // All that were got by boot tokens. True when a good one was among them.
+    Result<bool> void_boot_certificates(std::int64_t device_id);
 
 private:
     explicit Database(std::unique_ptr<Sqlite> sqlite) : sqlite_(std::move(sqlite)) {}

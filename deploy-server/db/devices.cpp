@@ -269,11 +269,33 @@ Status Database::add_certificate(std::int64_t device_id, std::string_view token_
                         {device_id, token_hash, certificate, now_ms, expires_ms});
 }
 
-Result<bool> Database::certificate_is_void(std::int64_t device_id, std::string_view tag) {
-    bool out = false;
-    TRY(sqlite_->query("SELECT 1 FROM certificates WHERE device = ? AND void = 1 AND substr(token, 1, ?) = ?",
-                       {device_id, static_cast<std::int64_t>(tag.size()), tag}, [&](Row) { out = true; }));
-    return out;
+Result<Database::CertificateState> Database::certificate_state(std::int64_t device_id, std::string_view tag) {
+    auto state = CertificateState::Good;
+    TRY(sqlite_->query("SELECT void FROM certificates WHERE device = ? AND void > 0 AND substr(token, 1, ?) = ?",
+                       {device_id, static_cast<std::int64_t>(tag.size()), tag},
+                       [&](Row r) { state = r.number(0) == 1 ? CertificateState::Void : CertificateState::Replaced; }));
+    return state;
+}
+
+Status Database::replace_certificates(std::int64_t device_id, std::string_view by_token_hash) {
+    return sqlite_->run(
+        "UPDATE certificates SET void = 2 WHERE device = ? AND void = 0 AND token <> ? AND token IN "
+        "(SELECT hash FROM tokens WHERE device = ? AND mac <> '')",
+        {device_id, by_token_hash, device_id});
+}
+
+Result<bool> Database::void_boot_certificates(std::int64_t device_id) {
+    bool any = false;
+    TRY(sqlite_->transaction([&]() -> Status {
+        TRY(
+            sqlite_->run("UPDATE certificates SET void = 1 WHERE device = ? AND void = 0 AND token IN "
+                         "(SELECT hash FROM tokens WHERE device = ? AND mac <> '')",
+                         {device_id, device_id}));
+        any = sqlite_->changes() > 0;
+        TRY(sqlite_->run("UPDATE certificates SET void = 1 WHERE device = ? AND void = 2", {device_id}));
+        return sqlite_->run("DELETE FROM tokens WHERE device = ? AND mac <> '' AND used = 0", {device_id});
+    }));
+    return any;
 }
 
 }  // namespace slipway::server

@@ -7,6 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 
+#include "agent-ramdisk/builder/errors.hpp"
 #include "agent-ramdisk/builder/modinfo.hpp"
 #include "deploy-server/db/json.hpp"
 #include "deploy-server/errors.hpp"
@@ -115,14 +116,26 @@ void Ramdisks::stop() {
         std::lock_guard hold(mutex_);
         stopping_ = true;
     }
+    cancel_ = true;  // a restart does not wait for a ramdisk
     if (wake_.valid()) (void)::eventfd_write(wake_.get(), 1);
     if (thread_.joinable()) thread_.join();
 }
 
+std::int64_t Ramdisks::id_of(const std::string& device) const {
+    auto row = db_.device(device);
+    return row && *row ? (*row)->id : 0;
+}
+
+const RamdiskEntry* Ramdisks::entry_of(const std::string& name, std::int64_t id) const {
+    auto found = entries_.find(name);
+    if (found == entries_.end()) return nullptr;
+    return found->second.device == 0 || found->second.device == id ? &found->second : nullptr;
+}
+
 std::string Ramdisks::choice(const std::string& device) const {
+    auto id = id_of(device);
     std::unique_lock hold(mutex_);
-    auto found = entries_.find(device);
-    const auto* entry = found == entries_.end() ? nullptr : &found->second;
+    const auto* entry = entry_of(device, id);
     auto path = choose_ramdisk(entry, served_, broad_);
     auto served = served_;
     hold.unlock();
@@ -134,14 +147,15 @@ std::string Ramdisks::choice(const std::string& device) const {
 }
 
 Status Ramdisks::may_boot(const std::string& device) const {
+    auto id = id_of(device);
     std::lock_guard hold(mutex_);
-    auto found = entries_.find(device);
-    if (found == entries_.end() || found->second.state != RamdiskState::Refused) return {};
+    const auto* entry = entry_of(device, id);
+    if (!entry || entry->state != RamdiskState::Refused) return {};
     std::vector<std::string> advice;
-    for (const auto& m : found->second.drivers.missing)
+    for (const auto& m : entry->drivers.missing)
         if (m.fatal) advice.push_back(builder::advice(m, served_));
-    return Error(std::string(errors::kNoDriver.name),
-                 fmt::format("device '{}': {}", device, found->second.drivers.text()), join(advice, " "), false);
+    return Error(std::string(errors::kNoDriver.name), fmt::format("device '{}': {}", device, entry->drivers.text()),
+                 join(advice, " "), false);
 }
 
 std::vector<std::string> Ramdisks::cards_without_driver(const std::string& device) const {
@@ -153,9 +167,10 @@ std::vector<std::string> Ramdisks::cards_without_driver(const std::string& devic
 }
 
 std::optional<RamdiskEntry> Ramdisks::find(const std::string& name) const {
+    auto id = id_of(name);
     std::lock_guard hold(mutex_);
-    auto found = entries_.find(name);
-    return found == entries_.end() ? std::nullopt : std::optional(found->second);
+    const auto* entry = entry_of(name, id);
+    return entry ? std::optional(*entry) : std::nullopt;
 }
 
 std::vector<RamdiskEntry> Ramdisks::list() const {
@@ -180,10 +195,13 @@ bool Ramdisks::wait_idle(std::chrono::milliseconds time) const {
 }
 
 void Ramdisks::queue(Errand errand) {
+    auto id = kSharedRamdisks.contains(errand.name) ? 0 : id_of(errand.name);
     {
         std::lock_guard hold(mutex_);
         if (std::find(queue_.begin(), queue_.end(), errand) != queue_.end()) return;
+        if (entries_.contains(errand.name) && !entry_of(errand.name, id)) entries_.erase(errand.name);
         auto& entry = entries_[errand.name];
+        entry.device = id;
         // Who asks just after has to be told that it is under way.
         if (errand.force || entry.name.empty()) entry.state = RamdiskState::Waiting;
         entry.name = errand.name;
@@ -295,6 +313,7 @@ builder::BuildRequest Ramdisks::request(const std::string& name) const {
     r.root = options_.root;
     r.level = options_.level;
     r.by = kOurs;
+    r.cancel = &cancel_;
     return r;
 }
 
@@ -318,6 +337,7 @@ void Ramdisks::do_shared() {
             publish({name, RamdiskState::Ready, {}, {}, *report, {}});
             continue;
         }
+        if (report.error().is(builder::errors::kCancelled)) return;
         log::error("server", "the ramdisk {}: {}", name, report.error().describe());
         publish({name, RamdiskState::Failed, {}, {}, report_of(options_.boot, name), report.error().explain()});
     }
@@ -331,8 +351,11 @@ void Ramdisks::do_all() {
     if (!devices) return log::error("server", "the ramdisks: {}", devices.error().describe());
     for (const auto& d : *devices) {
         if (d.kind != "device") continue;
-        // What an earlier life of the server made is booted until it was looked at.
-        if (!find(d.name)) publish({d.name, RamdiskState::Waiting, {}, {}, report_of(options_.boot, d.name), {}});
+        // What an earlier life of the server made is booted until it was looked at, but for one that was made for an
+        // earlier machine of that name.
+        auto known = known_machine(db_, d);
+        auto report = known && known->machine ? report_of(options_.boot, d.name) : std::nullopt;
+        if (!find(d.name)) publish({d.name, RamdiskState::Waiting, {}, {}, std::move(report), {}, d.id});
         queue({d.name, false});
     }
 }
@@ -344,7 +367,7 @@ void Ramdisks::do_device(const std::string& name, bool force) {
         entries_.erase(name);
         return;
     }
-    RamdiskEntry entry{name, RamdiskState::Unknown, {}, {}, std::nullopt, {}};
+    RamdiskEntry entry{name, RamdiskState::Unknown, {}, {}, std::nullopt, {}, (*device)->id};
     const bool by_hand = !force && made_by_hand(options_.boot, name);
     auto version = kernel_version();
     auto outcome = [&]() -> Status {
@@ -365,6 +388,7 @@ void Ramdisks::do_device(const std::string& name, bool force) {
         entry.state = RamdiskState::Ready;
         return {};
     }();
+    if (!outcome && outcome.error().is(builder::errors::kCancelled)) return;
     if (!outcome) {
         entry.state = RamdiskState::Failed;
         entry.error = outcome.error().explain();

@@ -5,6 +5,7 @@
 // card or its disks is refused. Who asks gets an answer from memory: the network boot never waits for a build.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -49,7 +50,8 @@ struct RamdiskEntry {
     std::string source;  // "inventory", "first boot"; empty: neither
     builder::DriverCheck drivers;
     std::optional<builder::BuildReport> report;
-    std::string error;  // Failed: why
+    std::string error;        // Failed: why
+    std::int64_t device = 0;  // its record: another of the same name is another machine; 0: for all
 };
 
 // The names of the ramdisks for all: no device of such a name gets one of its own.
@@ -109,6 +111,8 @@ private:
     void do_device(const std::string& name, bool force);
     Result<builder::BuildReport> build(const DeviceRow& device, const KnownMachine& known);
     Result<const builder::KernelModules*> modules(const std::string& version);
+    std::int64_t id_of(const std::string& device) const;
+    const RamdiskEntry* entry_of(const std::string& name, std::int64_t id) const;  // with the mutex held
     builder::BuildRequest request(const std::string& name) const;
     void publish(RamdiskEntry entry);
     void forget_kernel();
@@ -117,6 +121,7 @@ private:
     Database& db_;
     std::thread thread_;
     UniqueFd wake_, watch_;
+    std::atomic<bool> cancel_{false};  // the build under way
 
     mutable std::mutex mutex_;  // guards what follows
     mutable std::condition_variable idle_;

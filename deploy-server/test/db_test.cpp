@@ -96,6 +96,8 @@ TEST_F(Bench, a_newer_token_voids_the_unused_one_of_the_same_machine_alone) {
     for (const auto* kept : {"99", "last", "other", "second card"}) EXPECT_TRUE(db->token(kept).value()) << kept;
 }
 
+using State = Database::CertificateState;
+
 TEST_F(Bench, a_token_shown_twice_voids_its_certificate_and_no_other) {
     auto id = db->add_device(device("a", {})).value().id;
     const std::string first(64, 'a'), second(64, 'b');
@@ -106,12 +108,12 @@ TEST_F(Bench, a_token_shown_twice_voids_its_certificate_and_no_other) {
     }
     ASSERT_TRUE(db->add_token({"unused", id, "m", 5000, 0, "", ""}));
     ASSERT_TRUE(db->add_token({"of a host", id, "", 5000, 0, "", ""}));
-    EXPECT_FALSE(db->certificate_is_void(id, first.substr(0, 16)).value());
+    EXPECT_EQ(db->certificate_state(id, first.substr(0, 16)).value(), State::Good);
     EXPECT_TRUE(db->void_token({first, id, "m", 0, 1, "", ""}).value());
     EXPECT_FALSE(db->void_token({first, id, "m", 0, 1, "", ""}).value()) << "told once";
-    EXPECT_TRUE(db->certificate_is_void(id, first.substr(0, 16)).value());
-    EXPECT_FALSE(db->certificate_is_void(id, second.substr(0, 16)).value());
-    EXPECT_FALSE(db->certificate_is_void(id + 1, first.substr(0, 16)).value());
+    EXPECT_EQ(db->certificate_state(id, first.substr(0, 16)).value(), State::Void);
+    EXPECT_EQ(db->certificate_state(id, second.substr(0, 16)).value(), State::Good);
+    EXPECT_EQ(db->certificate_state(id + 1, first.substr(0, 16)).value(), State::Good);
     EXPECT_FALSE(db->token("unused").value());
     EXPECT_TRUE(db->token("of a host").value());
 }

@@ -133,6 +133,23 @@ TEST_F(RamdisksTest, first_boot_is_broad_then_the_machines_own) {
     EXPECT_EQ(ramdisks->choice("poseidon"), "ramdisk/broad");
 }
 
+// As a migration does it: the source's record goes, and its VM gets the name, with other controllers.
+TEST_F(RamdisksTest, another_machine_under_the_name_of_one_that_is_gone_does_not_boot_its_ramdisk) {
+    build_shared();
+    says(add("poseidon"), {kAcme, kAhci});
+    ASSERT_EQ(ramdisks->choice("poseidon"), "ramdisk/poseidon");
+    ASSERT_TRUE(db->remove_device("poseidon").value());
+    add("poseidon");
+    EXPECT_EQ(ramdisks->choice("poseidon"), "ramdisk/broad");
+    EXPECT_FALSE(ramdisks->find("poseidon"));
+    ramdisks->look_at("poseidon");
+    ASSERT_TRUE(ramdisks->wait_idle(30s));
+    EXPECT_EQ(state("poseidon"), RamdiskState::Unknown);
+    EXPECT_EQ(ramdisks->choice("poseidon"), "ramdisk/broad");
+    start();  // the file of the one before is still there
+    EXPECT_EQ(ramdisks->choice("poseidon"), "ramdisk/broad");
+}
+
 TEST_F(RamdisksTest, machines_of_one_make_share_one) {
     build_shared();
     add("poseidon", {kAcme, kAhci});

@@ -340,7 +340,27 @@ TEST_F(ServerTest, a_token_shown_by_two_machines_shuts_both_out_and_alerts) {
     ASSERT_EQ(alerts.size(), 1u) << "told once";
     EXPECT_EQ(alerts[0].at("name"), "server.token-claimed-twice");
     EXPECT_THAT(json::serialize(job(w.job).at("log")), HasSubstr("server.token-claimed-twice"));
-    EXPECT_EQ(w.agent.hello().status, 200u) << "the certificate of an earlier boot is another's";
+    Agent next{*this};
+    EXPECT_EQ(next.enroll(boot_token()).status, 200u);
+    EXPECT_EQ(next.hello().status, 200u);
+}
+
+// Somebody else fetched the boot script first, and enrolled; then the machine itself fetched another.
+TEST_F(ServerTest, two_machines_that_both_go_on_as_one_device_are_both_shut_out) {
+    add_device();
+    Working w(*this, "<task type=\"inventory\"/>");
+    Agent thief{*this}, machine{*this};
+    ASSERT_EQ(thief.enroll(boot_token()).status, 200u);
+    ASSERT_EQ(thief.hello().status, 200u);
+    ASSERT_EQ(machine.enroll(boot_token()).status, 200u);
+    EXPECT_EQ(machine.hello().status, 200u) << "a machine may boot again";
+    EXPECT_EQ(machine.hello().status, 200u);
+    EXPECT_EQ(thief.hello().error(), "server.replaced-certificate");
+    EXPECT_EQ(machine.hello().error(), "server.void-certificate");
+    EXPECT_EQ(thief.hello().error(), "server.void-certificate");
+    auto alerts = api("GET", "/devices/poseidon").object().at("alerts").as_array();
+    ASSERT_EQ(alerts.size(), 1u) << "told once";
+    EXPECT_EQ(alerts[0].at("name"), "server.replaced-certificate");
     Agent next{*this};
     EXPECT_EQ(next.enroll(boot_token()).status, 200u);
     EXPECT_EQ(next.hello().status, 200u);

@@ -51,6 +51,11 @@ struct Site {
     std::shared_ptr<const Router> router;
     TlsContext tls;
     std::atomic<std::size_t> connections{0};
+    struct Caller {
+        std::size_t connections = 0;
+        bool told = false;  // in the log, of having too many
+    };
+    std::map<std::string, Caller> callers;  // by address; guarded by the server's mutex
 };
 
 // Where a Responder leaves its answer. Owns nothing of the connection: once the connection took the answer or ended,
@@ -445,22 +450,33 @@ struct Server::Impl {
         auto remote = socket.remote_endpoint(error);
         if (error || site->connections >= site->options.max_connections) return;
         socket.set_option(tcp::no_delay(true), error);
-        auto peer = remote.address().to_string();
+        auto name = remote.address().to_string(), peer = name;
         std::shared_ptr<Session> session;
         if (site->tls)
             session =
                 std::make_shared<Encrypted>(site, std::move(peer), beast::tcp_stream(std::move(socket)), *site->tls);
         else session = std::make_shared<Plain>(site, std::move(peer), std::move(socket));
         std::lock_guard lock(mutex);
-        if (stopping) return;
+        if (stopping || !count(*site, name)) return;
         sessions[session.get()] = session;
         ++site->connections;
-        asio::co_spawn(session->executor(), session->run(), [this, site, session](const std::exception_ptr& failure) {
+        auto over = [this, site, session, name](const std::exception_ptr& failure) {
             if (failure) report(failure);
             --site->connections;
             std::lock_guard lock(mutex);
+            if (auto found = site->callers.find(name); --found->second.connections == 0) site->callers.erase(found);
             sessions.erase(session.get());
-        });
+        };
+        asio::co_spawn(session->executor(), session->run(), std::move(over));
+    }
+
+    // One more of that address; false: it has too many.
+    static bool count(Site& site, const std::string& address) {
+        auto& caller = site.callers[address];
+        if (caller.connections < site.options.max_connections_of_one) return ++caller.connections, true;
+        if (!std::exchange(caller.told, true))
+            log::warning("http", "{} has {} connections and gets no more", address, caller.connections);
+        return false;
     }
 
     static void report(const std::exception_ptr& failure) {

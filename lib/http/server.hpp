@@ -81,9 +81,11 @@ struct ListenerOptions {
     std::optional<TlsOptions> tls;
     std::chrono::seconds idle_timeout{60};
     std::size_t max_connections = 2000;
-    bool held = false;  // connections wait in the kernel's queue until Server::release()
+    std::size_t max_connections_of_one = 500;  // address: nobody alone keeps the others out
+    bool held = false;                         // connections wait in the kernel's queue until Server::release()
     std::function<void(const Request&, unsigned status)> on_request;  // after each answer; may be empty
-    // At its begin and end and twice a second between; and a handshake that failed, by the peer's address. May be empty.
+    // At its begin and end and twice a second between; and a handshake that failed, by the peer's address. May be
+    // empty.
     std::function<void(const Request&, const FileSending&)> on_file;
     std::function<void(const std::string& peer_address, const std::string& why)> on_handshake_failure;
 };
@@ -94,8 +96,8 @@ public:
     ~Server();  // stop()
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
-    // Binds, and serves at once unless the listener is held. The router is shared by all connections and must not change any
-    // more. The bound port.
+    // Binds, and serves at once unless the listener is held. The router is shared by all connections and must not
+    // change any more. The bound port.
     Result<std::uint16_t> listen(ListenerOptions options, std::shared_ptr<const Router> router);
     void release();  // held listeners serve from now on
     // Closes listeners and connections, ends the threads. Not from a handler. A Responder kept longer does no harm.

@@ -250,6 +250,12 @@ TEST_F(PhonyKernel, drop_ins_for_nobody_are_left_out_and_said_so) {
     EXPECT_TRUE(read_drop_ins(dir / "nowhere", kVersion).value().empty());
 }
 
+TEST_F(PhonyKernel, a_drop_in_that_is_no_file_is_left_out_and_not_waited_for) {
+    fs::create_directories(drop_ins / "modules");
+    ASSERT_EQ(::mkfifo((drop_ins / "modules/x.ko").c_str(), 0600), 0);
+    EXPECT_THAT(build().notes, testing::Contains(HasSubstr("modules/x.ko is no file")));
+}
+
 TEST_F(PhonyKernel, a_drop_in_replaces_no_part_of_ours) {
     request.inventory = machine({kAcme, kAhci});
     put(drop_ins / "files/init", as_bytes("evil"), 0755);

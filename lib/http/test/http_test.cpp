@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/base/fd.hpp"
+#include "lib/base/net.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/http/client.hpp"
 #include "lib/http/errors.hpp"
@@ -270,6 +271,31 @@ TEST(Http, connections_over_the_limit_are_closed) {
     EXPECT_EQ(first.send(get("/hello")).value().status, 200u);
     EXPECT_FALSE(f.client().send(get("/hello")).ok());
     EXPECT_EQ(first.send(get("/hello")).value().status, 200u);
+}
+
+TEST(Http, one_address_alone_keeps_nobody_out) {
+    Fixture f;
+    ListenerOptions options;
+    options.max_connections_of_one = 2;
+    f.port = f.server->listen(options, f.router).value();
+    auto first = f.client(), second = f.client();
+    EXPECT_EQ(first.send(get("/hello")).value().status, 200u);
+    EXPECT_EQ(second.send(get("/hello")).value().status, 200u);
+    EXPECT_FALSE(f.client().send(get("/hello")).ok());
+    // Another address of loopback.
+    auto other = *Ipv4Address::parse("127.0.0.2");
+    sockaddr_in from{}, to{};
+    from.sin_family = to.sin_family = AF_INET;
+    from.sin_addr.s_addr = htonl(other.value);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons(f.port);
+    UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&from), sizeof from), 0);
+    ASSERT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    std::string ask = "GET /hello HTTP/1.0\r\n\r\n", head(12, '\0');
+    ASSERT_EQ(::send(socket.get(), ask.data(), ask.size(), 0), static_cast<ssize_t>(ask.size()));
+    ASSERT_EQ(::recv(socket.get(), head.data(), head.size(), MSG_WAITALL), 12);
+    EXPECT_EQ(head, "HTTP/1.1 200");
 }
 
 TEST(Http, guard_refuses_before_the_body_and_every_answer_is_reported) {
