@@ -19,21 +19,25 @@ struct Words {
     Kind kind;
     std::string_view name;
     std::string_view body;
+    std::string_view next_server;
 };
 constexpr std::array kWords = std::to_array<Words>({
     {Kind::Isc, "isc",
      "class \"slipway-netboot\" {\n"
      "  match if substring (option vendor-class-identifier, 0, 9) = \"PXEClient\";\n"
      "  option vendor-class-identifier \"PXEClient\";\n"
-     "}\n"},
+     "}\n",
+     "next-server {};"},
     {Kind::Kea, "kea",
      "{ \"name\": \"slipway-netboot\",\n"
      "  \"test\": \"substring(option[60].hex,0,9) == 'PXEClient'\",\n"
      "  \"option-data\": [ { \"name\": \"vendor-class-identifier\", \"data\": \"PXEClient\", \"always-send\": true } ] "
-     "}\n"},
+     "}\n",
+     "\"next-server\": \"{}\","},
     {Kind::Dnsmasq, "dnsmasq",
      "dhcp-vendorclass=set:slipway-netboot,PXEClient\n"
-     "dhcp-option-force=tag:slipway-netboot,60,PXEClient\n"},
+     "dhcp-option-force=tag:slipway-netboot,60,PXEClient\n",
+     "dhcp-boot=,,{}"},
 });
 
 const Words& words_of(Kind kind) {
@@ -125,6 +129,10 @@ std::string fragment(Kind kind) {
     return fmt::format("{}{}{}\n{}{}{}{}\n", open, kBegin, close, words_of(kind).body, open, kEnd, close);
 }
 
+std::string next_server_line(Kind kind, std::string_view address) {
+    return fmt::format(fmt::runtime(words_of(kind).next_server), address);
+}
+
 Result<std::string> add(Kind kind, std::string_view text) {
     auto found = TRY(scan(kind, text));
     if (TRY(find_part(kind, text))) return std::string(text);
@@ -164,6 +172,11 @@ Result<std::vector<Finding>> check(Kind kind, std::string_view text, bool same_h
     for (const auto& m : mentions) switch (m.what) {
             case Mention::What::BootFile:
                 out.push_back({"boot-file", m.line, m.text + ": it names a boot file of its own; remove it"});
+                break;
+            // GRUB behind shim goes by it: docs/quirks.md, "Secure Boot beside a DHCP server on another host".
+            case Mention::What::NextServer:
+                out.push_back({"next-server", m.line,
+                               m.text + ": right when it is the address of our server; otherwise remove it", false});
                 break;
             case Mention::What::VendorClass:
                 out.push_back({"option-60", m.line, m.text + ": it sends option 60 itself; remove it"});

@@ -29,11 +29,14 @@ inline constexpr int kDeepest = 64;  // nesting
 // What `add` puts in, with its marks, for a file with line ends of its own.
 std::string fragment(Kind kind);
 
+// What names `address` as next-server, and no boot file beside it.
+std::string next_server_line(Kind kind, std::string_view address);
+
 Result<std::string> add(Kind kind, std::string_view text);     // the same text when it is there already
 Result<std::string> remove(Kind kind, std::string_view text);  // the same text when it is not there
 
 struct Finding {
-    std::string id;        // "boot-file", "option-60", "includes", "no-fragment", "needless-fragment"
+    std::string id;        // "boot-file", "next-server", "option-60", "includes", "no-fragment", "needless-fragment"
     std::size_t line = 0;  // 0: the file as a whole
     std::string text;      // what is there and what to do
     bool trouble = true;   // else worth knowing

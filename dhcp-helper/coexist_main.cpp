@@ -84,7 +84,15 @@ Status write_like(const fs::path& path, const fs::path& like, std::string_view t
 
 Result<ExitCode> show(const Arguments& a) {
     if (a.where == "other-host") {
-        std::printf("# A proxyDHCP service on another machine needs nothing here: it hears each client itself.\n");
+        std::printf(
+            "# A proxyDHCP service on another machine needs nothing here: it hears each client itself.\n"
+            "# But where machines with Secure Boot on, or not known to be off, boot by UEFI PXE: their GRUB asks\n"
+            "# the next-server that this DHCP server names, so that has to be our server (with its address in\n"
+            "# place of 10.99.0.1), without a boot file beside it:\n");
+        for (auto kind : {coexist::Kind::Isc, coexist::Kind::Kea, coexist::Kind::Dnsmasq})
+            if (a.kind.empty() || a.kind == coexist::name_of(kind))
+                std::printf("#   %-8s %s\n", std::string(coexist::name_of(kind)).c_str(),
+                            coexist::next_server_line(kind, "10.99.0.1").c_str());
         return kExitDone;
     }
     std::optional<coexist::Kind> kind = coexist::kind_named(a.kind);

@@ -52,7 +52,8 @@ private:
 void mention_isc(const std::vector<std::string>& words, std::size_t line, Scan& out) {
     auto is = [&](std::size_t i, std::string_view word) { return i < words.size() && iequals(words[i], word); };
     auto add = [&](What what) { out.mentions.push_back({what, line, printable(join(words, " ")).substr(0, 100)}); };
-    if (is(0, "filename") || is(0, "next-server") || is(0, "server-name")) add(What::BootFile);
+    if (is(0, "filename") || is(0, "server-name")) add(What::BootFile);
+    if (is(0, "next-server")) add(What::NextServer);
     if (is(0, "option") && is(1, "vendor-class-identifier")) add(What::VendorClass);
     if (is(0, "include")) add(What::Include);
     if (is(0, "range")) add(What::Range);
@@ -100,6 +101,14 @@ Result<Scan> scan_isc(std::string_view text) {
 
 // --- dnsmasq: a line each, '#' at its start or behind a blank begins a comment ---
 
+// [tag:TAG,]…FILE,[NAME],ADDRESS with neither file nor name.
+bool next_server_alone(std::string_view value) {
+    auto parts = split(value, ',');
+    std::size_t i = 0;
+    while (i < parts.size() && (parts[i].starts_with("tag:") || parts[i].starts_with("net:"))) ++i;
+    return parts.size() == i + 3 && trim(parts[i]).empty() && trim(parts[i + 1]).empty() && !trim(parts[i + 2]).empty();
+}
+
 Result<Scan> scan_dnsmasq(std::string_view text) {
     Scan out;
     std::size_t number = 0;
@@ -111,7 +120,8 @@ Result<Scan> scan_dnsmasq(std::string_view text) {
         auto key = trim(line.substr(0, equals));
         auto value = equals == line.npos ? std::string_view() : trim(line.substr(equals + 1));
         auto add = [&](What what) { out.mentions.push_back({what, number, printable(line).substr(0, 100)}); };
-        if (key == "dhcp-boot" || key == "pxe-service" || key == "pxe-prompt") add(What::BootFile);
+        if (key == "dhcp-boot" && next_server_alone(value)) add(What::NextServer);
+        else if (key == "dhcp-boot" || key == "pxe-service" || key == "pxe-prompt") add(What::BootFile);
         if (key == "conf-file" || key == "conf-dir") add(What::Include);
         if (key == "dhcp-range") add(What::Range);
         if (value.find(kOurName) != value.npos) add(What::OurName);
@@ -173,7 +183,8 @@ private:
             out_.mentions.push_back({what, line, printable(fmt::format("\"{}\": {}", key, value)).substr(0, 100)});
         };
         bool said = value != "\"\"" && value != "\"0.0.0.0\"";
-        if (said && (key == "boot-file-name" || key == "next-server" || key == "server-hostname")) add(What::BootFile);
+        if (said && (key == "boot-file-name" || key == "server-hostname")) add(What::BootFile);
+        if (said && key == "next-server") add(What::NextServer);
         if (key == "name" && value == "\"vendor-class-identifier\"") add(What::VendorClass);
         if (key == "code" && value == "60") add(What::VendorClass);
         if (key == "pools") add(What::Range);

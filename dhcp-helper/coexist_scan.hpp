@@ -9,7 +9,8 @@ namespace slipway::dhcp::coexist {
 
 // A statement or member that bears on booting, outside comments.
 struct Mention {
-    enum class What { BootFile, VendorClass, Include, Range, OurName } what;
+    // NextServer: an address, and no file beside it.
+    enum class What { BootFile, NextServer, VendorClass, Include, Range, OurName } what;
     std::size_t line;
     std::string text;
 };

@@ -10,6 +10,7 @@ inline constexpr ErrorId kPacket{"dhcp.packet", "Not DHCP, or damaged on the way
                                  false};
 inline constexpr ErrorId kListen{
     "dhcp.listen", "Another DHCP or PXE server may hold the port (ss -lunp), or the interface's name is wrong.", false};
+inline constexpr ErrorId kInterface{"dhcp.interface", "`ip -br link` lists the interfaces there are.", false};
 inline constexpr ErrorId kConfig{
     "dhcp.config", "Correct the subnet: its ranges and reservations lie inside it, apart from each other.", false};
 inline constexpr ErrorId kOtherServer{

@@ -11,6 +11,7 @@
 
 #include "dhcp-helper/errors.hpp"
 #include "lib/base/clock.hpp"
+#include "lib/base/strings.hpp"
 #include "lib/base/uuid.hpp"
 
 namespace slipway::dhcp {
@@ -91,7 +92,8 @@ std::vector<FoundServer> listen(Tins::Sniffer& sniffer, const std::vector<Messag
 
 // libtins throws; nothing of that leaves here.
 Result<std::vector<FoundServer>> find_servers(const std::string& name, std::chrono::milliseconds patience) {
-    if (::if_nametoindex(name.c_str()) == 0) return make_error(errors::kListen, "no interface {}", name);
+    if (::if_nametoindex(name.c_str()) == 0)
+        return make_error(errors::kInterface, "there is no interface {}", printable(name));
     try {
         auto end = Instant::clock::now() + patience;
         Tins::NetworkInterface interface(name);

@@ -71,8 +71,7 @@ Error refused(Kind kind, std::string_view text) {
 std::vector<std::string> ids(Kind kind, std::string_view text, bool same_host) {
     std::vector<std::string> out;
     auto found = check(kind, text, same_host).value();
-    for (const auto& f : found)
-        out.push_back(f.line ? fmt::format("{}@{}", f.id, f.line) : f.id);
+    for (const auto& f : found) out.push_back(f.line ? fmt::format("{}@{}", f.id, f.line) : f.id);
     return out;
 }
 
@@ -145,11 +144,30 @@ TEST(Coexist, check_names_what_is_in_the_way_with_its_line) {
     EXPECT_EQ(ids(Kind::Isc, kIsc, false), Ids{});
     EXPECT_EQ(ids(Kind::Isc, add(Kind::Isc, kIsc).value(), false), Ids{"needless-fragment"});
     EXPECT_EQ(ids(Kind::Isc, kIsc + "next-server 10.0.0.1;\nfilename \"x\";\ninclude \"y\";\n", false),
-              (Ids{"boot-file@7", "boot-file@8", "includes@9"}));
+              (Ids{"next-server@7", "boot-file@8", "includes@9"}));
     EXPECT_EQ(ids(Kind::Kea, kea_with("[ { \"name\": \"a\", \"boot-file-name\": \"x\" } ]"), false),
               Ids{"boot-file@4"});
     EXPECT_EQ(ids(Kind::Dnsmasq, "dhcp-option=60,PXEClient\ndhcp-boot=x\nconf-dir=/etc/d\n", false),
               (Ids{"option-60@1", "boot-file@2", "includes@3", "no-range"}));
+}
+
+TEST(Coexist, an_address_without_a_boot_file_is_what_secure_boot_needs) {
+    auto trouble = [](Kind kind, const std::string& text) {
+        auto found = check(kind, text, false).value();
+        EXPECT_EQ(found.size(), 1u) << text;
+        return found.empty() || found[0].id != "next-server" || found[0].trouble;
+    };
+    const std::string range = "dhcp-range=10.99.0.50,10.99.0.60\n";
+    // What `show` says is what `check` accepts.
+    EXPECT_FALSE(trouble(Kind::Isc, kIsc + next_server_line(Kind::Isc, "10.99.0.1") + "\n"));
+    EXPECT_FALSE(trouble(Kind::Dnsmasq, range + next_server_line(Kind::Dnsmasq, "10.99.0.1") + "\n"));
+    EXPECT_FALSE(trouble(Kind::Dnsmasq, range + "dhcp-boot=tag:uefi, , ,10.99.0.1\n"));
+    EXPECT_FALSE(
+        trouble(Kind::Kea, "{ \"Dhcp4\": { " + next_server_line(Kind::Kea, "10.99.0.1") + " \"pools\": [] } }"));
+    for (const char* line :
+         {"dhcp-boot=x,,10.99.0.1", "dhcp-boot=,boothost,10.99.0.1", "dhcp-boot=tag:uefi,x", "dhcp-boot="})
+        EXPECT_TRUE(trouble(Kind::Dnsmasq, range + line)) << line;
+    EXPECT_TRUE(trouble(Kind::Isc, kIsc + "server-name \"x\";\n"));
 }
 
 TEST(Coexist, the_kind_is_known_by_the_text_then_by_the_name) {
