@@ -5,6 +5,11 @@
 #include <optional>
 #include <thread>
 
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "console/commands.hpp"
 #include "console/errors.hpp"
 #include "console/rest_client.hpp"
@@ -130,12 +135,24 @@ Result<std::string> maker() {
     return make_error(errors::kNoProgram, "slipway-ramdisk is not beside this program");
 }
 
+// It is in a process group of its own, so that a signal for us is for us alone: it is told, and cleans up.
+int wait_for(Child& child) {
+    UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0)));
+    pollfd watch{ended.get(), POLLIN, 0};
+    while (ended.valid() && !cancel_flag())
+        if (::poll(&watch, 1, 300) > 0) break;
+    if (cancel_flag()) child.signal(SIGTERM);
+    return child.wait();
+}
+
 // What it prints, and its exit code, are ours.
 Result<ExitCode> run_maker(std::vector<std::string> argv, const Context& context) {
     argv.insert(argv.begin(), TRY(maker()));
     if (context.json && argv[1] == "medium") argv.push_back("--json");
-    auto child = TRY(Child::spawn(argv, {}));
-    auto code = child.wait();
+    CommandOptions options;
+    options.before_exec = [] { return ::prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 ? 0 : errno; };  // whatever ends us
+    auto child = TRY(Child::spawn(argv, {}, options));
+    auto code = wait_for(child);
     if (context.json && argv[1] == "floppy") context.print({}, {{"made", code == 0}});
     return code == 0 ? kExitDone : kExitFailed;
 }

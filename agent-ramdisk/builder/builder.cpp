@@ -30,6 +30,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr std::size_t kPiece = 1u << 20;
+
 fs::path below(const fs::path& root, const fs::path& path) { return root / path.relative_path(); }
 
 // What goes into a ramdisk, in order, before anything is compressed: its hash is the ramdisk's name.
@@ -102,6 +104,12 @@ Result<ModuleTexts> read_module_texts(const fs::path& directory) {
     return texts;
 }
 
+bool interrupted(const BuildRequest& request) { return request.cancelled && *request.cancelled; }
+
+Status go_on(const BuildRequest& request) {
+    return interrupted(request) ? Status(make_error(errors::kInterrupted, "interrupted")) : Status();
+}
+
 // busybox reads no check but CRC32, and allocates the whole dictionary for a driver however small.
 Result<Bytes> pack_module(const Bytes& module) {
     auto packed = TRY(run_checked({"xz", "--stdout", "--check=crc32", "--lzma2=preset=6,dict=1MiB"},
@@ -110,14 +118,14 @@ Result<Bytes> pack_module(const Bytes& module) {
 }
 
 // All at once, on all processors: each is a process of its own, and they are most of the work.
-Status pack_modules(Plan& plan, const std::atomic<bool>* cancel = nullptr) {
+Status pack_modules(Plan& plan, const BuildRequest& request) {
     std::vector<Entry*> todo;
     for (auto& e : plan.entries)
         if (e.kind == Entry::Kind::Module && e.path.ends_with(".ko.xz")) todo.push_back(&e);
     std::vector<Status> outcomes(todo.size());
     std::atomic<std::size_t> next{0};
     auto work = [&] {
-        for (std::size_t i = next++; i < todo.size() && !(cancel && *cancel); i = next++) {
+        for (std::size_t i = next++; i < todo.size() && !interrupted(request); i = next++) {
             auto packed = pack_module(todo[i]->content).with(todo[i]->path);
             if (packed) todo[i]->content = std::move(*packed);
             else outcomes[i] = std::move(packed).error();
@@ -128,9 +136,8 @@ Status pack_modules(Plan& plan, const std::atomic<bool>* cancel = nullptr) {
         for (unsigned i = 0; i < std::clamp(std::thread::hardware_concurrency(), 1u, 8u); ++i)
             threads.emplace_back(work);
     }
-    if (cancel && *cancel) return make_error(errors::kCancelled, "the ramdisk is not built to its end");
     for (auto& outcome : outcomes) TRY(std::move(outcome));
-    return {};
+    return go_on(request);
 }
 
 void write_entry(CpioWriter& out, const Entry& e) {
@@ -290,15 +297,25 @@ Result<Plan> plan_ramdisk(const BuildRequest& request, const KernelModules& kern
     return plan;
 }
 
-Result<Bytes> compress(ByteView data, int level) {
+Result<Bytes> compress(ByteView data, const BuildRequest& request) {
     Bytes out(ZSTD_compressBound(data.size()));
     std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(), ZSTD_freeCCtx);
     // The kernel keeps one window beside archive and files.
     ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, 20);
-    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
-    auto size = ZSTD_compress2(context.get(), out.data(), out.size(), data.data(), data.size());
-    if (ZSTD_isError(size)) return make_error(errors::kNeeded, "zstd: {}", ZSTD_getErrorName(size));
-    out.resize(size);
+    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, request.level);
+    ZSTD_CCtx_setPledgedSrcSize(context.get(), data.size());
+    ZSTD_outBuffer to{out.data(), out.size(), 0};
+    // In pieces: this takes the longest, and somebody may want it to stop.
+    for (std::size_t end = 0; end < data.size() || !end;) {
+        TRY(go_on(request));
+        ZSTD_inBuffer from{data.data(), 0, 0};
+        from.pos = end;
+        from.size = end = std::min(data.size(), end + kPiece);
+        auto left = ZSTD_compressStream2(context.get(), &to, &from, end == data.size() ? ZSTD_e_end : ZSTD_e_continue);
+        if (ZSTD_isError(left)) return make_error(errors::kNeeded, "zstd: {}", ZSTD_getErrorName(left));
+        if (data.empty()) break;
+    }
+    out.resize(to.pos);
     return out;
 }
 
@@ -329,11 +346,12 @@ Status link_file(const fs::path& file, const fs::path& name) {
 
 Status make_content(const fs::path& file, const fs::path& about, Plan plan, const BuildRequest& request,
                     BuildReport& report) {
-    TRY(pack_modules(plan, request.cancel));
+    if (request.say) request.say(fmt::format("building the ramdisk ({} modules)…", report.modules.size()));
+    TRY(pack_modules(plan, request));
     for (const auto& e : plan.entries)
         if (e.kind == Entry::Kind::Module) report.module_bytes += e.content.size();
     auto archive = archive_of(plan);
-    auto packed = TRY(compress(archive, request.level));
+    auto packed = TRY(compress(archive, request));
     report.unpacked_bytes = archive.size();
     report.ramdisk_bytes = packed.size();
     report.built = true;
@@ -429,7 +447,7 @@ Result<PostSystem> build_post_system(const fs::path& root, const std::string& ve
     // modprobe's lists are added to, not replaced.
     for (auto& e : plan.entries)
         if (e.path.starts_with("lib/modules/") && e.path.find("/modules.") != std::string::npos) e.path += ".post";
-    TRY(pack_modules(plan));
+    TRY(pack_modules(plan, {}));
     out.archive = archive_of(plan);
     return out;
 }

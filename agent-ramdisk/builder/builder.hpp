@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,7 +39,8 @@ struct BuildRequest {
     std::vector<std::string> more_modules;
     std::vector<std::pair<std::string, std::filesystem::path>> more_files;  // path in the ramdisk (0755), file
     std::string by = "slipway-ramdisk";                                     // who asked, for the report
-    const std::atomic<bool>* cancel = nullptr;                              // set: builder.cancelled, soon
+    std::function<void(const std::string&)> say;                            // what is being done; may be empty
+    const std::atomic<bool>* cancelled = nullptr;                           // set by a signal: builder.interrupted
 };
 
 struct ModuleLine {

@@ -26,8 +26,8 @@ inline constexpr ErrorId kDropIn{"builder.drop-in",
 
 inline constexpr ErrorId kReport{"builder.report", "Build the ramdisk again."};
 
-inline constexpr ErrorId kCancelled{"builder.cancelled", "Build it again; nothing was left half-made."};
-
 inline constexpr ErrorId kMedium{"builder.medium", "Correct what the message names, then make the medium again."};
+
+inline constexpr ErrorId kInterrupted{"builder.interrupted", "Nothing was made; start it again.", false};
 
 }  // namespace slipway::builder::errors

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // slipway-ramdisk: makes the kernel and ramdisk that devices boot.
+#include <atomic>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
@@ -9,6 +15,7 @@
 #include "agent-ramdisk/builder/medium.hpp"
 #include "gatherhw/reader.hpp"
 #include "lib/base/clock.hpp"
+#include "lib/base/errors.hpp"
 #include "lib/base/exit_code.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
@@ -40,6 +47,26 @@ void print_text(const builder::BuildReport& r) {
     for (const auto& note : r.notes) std::printf("note: %s\n", note.c_str());
 }
 
+// A signal ends the work at its next step, and the tools at once: what they wrote goes with them.
+std::atomic<bool> g_cancelled{false};
+int g_cancel_pipe[2] = {-1, -1};
+
+// The end that becomes readable.
+Result<int> catch_signals() {
+    if (::pipe2(g_cancel_pipe, O_CLOEXEC | O_NONBLOCK) != 0) return errno_error(errno, "pipe");
+    struct sigaction action {};
+    action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;  // the second one ends the program
+    action.sa_handler = [](int) {
+        g_cancelled.store(true);
+        (void)!::write(g_cancel_pipe[1], "", 1);
+    };
+    for (int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
+    return g_cancel_pipe[0];
+}
+
+// Standard output has the outcome alone.
+void say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
+
 struct MediumArguments {
     builder::MediumRequest request;
     std::string token_file, write_device;
@@ -63,8 +90,14 @@ Status make_medium(MediumArguments& a) {
     if (!r.server.empty() && r.ramdisk.ca.empty())
         return make_error(builder::errors::kMedium, "--server needs --ca, the certificate that it is known by");
     if (!a.token_file.empty()) r.token = trim(TRY(read_text_file(a.token_file, 4096)));
+    TRY(builder::check_output(r.output));
+    if (!a.write_device.empty()) TRY(builder::check_device(a.write_device));
+    r.cancel_fd = TRY(catch_signals());
+    r.ramdisk.cancelled = &g_cancelled;
+    r.ramdisk.say = say;
     r.made_unix = unix_milliseconds(SystemClock().wall()) / 1000;
     auto report = TRY(builder::make_iso(r));
+    if (!a.write_device.empty()) say("writing onto " + a.write_device + "…");
     if (!a.write_device.empty()) TRY(builder::write_to_device(r.output, a.write_device));
     if (a.json) {
         std::printf("{\"output\":\"%s\",\"bytes\":%llu,\"ramdisk\":%s}\n", r.output.c_str(),
@@ -168,6 +201,8 @@ int main(int argc, char** argv) {
     }
     if (*medium_app) return outcome(make_medium(medium));
     if (*floppy_app) {
+        auto cancel = catch_signals();
+        if (cancel) floppy.cancel_fd = *cancel;
         auto made = builder::make_floppy(floppy);
         if (made) std::printf("%s: 1.44 MB, boots by %s\n", floppy.output.c_str(), floppy.http.c_str());
         return outcome(made);

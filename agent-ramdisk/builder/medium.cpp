@@ -5,9 +5,11 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "agent-ramdisk/builder/errors.hpp"
 #include "lib/base/errors.hpp"
@@ -47,8 +49,12 @@ std::string program_needed(const std::string& program, const char* package) {
     return fmt::format("{} is needed: install the package {}", program, package);
 }
 
-Status run_tool(const std::vector<std::string>& argv, const char* package) {
-    auto done = run_command(argv);
+Status run_tool(const std::vector<std::string>& argv, const char* package, int cancel_fd) {
+    CommandOptions options;
+    options.cancel_fd = cancel_fd;
+    auto done = run_command(argv, options);
+    pollfd cancelled{cancel_fd, POLLIN, 0};
+    if (cancel_fd >= 0 && ::poll(&cancelled, 1, 0) > 0) return make_error(errors::kInterrupted, "interrupted");
     if (!done || done->exit_code == 127) return make_error(errors::kNeeded, "{}", program_needed(argv[0], package));
     if (!done->ok())
         return make_error(errors::kMedium, "{} ended with code {}: {}", argv[0], done->exit_code,
@@ -88,6 +94,7 @@ Result<std::string> grub_configuration(const MediumRequest& r) {
 
 Result<MediumReport> make_iso(const MediumRequest& request) {
     auto configuration = TRY(grub_configuration(request));
+    TRY(check_output(request.output));
     auto work = TRY(TempDir::create("medium"));
     auto r = request.ramdisk;
     r.output = work / "boot";
@@ -106,9 +113,10 @@ Result<MediumReport> make_iso(const MediumRequest& request) {
     std::error_code failed;
     fs::create_directories(tree / "boot/grub", failed);
     TRY(write_file_atomic(tree / "boot/grub/grub.cfg", as_bytes(configuration)));
+    if (r.say) r.say("writing the image…");
     auto made = work / "medium.iso";
     TRY(run_tool({"grub-mkrescue", "--output=" + made.string(), tree.string(), "--", "-volid", "SLIPWAY"},
-                 "grub-common (and xorriso, mtools, grub-pc-bin, grub-efi-amd64-bin)"));
+                 "grub-common (and xorriso, mtools, grub-pc-bin, grub-efi-amd64-bin)", request.cancel_fd));
     // grub-mkrescue says that all is well when xorriso is not there.
     if (!fs::exists(made)) return make_error(errors::kNeeded, "{}", program_needed("xorriso", "xorriso"));
     auto image = TRY(read_file(made, kMaxImage));
@@ -129,43 +137,77 @@ Result<std::string> floppy_script(const std::string& http) {
 
 Status make_floppy(const FloppyRequest& request) {
     auto script = TRY(floppy_script(request.http));
+    TRY(check_output(request.output));
+    const int cancel = request.cancel_fd;
     auto work = TRY(TempDir::create("floppy"));
     if (!fs::exists(request.ipxe))
         return make_error(errors::kNeeded, "{}", program_needed(request.ipxe.string(), "ipxe"));
     auto image = work / "floppy.img";
     TRY(write_file_atomic(image, Bytes(kFloppy)));
-    TRY(run_tool({"mformat", "-i", image.string(), "-f", "1440", "-v", "SLIPWAY", "::"}, "mtools"));
-    TRY(run_tool({"syslinux", "--install", image.string()}, "syslinux"));
+    TRY(run_tool({"mformat", "-i", image.string(), "-f", "1440", "-v", "SLIPWAY", "::"}, "mtools", cancel));
+    TRY(run_tool({"syslinux", "--install", image.string()}, "syslinux", cancel));
     TRY(write_file_atomic(work / "script.ipx", as_bytes(script)));
     TRY(write_file_atomic(
         work / "syslinux.cfg",
         as_bytes("DEFAULT slipway\nPROMPT 0\nLABEL slipway\n  KERNEL ipxe.krn\n  INITRD script.ipx\n")));
-    TRY(run_tool({"mcopy", "-i", image.string(), request.ipxe.string(), "::ipxe.krn"}, "mtools"));
+    TRY(run_tool({"mcopy", "-i", image.string(), request.ipxe.string(), "::ipxe.krn"}, "mtools", cancel));
     for (const char* file : {"script.ipx", "syslinux.cfg"})
-        TRY(run_tool({"mcopy", "-i", image.string(), (work / file).string(), std::string("::") + file}, "mtools"));
+        TRY(run_tool({"mcopy", "-i", image.string(), (work / file).string(), std::string("::") + file}, "mtools",
+                     cancel));
     return write_file_atomic(request.output, TRY(read_file(image, kFloppy)));
 }
 
-Status write_to_device(const fs::path& image, const fs::path& device) {
-    auto content = TRY(read_file(image, kMaxImage));
+namespace {
+
+// O_EXCL of a block device: EBUSY when it, or a partition of it, is mounted or held by anything.
+Result<UniqueFd> open_device(const fs::path& device) {
     struct stat info {};
     if (::stat(device.c_str(), &info) != 0) return errno_error(errno, device.string());
     if (!S_ISBLK(info.st_mode)) return make_error(errors::kMedium, "{} is no block device", device.string());
     auto place = fmt::format("/sys/dev/block/{}:{}", major(info.st_rdev), minor(info.st_rdev));
     if (fs::exists(place + "/partition"))
         return make_error(errors::kMedium, "{} is a partition: name the disk", device.string());
-    // O_EXCL of a block device: EBUSY when it, or a partition of it, is mounted or held by anything.
     auto fd = open_fd(device, O_RDWR | O_EXCL);
     if (!fd)
         return make_error(errors::kMedium, "{} is in use, or cannot be written: {}", device.string(),
                           fd.error().message());
+    return fd;
+}
+
+}  // namespace
+
+Status check_output(const fs::path& output) {
+    auto directory = output.has_parent_path() ? output.parent_path() : fs::path(".");
+    std::error_code failed;
+    auto what = fs::status(output, failed);
+    if (fs::is_directory(what)) return make_error(errors::kMedium, "{} is a directory", output.string());
+    // It would be replaced by a file, not written to.
+    if (fs::exists(what) && !fs::is_regular_file(what))
+        return make_error(errors::kMedium, "{} is no file: --write-device is for a disk", output.string());
+    if (!fs::is_directory(directory, failed))
+        return make_error(errors::kMedium, "there is no directory {} for {}", directory.string(),
+                          output.filename().string());
+    if (::access(directory.c_str(), W_OK | X_OK) != 0)
+        return make_error(errors::kMedium, "nothing can be written in {}: {}", directory.string(),
+                          errno_error(errno, "").message());
+    return {};
+}
+
+Status check_device(const fs::path& device) {
+    TRY(open_device(device));
+    return {};
+}
+
+Status write_to_device(const fs::path& image, const fs::path& device) {
+    auto content = TRY(read_file(image, kMaxImage));
+    auto fd = TRY(open_device(device));
     std::uint64_t size = 0;
-    if (::ioctl(fd->get(), BLKGETSIZE64, &size) != 0) return errno_error(errno, device.string());
+    if (::ioctl(fd.get(), BLKGETSIZE64, &size) != 0) return errno_error(errno, device.string());
     if (size < content.size())
         return make_error(errors::kMedium, "{} has {}, the medium needs {}", device.string(), human_bytes(size),
                           human_bytes(content.size()));
-    TRY(pwrite_full(fd->get(), content, 0));
-    return fsync_fd(fd->get(), device.string());
+    TRY(pwrite_full(fd.get(), content, 0));
+    return fsync_fd(fd.get(), device.string());
 }
 
 }  // namespace slipway::builder

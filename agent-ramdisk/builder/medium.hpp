@@ -23,6 +23,7 @@ struct MediumRequest {
         fixup;                     // programs for the work without a server; those that are not there are left out
     std::filesystem::path output;  // a file
     std::int64_t made_unix = 0;    // no clock of a machine is earlier
+    int cancel_fd = -1;            // readable when ramdisk.cancelled is set: ends the tools
 };
 
 struct MediumReport {
@@ -33,18 +34,24 @@ struct MediumReport {
 // What grub.cfg says; pure. Errors: builder.medium, a value that would end its line or its word.
 Result<std::string> grub_configuration(const MediumRequest& request);
 
+// What would make all the work vain: a directory that is not there or not to be written to. An output that is a device
+// is no file: --write-device is for it.
+Status check_output(const std::filesystem::path& output);
+
 Result<MediumReport> make_iso(const MediumRequest& request);
 
 struct FloppyRequest {
     std::string http;  // where the boot script is: "http://10.99.0.1:8480"
     std::filesystem::path ipxe = "/usr/lib/ipxe/ipxe.lkrn";
     std::filesystem::path output;
+    int cancel_fd = -1;
 };
 Result<std::string> floppy_script(const std::string& http);  // iPXE's; pure
 Status make_floppy(const FloppyRequest& request);
 
 // Onto a whole disk that nothing uses: the kernel itself refuses one that is mounted or otherwise held, and so are a
 // partition and a disk that is too small. What was on the disk is gone.
+Status check_device(const std::filesystem::path& device);  // before the image is made
 Status write_to_device(const std::filesystem::path& image, const std::filesystem::path& device);
 
 }  // namespace slipway::builder

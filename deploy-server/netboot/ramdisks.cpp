@@ -313,7 +313,7 @@ builder::BuildRequest Ramdisks::request(const std::string& name) const {
     r.root = options_.root;
     r.level = options_.level;
     r.by = kOurs;
-    r.cancel = &cancel_;
+    r.cancelled = &cancel_;
     return r;
 }
 
@@ -337,7 +337,7 @@ void Ramdisks::do_shared() {
             publish({name, RamdiskState::Ready, {}, {}, *report, {}});
             continue;
         }
-        if (report.error().is(builder::errors::kCancelled)) return;
+        if (report.error().is(builder::errors::kInterrupted)) return;
         log::error("server", "the ramdisk {}: {}", name, report.error().describe());
         publish({name, RamdiskState::Failed, {}, {}, report_of(options_.boot, name), report.error().explain()});
     }
@@ -388,7 +388,7 @@ void Ramdisks::do_device(const std::string& name, bool force) {
         entry.state = RamdiskState::Ready;
         return {};
     }();
-    if (!outcome && outcome.error().is(builder::errors::kCancelled)) return;
+    if (!outcome && outcome.error().is(builder::errors::kInterrupted)) return;
     if (!outcome) {
         entry.state = RamdiskState::Failed;
         entry.error = outcome.error().explain();

@@ -79,6 +79,49 @@ TEST(Medium, is_a_cd_for_bios_and_uefi_and_a_usb_disk) {
     EXPECT_THAT(*boots, HasSubstr("UEFI"));
 }
 
+TEST(Medium, that_has_nowhere_to_go_is_refused_before_anything_is_built) {
+    auto dir = TempDir::create("nowhere").value();
+    std::vector<std::string> said;
+    MediumRequest r;
+    r.ramdisk.say = [&](const std::string& text) { said.push_back(text); };
+    r.ramdisk.root = dir / "root";  // a build would miss its kernel
+    r.output = dir / "nonexist/x.iso";
+    auto made = make_iso(r);
+    ASSERT_TRUE(made.error().is(errors::kMedium)) << made.error().describe();
+    EXPECT_THAT(made.error().describe(), HasSubstr("nonexist"));
+    EXPECT_TRUE(said.empty());
+    EXPECT_TRUE(check_output(dir.path()).error().is(errors::kMedium));
+    EXPECT_THAT(check_output("/dev/null").error().describe(), HasSubstr("--write-device"));
+    EXPECT_TRUE(check_output("/proc/x.iso").error().is(errors::kMedium));
+    EXPECT_TRUE(check_output(dir / "x.iso").ok());
+    EXPECT_TRUE(check_output("x.iso").ok());
+    EXPECT_TRUE(check_device("/dev/null").error().is(errors::kMedium));
+    EXPECT_FALSE(check_device(dir / "nonexist").ok());
+}
+
+TEST(Medium, that_is_interrupted_leaves_nothing) {
+    if (!busybox_is_static()) GTEST_SKIP() << "busybox-static is not installed";
+    auto dir = TempDir::create("interrupted").value();
+    make_phony_kernel(dir / "root");
+    put(dir / "agent", as_bytes("#!/bin/sh\n"), 0755);
+    std::atomic<bool> cancelled{false};
+    MediumRequest r;
+    r.ramdisk.agent = dir / "agent";
+    r.ramdisk.root = dir / "root";
+    r.ramdisk.cancelled = &cancelled;
+    std::string said;
+    r.ramdisk.say = [&](const std::string& text) {
+        said += text;
+        cancelled = true;
+    };
+    r.output = dir / "out.iso";
+    auto made = make_iso(r);
+    ASSERT_TRUE(made.error().is(errors::kInterrupted)) << made.error().describe();
+    EXPECT_THAT(said, HasSubstr("building the ramdisk ("));
+    EXPECT_THAT(said, Not(HasSubstr("writing")));
+    EXPECT_FALSE(fs::exists(r.output));
+}
+
 TEST(Floppy, holds_ipxe_and_where_to_go) {
     if (missing("mformat") || missing("syslinux") || !fs::exists("/usr/lib/ipxe/ipxe.lkrn"))
         GTEST_SKIP() << "mtools, syslinux or ipxe is not installed";
