@@ -113,8 +113,12 @@ Result<ExitCode> build(const std::string& device, const Context& context) {
                             size_of(r, "module_bytes"));
         if (auto error = text_at(r, "error"); !error.empty()) text += "  " + error + "\n";
         text += missing_drivers_text(r);
-        if (state == "refused" || state == "unknown-hardware") code = std::max(code, kExitWarnings);
-        if (state == "failed" || state == "no-kernel") return context.print(text, answer), kExitFailed;
+        // Nothing has failed: it boots the common drivers, and gets a ramdisk of its own from what its agent tells.
+        if (state == "unknown-hardware")
+            text +=
+                "  its hardware is not known yet: it boots " + text_at(r, "boots") + " until its agent has told it\n";
+        if (state == "refused" || state == "no-kernel") code = std::max(code, kExitWarnings);
+        if (state == "failed") return context.print(text, answer), kExitFailed;
     }
     context.print(text, answer);
     return code;
@@ -234,9 +238,13 @@ void add_agent_commands(CLI::App& root, Context& context) {
     show_app->add_option("name", *name, "a device, default or broad")->required();
     on_command(*show_app, context, [=, &context] { return show(*name, context); });
 
-    auto* build_app = add_command(*agent, context, "build", "Build ramdisks and wait for them",
-                                  "  slipway agent build            kernel, default and broad ramdisk, all devices'\n"
-                                  "  slipway agent build poseidon   one device's, also where it was made by hand\n");
+    auto* build_app =
+        add_command(*agent, context, "build", "Build ramdisks and wait for them",
+                    "  slipway agent build            kernel, default and broad ramdisk, all devices'\n"
+                    "  slipway agent build poseidon   one device's, also where it was made by hand\n"
+                    "Exit codes: 0 made, or not needed while a device's hardware is unknown; 3 a device is "
+                    "refused, since a\ndriver is missing, or has no kernel (`slipway agent build` makes it); 1 "
+                    "one could not be made.\n");
     build_app->add_option("device", *device, "a device; otherwise all");
     add_media(*agent, context);
     on_command(*build_app, context, [=, &context] { return build(*device, context); });

@@ -101,8 +101,8 @@ const FindingRow kWrongArchitecture{"netboot.wrong-architecture", Hop::Loader,
                                     "of the DHCP server's configuration, so "
                                     "that this server chooses by architecture; `dhcp-coexist check` finds it."};
 const FindingRow kFileNotFound{"netboot.file-not-found", Hop::Loader, "A file that the machine asked for is not there",
-                               "See the name in the event. The kernel or ramdisk: build it again (`slipway-ramdisk "
-                               "build`); a boot program: Debian's "
+                               "See the name in the event. The kernel or a ramdisk: `slipway agent build` makes "
+                               "it again; a boot program: Debian's "
                                "package ipxe is to be installed on the server; a name that is not ours comes from "
                                "somebody else's option 67, or from a "
                                "script of your own."};

@@ -61,6 +61,15 @@ std::vector<std::string> modaliases_of_hello(const std::string& hardware) {
     return out;
 }
 
+// The kernel's file is the operator's, who may take it away: it is looked for whenever somebody asks.
+RamdiskEntry as_seen(RamdiskEntry entry, bool kernel) {
+    const auto s = entry.state;
+    if (kernel || s == RamdiskState::Waiting || s == RamdiskState::Building || s == RamdiskState::Failed) return entry;
+    entry.state = RamdiskState::NoKernel;
+    entry.error = "STATE/boot/kernel is not there, so nothing boots: `slipway agent build` makes it";
+    return entry;
+}
+
 }  // namespace
 
 std::string_view name_of(RamdiskState state) {
@@ -167,20 +176,23 @@ std::vector<std::string> Ramdisks::cards_without_driver(const std::string& devic
 }
 
 std::optional<RamdiskEntry> Ramdisks::find(const std::string& name) const {
+    bool kernel = fs::exists(options_.boot / "kernel");
     auto id = id_of(name);
     std::lock_guard hold(mutex_);
     const auto* entry = entry_of(name, id);
-    return entry ? std::optional(*entry) : std::nullopt;
+    return entry ? std::optional(as_seen(*entry, kernel)) : std::nullopt;
 }
 
 std::vector<RamdiskEntry> Ramdisks::list() const {
+    bool kernel = fs::exists(options_.boot / "kernel");
     std::lock_guard hold(mutex_);
     std::vector<RamdiskEntry> out;
-    for (const auto& [name, entry] : entries_) out.push_back(entry);
+    for (const auto& [name, entry] : entries_) out.push_back(as_seen(entry, kernel));
     return out;
 }
 
 std::string Ramdisks::kernel_version() const {
+    if (!fs::exists(options_.boot / "kernel")) return {};
     std::lock_guard hold(mutex_);
     return served_;
 }
@@ -216,8 +228,8 @@ void Ramdisks::queue(Errand errand) {
 void Ramdisks::watch_folders() {
     std::error_code failed;
     auto watch = [&](const fs::path& folder) { (void)::inotify_add_watch(watch_.get(), folder.c_str(), kChanges); };
-    // The kernel is put there by a rename.
-    (void)::inotify_add_watch(watch_.get(), options_.boot.c_str(), IN_MOVED_TO);
+    // The kernel is put there by a rename; by whoever puts his own there perhaps not.
+    (void)::inotify_add_watch(watch_.get(), options_.boot.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
     for (const char* part : {"PreSystem", "PostSystem"}) {
         watch(options_.repository / part);
         for (fs::recursive_directory_iterator it(options_.repository / part, failed), end; !failed && it != end;
@@ -427,8 +439,13 @@ Result<std::shared_ptr<const Bytes>> Ramdisks::post_system(const std::string& ve
         std::lock_guard hold(mutex_);
         if (post_system_ && post_system_version_ == version) return post_system_;
     }
+    std::string served;
+    {
+        std::lock_guard hold(mutex_);
+        served = served_;  // an agent that runs has its kernel, whatever became of the file
+    }
     // A version that the agent made up is no path of ours.
-    if (version.empty() || version != kernel_version())
+    if (version.empty() || version != served)
         return make_error(errors::kBadRequest, "no agent of ours runs Linux {}", printable(version));
     auto made = TRY(builder::build_post_system(options_.root, version, options_.repository / "PostSystem"));
     for (const auto& note : made.notes) log::warning("server", "PostSystem: {}", note);

@@ -111,6 +111,26 @@ TEST_F(RamdisksTest, nothing_is_built_before_there_is_a_kernel) {
     EXPECT_EQ(ramdisks->choice("poseidon"), "ramdisk/poseidon");
 }
 
+TEST_F(RamdisksTest, a_kernel_that_somebody_deletes_is_missed_until_it_is_made_again) {
+    add("poseidon", {kAcme, kAhci});
+    build_shared();
+    ASSERT_EQ(name_of(state("poseidon")), "ready");
+    fs::remove(boot / "kernel");
+    EXPECT_EQ(ramdisks->kernel_version(), "");
+    for (const auto& entry : ramdisks->list()) EXPECT_EQ(name_of(entry.state), "no-kernel") << entry.name;
+    // A device's build keeps the kernel that is served: there is none.
+    ramdisks->rebuild("poseidon");
+    ASSERT_TRUE(ramdisks->wait_idle(60s));
+    EXPECT_EQ(name_of(state("poseidon")), "no-kernel");
+    EXPECT_THAT(ramdisks->find("poseidon")->error, HasSubstr("`slipway agent build`"));
+    EXPECT_FALSE(fs::exists(boot / "kernel"));
+    build_shared();
+    EXPECT_TRUE(fs::exists(boot / "kernel"));
+    EXPECT_EQ(ramdisks->kernel_version(), kVersion);
+    for (const char* name : {"default", "broad", "poseidon"}) EXPECT_EQ(name_of(state(name)), "ready") << name;
+    EXPECT_EQ(ramdisks->find("poseidon")->error, "");
+}
+
 TEST_F(RamdisksTest, first_boot_is_broad_then_the_machines_own) {
     build_shared();
     EXPECT_EQ(ramdisks->choice("nobody"), "ramdisk/broad");
