@@ -33,13 +33,15 @@ Result<ExitCode> show(const Context& context) {
     auto dhcp = TRY(client.get("/dhcp"));
     json::value reservations = json::object{{"items", json::array{}}};
     if (!array_at(dhcp, "subnets").empty()) reservations = TRY(client.get("/dhcp/reservations"));
-    Table interfaces({"INTERFACE", "ADDRESS", "MODE"}), subnets({"SUBNET", "INTERFACE", "RANGES", "BOUND", "LEASE"}),
+    Table interfaces({"INTERFACE", "ADDRESS", "MODE"}),
+        subnets({"SUBNET", "INTERFACE", "RANGES", "BOUND", "RESERVED BOUND", "LEASE"}),
         reserved({"RESERVED", "MAC", "DEVICE"});
     for (const auto& i : array_at(dhcp, "interfaces"))
         interfaces.row({or_dash(text_at(i, "interface")), text_at(i, "address"), mode_text(i)});
     for (const auto& s : array_at(dhcp, "subnets"))
         subnets.row({text_at(s, "subnet"), text_at(s, "interface").empty() ? "relays" : text_at(s, "interface"),
                      ranges_text(s), fmt::format("{} of {}", number_at(s, "bound"), number_at(s, "addresses")),
+                     fmt::format("{} of {}", number_at(s, "bound_reserved"), number_at(s, "reservations")),
                      fmt::format("{} s", number_at(s, "lease_seconds"))});
     for (const auto& r : array_at(reservations, "items"))
         reserved.row({text_at(r, "address"), text_at(r, "mac"), or_dash(text_at(r, "device"))});
@@ -98,7 +100,14 @@ Result<ExitCode> unreserve(const std::string& what, const Context& context) {
 Result<ExitCode> release(const std::string& address, const Context& context) {
     auto client = TRY(RestClient::open());
     TRY(client.remove("/dhcp/leases/" + segment(address)));
-    context.print(address + " is free again\n", json::object{{"released", address}});
+    auto reservations = TRY(client.get("/dhcp/reservations"));
+    std::string mac;
+    for (const auto& r : array_at(reservations, "items"))
+        if (text_at(r, "address") == address) mac = text_at(r, "mac");
+    auto text = mac.empty() ? address + " is free again\n"
+                            : fmt::format("{0} is released, and stays reserved for {1}: `slipway dhcp unreserve {0}`\n",
+                                          address, mac);
+    context.print(text, json::object{{"released", address}, {"reserved_for", mac}});
     return kExitDone;
 }
 

@@ -41,6 +41,7 @@ json::object subnet_json(const SubnetView& view) {
             {"ranges", std::move(ranges)},
             {"addresses", size},
             {"bound", view.bound},
+            {"bound_reserved", view.reserved},
             {"reservations", s.reservations.size()},
             {"lease_seconds", s.lease.count()},
             {"probe", s.probe}};

@@ -109,17 +109,21 @@ Status DhcpDesk::with_server(const std::function<void(dhcp::Server&)>& use) {
     return {};
 }
 
+void count_bound(Ipv4Address address, SubnetView& view) {
+    if (!view.subnet.contains(address)) return;
+    if (view.subnet.in_range(address)) ++view.bound;
+    if (view.subnet.reserved(address)) ++view.reserved;
+}
+
 Result<std::vector<SubnetView>> DhcpDesk::subnets() {
     std::vector<SubnetView> out;
     TRY(with_server([&](dhcp::Server& server) {
         const auto& engine = server.engine();
         auto now = unix_milliseconds(SystemClock().wall()) / 1000;
-        for (const auto& subnet : engine.config().subnets) out.push_back({subnet, 0});
+        for (const auto& subnet : engine.config().subnets) out.push_back({subnet, 0, 0});
         for (const auto& lease : engine.leases())
-            for (auto& view : out)
-                if (view.subnet.contains(lease.address) &&
-                    engine.state_of(lease.address, now) == dhcp::AddressState::Bound)
-                    ++view.bound;
+            if (engine.state_of(lease.address, now) == dhcp::AddressState::Bound)
+                for (auto& view : out) count_bound(lease.address, view);
     }));
     return out;
 }

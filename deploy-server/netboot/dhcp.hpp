@@ -35,9 +35,12 @@ struct LeaseView {
     std::string_view state;
 };
 struct SubnetView {
-    dhcp::Subnet subnet;  // with the operator's reservations
-    std::size_t bound = 0;
+    dhcp::Subnet subnet;       // with the operator's reservations
+    std::size_t bound = 0;     // in the ranges
+    std::size_t reserved = 0;  // bound and reserved, in the ranges or not
 };
+
+void count_bound(Ipv4Address address, SubnetView& view);
 
 class DhcpDesk {
 public:
