@@ -102,7 +102,11 @@ private:
         lines_.end();
         if (a_.machine.empty()) return kExitDone;
         auto trace = TRY(client_.get("/netboot/traces/" + segment(a_.machine)));
-        context_.print(trace_text(trace, false), trace);
+        const auto* finding = member(trace, "finding");
+        // What was said already is not said again.
+        if (!finding || told_.empty() || text_at(*finding, "id") != told_)
+            context_.print(trace_text(trace, false), trace);
+        else if (!context_.json) std::cout << "the time is up\n" << std::flush;
         return exit_of_trace(trace) == kExitDone ? kExitFailed : exit_of_trace(trace);
     }
 
@@ -145,7 +149,8 @@ Result<ExitCode> list(const Context& context) {
 }  // namespace
 
 void add_netboot_commands(CLI::App& root, Context& context) {
-    auto& group = *root.add_subcommand("netboot", "Network boot: what answers a machine, follow it, learn why it fails");
+    auto& group =
+        *root.add_subcommand("netboot", "Network boot: what answers a machine, follow it, learn why it fails");
     group.require_subcommand(1);
     add_netboot_settings(group, context);
     auto w = std::make_shared<WatchArguments>();
@@ -155,7 +160,9 @@ void add_netboot_commands(CLI::App& root, Context& context) {
         "  slipway netboot watch poseidon\n"
         "  slipway netboot watch 52:54:00:51:00:01 --timeout 600 --json\n"
         "A line an event, with the seconds since the boot's first packet; --json: an object a line. Of one "
-        "machine it ends when that is ready (0). --timeout: when the time is up, with what explain says.\n");
+        "machine it ends when that is ready (0). --timeout: when the time is up, with what explain says.\n"
+        "Exit codes: 0 it is ready, or all machines were watched; 3 a hop failed, when the time is up; 1 it had not "
+        "arrived\nin that time, the watch was interrupted, or the server could not be asked.\n");
     watch_app->add_option("machine", w->machine, "a MAC address or a device; without: all machines, until interrupted");
     watch_app->add_option("--timeout", w->timeout, "seconds to watch at most");
     on_command(*watch_app, context, [w, &context] { return watch(*w, context); });

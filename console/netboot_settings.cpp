@@ -90,14 +90,18 @@ void add_set(CLI::App& settings, Context& context) {
         "default\n"
         "job, unasked: a job that writes to disks erases what such a machine holds. Exit code 3 reminds of it.\n");
     app->add_option("--unknown", a->unknown,
-                    "a machine without a record: silence; a record; a record, control and the default job")
+                    "a machine without a record: silence; a record; a record, control and the default job, which "
+                    "--default-job has to name (now or before)")
         ->check(CLI::IsMember({"ignore", "add", "control"}));
     app->add_option("--default-job", a->default_job, "the sequence that a machine taken under control gets");
     auto* variables =
         app->add_option("--default-variable", a->variables,
                         "NAME=VALUE of that job, in place of those before; repeat for several, \"\" for none");
     auto* description = app->add_option("--description", a->description, "of the records made");
-    app->add_option("--global-action", a->action, "of a device under control without a job and a PXE action of its own")
+    app->add_option(
+           "--global-action", a->action,
+           "the global job template: what a device under control boots that has neither a job nor a PXE action of "
+           "its own")
         ->check(CLI::IsMember({"boot-to-da", "local-disk", "ignore"}));
     on_command(*app, context, [a, variables, description, &context] {
         a->has_variables = variables->count() > 0;

@@ -62,8 +62,9 @@ Status check_netboot(const NetbootSettings& s) {
     if (s.description.size() > kMaxDescription)
         return make_error(errors::kBadRequest, "a description has at most {} characters", kMaxDescription);
     if (s.unknown == "control" && s.default_job.empty())
-        return make_error(errors::kBadRequest,
-                          "unknown 'control' needs default_job, the sequence that new devices get");
+        return Error(std::string(errors::kBadRequest.name),
+                     "unknown 'control' needs default_job, the sequence that new devices get",
+                     "Name it: `slipway netboot settings set --unknown control --default-job NAME`.", false);
     return {};
 }
 
