@@ -101,8 +101,8 @@ TEST(DhcpOthers, a_proxy_that_gives_no_address_is_no_reason_and_neither_is_a_seg
 
 TEST(BoundAddresses, of_the_ranges_are_never_more_than_the_ranges_hold) {
     SubnetView view{settings({"10.77.0.0/24,interface=eth1,range=10.77.0.10-10.77.0.12"}).subnets.front(), 0, 0};
-    view.subnet.reservations.push_back({{}, ip("10.77.0.200"), {}});
     view.subnet.reservations.push_back({{}, ip("10.77.0.12"), {}});
+    view.subnet.reservations.push_back({{}, ip("10.77.0.200"), {}});
     for (const char* bound : {"10.77.0.10", "10.77.0.11", "10.77.0.12", "10.77.0.200", "10.78.0.10"})
         count_bound(ip(bound), view);
     EXPECT_EQ(view.bound, 3u);
