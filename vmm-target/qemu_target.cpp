@@ -298,8 +298,14 @@ Result<BootProof> QemuTarget::boot_proof(const std::string& name, const std::str
     const auto process = vm.process();
     const auto run = vm.run();
     if (!process || !run) return make_error(errors::kState, "{} is not running", name);
-    auto qmp = TRY(QmpClient::connect(vm / kWatchName, seconds(10)));
+    auto connected = QmpClient::connect(vm / kWatchName, seconds(10));
+    // Stopped between the look and the call: what failed then is no news.
+    if (!connected && process->wait_end(seconds(5)))
+        return make_error(errors::kEnded, "{} went off before its proof was waited for", name);
+    auto qmp = TRY(std::move(connected));
     auto waited = wait_for_proof(vm / "serial1.log", *process, qmp, nonce, timeout, cancel);
+    if (!waited && waited.error().is(slipway::errors::kNotFound) && process->wait_end(seconds(5)))
+        return make_error(errors::kEnded, "{} went off, and its serial port's file with it", name);
     const auto now = unix_milliseconds(SystemClock().wall());
     if (!waited) {
         // What it shows instead is the best hint there is.

@@ -116,12 +116,12 @@ static Answer script(const BootPlace& p, const Request& r, ScriptFor whom) {
     auto mac = MacAddress::parse(text);
     if (!mac) return make_error(errors::kBadRequest, "'{}' is not a MAC address", printable(text));
     auto peer = Ipv4Address::parse(r.peer_address);
-    if (p.trace && peer && p.trace->knows(*mac)) p.trace->claim(*peer, *mac);
     auto script = boot_script(p, *mac, our_address(p, r), whom);
+    // A boot begins with DHCP: who was not heard there, and is given nothing, pushes nobody out of the trace.
+    const bool seen = p.trace && (script.ok() || p.trace->knows(*mac));
+    if (seen && peer) p.trace->claim(*peer, *mac);
     if (!script) {
-        // A boot begins with DHCP: who was not heard there pushes nobody out of the trace.
-        if (p.trace && p.trace->knows(*mac))
-            p.trace->note(*mac, pxe::Silence{"a boot script was refused: " + script.error().message()});
+        if (seen) p.trace->note(*mac, pxe::Silence{"a boot script was refused: " + script.error().message()});
         log::warning("server", "refused a boot script to {}: {}", r.peer_address, script.error().describe());
         return std::move(script).error();
     }

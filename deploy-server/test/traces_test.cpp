@@ -235,7 +235,11 @@ TEST_F(TracesTest, a_script_given_or_refused_is_in_the_trace_with_the_address_it
     EXPECT_EQ(fetch(kMac), 200u);
     EXPECT_TRUE(noted<pxe::ScriptGiven>().at(0).agent);
     EXPECT_EQ(log.addresses(kMachine), std::vector{*Ipv4Address::parse("10.99.0.104")});
+    const auto stranger = *MacAddress::parse("52:54:00:51:00:77");
+    EXPECT_EQ(fetch("52:54:00:51:00:77"), 403u);
+    EXPECT_FALSE(log.knows(stranger)) << "made-up machines are not remembered";
+    log.note(stranger, pxe::Heard{});
     EXPECT_EQ(fetch("52:54:00:51:00:77"), 403u);
     auto unknown = api("/traces/52:54:00:51:00:77");
-    EXPECT_EQ(unknown.at("items").at(0).at("kind"), "silence");
+    EXPECT_EQ(unknown.at("items").at(1).at("kind"), "silence");
 }
