@@ -14,8 +14,9 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "dhcp-helper/errors.hpp"
+#include "dhcp-helper/frame.hpp"
 #include "lib/base/errors.hpp"
-#include "lib/base/log.hpp"
+#include "lib/base/fd.hpp"
 
 namespace slipway::dhcp {
 
@@ -24,8 +25,6 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr std::size_t kIpHeader = 20, kUdpHeader = 8;
-constexpr std::uint8_t kUdp = 17;
 constexpr int kBurst = 64;  // packets before others of the io_context have their turn
 
 // udp and (src port 67 or 4011), no later fragment; from the IP header on.
@@ -33,7 +32,7 @@ constexpr std::array kFilter = std::to_array<sock_filter>({
     {BPF_LD | BPF_H | BPF_ABS, 0, 0, static_cast<std::uint32_t>(SKF_AD_OFF + SKF_AD_PROTOCOL)},
     {BPF_JMP | BPF_JEQ | BPF_K, 0, 9, ETH_P_IP},
     {BPF_LD | BPF_B | BPF_ABS, 0, 0, 9},
-    {BPF_JMP | BPF_JEQ | BPF_K, 0, 7, kUdp},
+    {BPF_JMP | BPF_JEQ | BPF_K, 0, 7, IPPROTO_UDP},
     {BPF_LD | BPF_H | BPF_ABS, 0, 0, 6},
     {BPF_JMP | BPF_JSET | BPF_K, 5, 0, 0x1fff},
     {BPF_LDX | BPF_B | BPF_MSH, 0, 0, 0},
@@ -64,28 +63,6 @@ Result<UniqueFd> open_socket(const std::string& interface) {
 
 }  // namespace
 
-std::optional<PassingDatagram> read_passing(ByteView packet) {
-    if (packet.size() < kIpHeader) return std::nullopt;
-    ByteReader in(packet);
-    auto version_length = in.u8();
-    in.skip(1);
-    std::size_t total = in.be16();
-    in.skip(2);
-    auto fragment = in.be16();
-    in.skip(1);
-    auto protocol = in.u8();
-    in.skip(2);
-    Ipv4Address from{in.be32()}, to{in.be32()};
-    std::size_t header = std::size_t{version_length & 0xfu} * 4;
-    if (version_length >> 4 != 4 || header < kIpHeader || protocol != kUdp || (fragment & 0x1fff)) return std::nullopt;
-    if (total > packet.size() || total < header + kUdpHeader) return std::nullopt;
-    ByteReader udp(packet.subspan(header, total - header));
-    auto source = udp.be16(), destination = udp.be16();
-    std::size_t length = udp.be16();
-    if (length < kUdpHeader || length > total - header) return std::nullopt;
-    return PassingDatagram{{from, source}, {to, destination}, packet.subspan(header + kUdpHeader, length - kUdpHeader)};
-}
-
 struct Overhearer::Impl : std::enable_shared_from_this<Impl> {
     UniqueFd fd;
     std::function<void(const Answer&)> on_answer;
@@ -113,11 +90,12 @@ struct Overhearer::Impl : std::enable_shared_from_this<Impl> {
         auto got = ::recvfrom(fd.get(), space.data(), space.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&address),
                               &length);
         if (got < 0) return errno == EINTR;
-        auto datagram = read_passing(std::span(space).first(static_cast<std::size_t>(got)));
-        if (!datagram) return true;
-        auto message = parse_message(datagram->payload);
+        // What this machine sends may have its checksum made by the card, later.
+        auto packet = read_udp(ByteView(space).first(static_cast<std::size_t>(got)), false);
+        if (!packet) return true;
+        auto message = parse_message(packet->data);
         if (!message.ok() || message->op != Op::Reply || message->hardware_length != 6) return true;
-        on_answer({std::move(*message), datagram->from.address, address.sll_pkttype == PACKET_OUTGOING});
+        on_answer({std::move(*message), packet->from.address, address.sll_pkttype == PACKET_OUTGOING});
         return true;
     }
 };

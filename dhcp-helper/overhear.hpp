@@ -9,16 +9,9 @@
 #include <boost/asio/io_context.hpp>
 
 #include "dhcp-helper/codec.hpp"
-#include "lib/base/udp.hpp"
+#include "lib/base/net.hpp"
 
 namespace slipway::dhcp {
-
-struct PassingDatagram {
-    UdpEndpoint from, to;
-    ByteView payload;  // of the packet given
-};
-// An IPv4 packet of UDP that is no later fragment; padding behind it is left out.
-std::optional<PassingDatagram> read_passing(ByteView ip_packet);
 
 class Overhearer {
 public:

@@ -31,6 +31,27 @@ using FindTask = std::function<Result<HeldTask>(const Request&, std::string_view
 
 constexpr std::size_t kTag = 16;  // hex digits of a token's hash in a certificate's name
 
+// NAME#ID.TAG, without a tag from earlier versions.
+struct CertificateName {
+    std::int64_t device = 0;
+    std::string_view tag;  // of the token it was got by
+};
+std::optional<CertificateName> read_certificate_name(std::string_view name) {
+    auto hash = name.rfind('#');
+    if (hash == std::string_view::npos) return std::nullopt;
+    auto dot = std::min(name.find('.', hash), name.size());
+    auto id = parse_u64(name.substr(hash + 1, dot - hash - 1));
+    if (!id) return std::nullopt;
+    return CertificateName{static_cast<std::int64_t>(*id), name.substr(std::min(dot + 1, name.size()))};
+}
+
+// To the log, the device's record and the jobs that work on it.
+Status raise_alarm(Database& db, Hub& hub, const Clock& clock, const DeviceRow& device, const Error& error) {
+    log::error("server", "{}", error.explain());
+    hub.alarm(device.id, error.describe());
+    return db.add_alert(device.id, {unix_milliseconds(clock.wall()), error.name(), error.message()});
+}
+
 // Somebody else had the same boot script. Which of the two is the machine cannot be told from here.
 Error claimed_twice(const AgentPlace& p, const DeviceRow& device, const TokenRow& token, const Request& request) {
     auto error = make_error(errors::kClaimedTwice, "device '{}': its token, used at {}, was shown again from {}",
@@ -38,9 +59,7 @@ Error claimed_twice(const AgentPlace& p, const DeviceRow& device, const TokenRow
     auto first = p.db.void_token(token);
     if (!first) return std::move(first).error();
     if (!*first) return error;
-    log::error("server", "{}", error.explain());
-    (void)p.db.add_alert(device.id, {unix_milliseconds(p.clock.wall()), error.name(), error.message()});
-    p.hub.alarm(device.id, error.describe());
+    (void)raise_alarm(p.db, p.hub, p.clock, device, error);
     return error;
 }
 
@@ -175,18 +194,13 @@ void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask&
 }  // namespace
 
 Status shut_out_both(Database& db, Hub& hub, const Clock& clock, const Request& request) {
-    auto name = std::string_view(request.peer_name);
-    auto hash = name.rfind('#');
-    auto id =
-        hash == std::string::npos ? std::nullopt : parse_u64(name.substr(hash + 1, name.find('.', hash) - hash - 1));
-    auto device = id ? TRY(db.device_by_id(static_cast<std::int64_t>(*id))) : std::nullopt;
+    auto name = read_certificate_name(request.peer_name);
+    auto device = name ? TRY(db.device_by_id(name->device)) : std::nullopt;
     if (!device || !TRY(db.void_boot_certificates(device->id))) return {};
-    auto error = make_error(errors::kReplacedCertificate,
-                            "device '{}': another machine at {} goes on with the certificate of an earlier boot",
-                            device->name, request.peer_address);
-    log::error("server", "{}", error.explain());
-    hub.alarm(device->id, error.describe());
-    return db.add_alert(device->id, {unix_milliseconds(clock.wall()), error.name(), error.message()});
+    return raise_alarm(db, hub, clock, *device,
+                       make_error(errors::kReplacedCertificate,
+                                  "device '{}': another machine at {} goes on with the certificate of an earlier boot",
+                                  device->name, request.peer_address));
 }
 
 std::string certificate_name(const DeviceRow& device, std::string_view token_hash) {
@@ -197,16 +211,12 @@ std::string certificate_name(const DeviceRow& device, std::string_view token_has
 
 Result<DeviceRow> device_of(Database& db, const Request& request) {
     if (request.peer_name.empty()) return make_error(errors::kNoCertificate, "no client certificate");
-    // NAME#ID.TAG, without a tag from earlier versions.
-    auto name = std::string_view(request.peer_name);
-    auto hash = name.rfind('#');
-    auto dot = hash == std::string::npos ? hash : name.find('.', hash);
-    auto id = hash == std::string::npos ? std::nullopt : parse_u64(name.substr(hash + 1, dot - hash - 1));
-    auto device = id ? TRY(db.device_by_id(static_cast<std::int64_t>(*id))) : std::nullopt;
+    auto name = read_certificate_name(request.peer_name);
+    auto device = name ? TRY(db.device_by_id(name->device)) : std::nullopt;
     if (!device) return make_error(errors::kUnknownDevice, "'{}'", printable(request.peer_name));
     if (!device->controlled) return make_error(errors::kNotControlled, "device '{}'", device->name);
-    if (dot == std::string::npos) return std::move(*device);
-    switch (TRY(db.certificate_state(device->id, name.substr(dot + 1)))) {
+    if (name->tag.empty()) return std::move(*device);
+    switch (TRY(db.certificate_state(device->id, name->tag))) {
         case Database::CertificateState::Void: return make_error(errors::kVoidCertificate, "device '{}'", device->name);
         case Database::CertificateState::Replaced:
             return make_error(errors::kReplacedCertificate, "device '{}'", device->name);

@@ -253,7 +253,7 @@ Result<bool> Database::use_token(const TokenRow& t) {
 Result<bool> Database::void_token(const TokenRow& t) {
     bool first = false;
     TRY(sqlite_->transaction([&]() -> Status {
-        TRY(sqlite_->run("UPDATE certificates SET void = 1 WHERE device = ? AND token = ? AND void = 0",
+        TRY(sqlite_->run("UPDATE certificates SET void = 1 WHERE device = ? AND token = ? AND void <> 1",
                          {t.device_id, t.hash}));
         first = sqlite_->changes() > 0;
         // Nor is the first let in again by what it asked first.

@@ -39,7 +39,7 @@ std::vector<std::string> boot_image_names(const fs::path& root) {
 static Result<pxe::Decision> decision_of(const BootPlace& p, const DeviceRow& device) {
     auto boot = next_boot(device, p.settings->get());
     if (boot.action == pxe::Action::Agent && p.ramdisks)
-        if (auto may = p.ramdisks->may_boot(device.name); !may)
+        if (auto may = p.ramdisks->may_boot(device); !may)
             return pxe::Decision(pxe::Action::Ignore, may.error().describe());
     if (boot.action != pxe::Action::Image) return decision_for(device, boot, {});
     auto image = find_boot_image(p.root, device.pxe_image);
@@ -70,7 +70,7 @@ static Result<std::string> agent_boot(const BootPlace& p, const DeviceRow& devic
     boot.mac = mac;
     boot.token = TRY(make_token(p.db, p.clock, device.id, mac.text()));
     boot.now = p.clock.wall();
-    if (p.ramdisks) boot.ramdisk = p.ramdisks->choice(device.name);
+    if (p.ramdisks) boot.ramdisk = p.ramdisks->choice(device);
     if (auto more = read_text_file(p.root / "cmdline", 4096)) boot.more = trim(*more);
     auto script = TRY(whom == ScriptFor::Grub ? pxe::agent_grub_script(boot) : pxe::agent_script(boot));
     log::info("server", "device {} ({}) boots the agent", device.name, mac.text());

@@ -141,8 +141,10 @@ const RamdiskEntry* Ramdisks::entry_of(const std::string& name, std::int64_t id)
     return found->second.device == 0 || found->second.device == id ? &found->second : nullptr;
 }
 
-std::string Ramdisks::choice(const std::string& device) const {
-    auto id = id_of(device);
+std::string Ramdisks::choice(const DeviceRow& device) const { return choice(device.name, device.id); }
+std::string Ramdisks::choice(const std::string& device) const { return choice(device, id_of(device)); }
+
+std::string Ramdisks::choice(const std::string& device, std::int64_t id) const {
     std::unique_lock hold(mutex_);
     const auto* entry = entry_of(device, id);
     auto path = choose_ramdisk(entry, served_, broad_);
@@ -155,8 +157,10 @@ std::string Ramdisks::choice(const std::string& device) const {
     return !report || report->kernel_version == served ? "ramdisk/" + device : path;
 }
 
-Status Ramdisks::may_boot(const std::string& device) const {
-    auto id = id_of(device);
+Status Ramdisks::may_boot(const DeviceRow& device) const { return may_boot(device.name, device.id); }
+Status Ramdisks::may_boot(const std::string& device) const { return may_boot(device, id_of(device)); }
+
+Status Ramdisks::may_boot(const std::string& device, std::int64_t id) const {
     std::lock_guard hold(mutex_);
     const auto* entry = entry_of(device, id);
     if (!entry || entry->state != RamdiskState::Refused) return {};

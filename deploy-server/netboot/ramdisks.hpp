@@ -75,8 +75,12 @@ public:
     void stop();
 
     // ---- from memory
-    std::string choice(const std::string& device) const;  // "ramdisk/poseidon"
+    std::string choice(const DeviceRow& device) const;  // "ramdisk/poseidon"
     // Error: server.no-driver, with the ids and what to do.
+    Status may_boot(const DeviceRow& device) const;
+
+    // ---- by a name whose record is looked for first
+    std::string choice(const std::string& device) const;
     Status may_boot(const std::string& device) const;
     std::vector<std::string> cards_without_driver(const std::string& device) const;  // "8086:1533"
     std::optional<RamdiskEntry> find(const std::string& name) const;
@@ -113,6 +117,8 @@ private:
     Result<const builder::KernelModules*> modules(const std::string& version);
     std::int64_t id_of(const std::string& device) const;
     const RamdiskEntry* entry_of(const std::string& name, std::int64_t id) const;  // with the mutex held
+    std::string choice(const std::string& device, std::int64_t id) const;
+    Status may_boot(const std::string& device, std::int64_t id) const;
     builder::BuildRequest request(const std::string& name) const;
     void publish(RamdiskEntry entry);
     void forget_kernel();

@@ -118,6 +118,38 @@ TEST_F(Bench, a_token_shown_twice_voids_its_certificate_and_no_other) {
     EXPECT_TRUE(db->token("of a host").value());
 }
 
+TEST_F(Bench, a_machine_that_boots_again_replaces_its_certificate_and_two_that_go_on_lose_theirs) {
+    auto id = db->add_device(device("a", {})).value().id;
+    auto other = db->add_device(device("b", {})).value().id;
+    auto enrol = [&](std::int64_t to, char letter, std::string_view mac) {
+        const std::string hash(64, letter);
+        ASSERT_TRUE(db->add_token({hash, to, std::string(mac), 5000, 0, "", ""}));
+        ASSERT_TRUE(db->use_token({hash, to, std::string(mac), 0, 1, "request", "pem"}).value());
+        ASSERT_TRUE(db->add_certificate(to, hash, "pem", 1, 2));
+        ASSERT_TRUE(db->replace_certificates(to, hash));
+    };
+    auto state = [&](std::int64_t of, char letter) {
+        return db->certificate_state(of, std::string(16, letter)).value();
+    };
+    enrol(id, 'h', "");  // by hand: an administration agent's
+    enrol(other, 'o', "m");
+    enrol(id, 'a', "m");
+    EXPECT_EQ(state(id, 'a'), State::Good);
+    enrol(id, 'b', "second card");
+    EXPECT_EQ(state(id, 'a'), State::Replaced);
+    EXPECT_EQ(state(id, 'b'), State::Good);
+    EXPECT_TRUE(db->void_token({std::string(64, 'a'), id, "m", 0, 1, "", ""}).value()) << "also of a replaced one";
+    EXPECT_EQ(state(id, 'a'), State::Void);
+    enrol(id, 'c', "m");
+    ASSERT_TRUE(db->add_token({"fetched since", id, "m", 5000, 0, "", ""}));
+    EXPECT_TRUE(db->void_boot_certificates(id).value());
+    EXPECT_FALSE(db->void_boot_certificates(id).value()) << "told once";
+    for (char letter : {'a', 'b', 'c'}) EXPECT_EQ(state(id, letter), State::Void) << letter;
+    EXPECT_FALSE(db->token("fetched since").value());
+    EXPECT_EQ(state(id, 'h'), State::Good);
+    EXPECT_EQ(state(other, 'o'), State::Good);
+}
+
 TEST_F(Bench, what_a_device_boots_and_the_settings_come_back) {
     auto d = device("a", {});
     EXPECT_EQ(db->add_device(d).value().loader, "auto");

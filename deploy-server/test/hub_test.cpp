@@ -1,116 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The driver with agents that are function calls: no HTTP, real database, real time but short.
-#include "deploy-server/jobs/hub.hpp"
-
+// Tasks, jobs and what is refused.
 #include <signal.h>
 
 #include <atomic>
 #include <fstream>
-#include <future>
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "deploy-server/errors.hpp"
 #include "deploy-server/jobs/base64.hpp"
+#include "deploy-server/test/hub_fixture.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
-#include "lib/base/temp_dir.hpp"
 
 namespace slipway::server {
 namespace {
 
-using namespace std::chrono_literals;
-using sequences::RunState;
-using sequences::Sequence;
-using sequences::StepState;
-
-struct Bench : testing::Test {
-    TempDir dir = TempDir::create("hub").value();
-    SystemClock clock;
-    HubOptions options{150ms, 400ms, 50ms, 20ms, 50ms, 30ms, 10ms, 50ms};
-    std::unique_ptr<Database> db = std::move(Database::open(dir / "db").value());
-    std::unique_ptr<Hub> hub;
-
-    void SetUp() override { begin(); }
-    void begin() {
-        hub = std::make_unique<Hub>(*db, clock, options);
-        ASSERT_TRUE(hub->start());
-    }
-    // As after kill -9: nothing of the process is left, the database is.
-    void restart() {
-        hub.reset();
-        db.reset();
-        db = std::move(Database::open(dir / "db").value());
-        begin();
-    }
-    DeviceRow add(const std::string& name, const std::string& kind = "device", const std::string& driver = "prompt",
-                  std::vector<std::string> command = {}) {
-        DeviceRow d;
-        d.name = name;
-        d.kind = kind;
-        d.controlled = true;
-        d.power_driver = driver;
-        d.power_command = std::move(command);
-        return db->add_device(d).value();
-    }
-    DeviceRow row(const std::string& name) { return *db->device(name).value(); }
-    void hello(const std::string& name, const std::string& boot = "b1", const std::string& kind = "da") {
-        ASSERT_TRUE(hub->hello(row(name), {boot, "1", kind, "{}"}));
-    }
-    std::optional<GivenTask> poll(const std::string& name, const std::string& boot = "b1") {
-        auto answer = std::make_shared<std::promise<std::optional<GivenTask>>>();
-        hub->poll(row(name), boot, [answer](auto task) { answer->set_value(std::move(task)); });
-        return answer->get_future().get();
-    }
-    GivenTask poll_until_given(const std::string& name) {
-        for (int i = 0; i < 100; ++i)
-            if (auto task = poll(name)) return *task;
-        ADD_FAILURE() << "no task in 100 polls";
-        return {};
-    }
-    bool report(const std::string& name, const std::string& key, const std::string& state,
-                const std::string& result = "", const std::string& boot = "b1") {
-        AgentReport r{key, boot, state, std::nullopt, {}, result, std::nullopt};
-        if (state == "failed") r.error = sequences::StepError{"disk.broken", "broken", "replace it", false};
-        return hub->report(row(name), r).value();
-    }
-    static std::string xml(Sequence sequence) {
-        sequence.name = "test";
-        return sequences::render_sequence(sequence);
-    }
-    JobRequest request(const std::string& device, const Sequence& sequence) {
-        JobRequest r;
-        r.name = "test";
-        r.sequence_xml = xml(sequence);
-        r.device = device;
-        return r;
-    }
-    std::int64_t submit(const std::string& device, const Sequence& sequence) {
-        return hub->submit(request(device, sequence)).value();
-    }
-    RunState state(std::int64_t job) { return db->job(job).value()->state; }
-    std::vector<EventRow> events(std::int64_t job) { return db->events(job, 0, 1000).value(); }
-    RunState wait_end(std::int64_t job) {
-        auto until = std::chrono::steady_clock::now() + 10s;
-        std::int64_t last = 0;
-        while (std::chrono::steady_clock::now() < until) {
-            auto now = state(job);
-            if (now != RunState::Queued && now != RunState::Running) return now;
-            std::promise<void> news;
-            hub->wait_for_event(job, last, 1s, [&] { news.set_value(); });
-            news.get_future().wait();
-            for (const auto& e : events(job)) last = e.id;
-        }
-        return state(job);
-    }
-};
-
-Sequence inventory_only() {
-    Sequence s;
-    s.add("inventory");
-    return s;
-}
+using namespace test;
 
 TEST_F(Bench, a_task_goes_to_the_agents_poll_and_its_report_ends_the_job) {
     add("a");
@@ -371,136 +274,6 @@ TEST_F(Bench, side_by_side_children_all_run_and_one_failure_fails_the_parent_at_
     EXPECT_EQ(state(id), RunState::Failed);
 }
 
-// A switch that is a shell script keeping its state in a file.
-std::vector<std::string> switch_command(const TempDir& dir, const std::string& initial) {
-    auto file = (dir / "power").string();
-    std::ofstream(file) << initial;
-    std::ofstream(file + ".log");
-    return {"/bin/sh", "-c",
-            "echo $0 >> " + file + ".log; case $0 in status) cat " + file + ";; off) echo off > " + file +
-                ";; *) echo on > " + file + ";; esac"};
-}
-
-TEST_F(Bench, boot_to_da_switches_the_machine_and_is_done_when_its_agent_says_hello) {
-    add("a", "device", "command", switch_command(dir, "off\n"));
-    Sequence s;
-    s.add("boot-to-da");
-    auto job = submit("a", s);
-    while (hub->record(job).value()->steps[0].progress_what.empty()) std::this_thread::yield();
-    EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
-    EXPECT_EQ(row("a").boot_action, "da");
-    restart();  // must not switch again
-    EXPECT_EQ(state(job), RunState::Running);
-    hello("a", "b1");
-    EXPECT_EQ(wait_end(job), RunState::Done);
-    EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
-    std::promise<std::optional<GivenTask>> answer;
-    hub->poll(row("a"), "b1", [&](auto task) { answer.set_value(task); });
-    auto again = submit("a", s);  // the agent is there already
-    EXPECT_FALSE(answer.get_future().get());
-    EXPECT_FALSE(poll("a"));
-    EXPECT_EQ(wait_end(again), RunState::Done);
-    EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
-}
-
-TEST_F(Bench, an_agent_that_only_seems_to_be_there_is_switched_on_again) {
-    add("a", "device", "command", switch_command(dir, "off\n"));
-    hello("a", "b1");
-    Sequence s;
-    s.add("boot-to-da");
-    auto job = submit("a", s);
-    while (hub->record(job).value()->steps[0].progress_what.empty()) std::this_thread::yield();
-    EXPECT_EQ(read_text_file(dir / "power.log").value(), "status\non\n");
-    hello("a", "b2");
-    EXPECT_EQ(wait_end(job), RunState::Done);
-}
-
-TEST_F(Bench, a_device_that_is_not_under_control_gets_no_task) {
-    auto device = add("a");
-    ASSERT_TRUE(hub->release_control(device.id));
-    auto job = submit("a", inventory_only());
-    EXPECT_EQ(wait_end(job), RunState::Failed);
-    EXPECT_EQ(hub->record(job).value()->steps[0].error->name, "server.not-controlled");
-}
-
-TEST_F(Bench, a_switch_that_does_not_work_fails_the_step_by_name) {
-    add("a", "device", "command", {"/bin/false"});
-    Sequence s;
-    s.add("power", {{"state", "on"}});
-    auto job = submit("a", s);
-    EXPECT_EQ(wait_end(job), RunState::Failed);
-    EXPECT_EQ(hub->record(job).value()->steps[0].error->name, "server.power");
-}
-
-TEST_F(Bench, wait_off_asks_the_switch_until_it_says_off) {
-    add("a", "device", "command", switch_command(dir, "on\n"));
-    Sequence s;
-    s.add("wait-off");
-    auto job = submit("a", s);
-    while (read_text_file(dir / "power.log").value() < "status\nstatus\n") std::this_thread::yield();  // it saw "on"
-    EXPECT_EQ(state(job), RunState::Running);
-    std::ofstream(dir / "power") << "off\n";
-    EXPECT_EQ(wait_end(job), RunState::Done);
-}
-
-TEST_F(Bench, wait_off_without_a_switch_takes_silence_after_the_agents_word) {
-    add("a");
-    Sequence s;
-    s.add("shutdown");
-    s.add("wait-off");
-    auto job = submit("a", s);
-    hello("a");
-    report("a", poll("a")->key, "done");
-    EXPECT_EQ(wait_end(job), RunState::Done);
-    EXPECT_EQ(row("a").boot_action, "disk");
-}
-
-TEST_F(Bench, an_agent_that_goes_down_gets_no_further_task_before_it_boots_again) {
-    add("a");
-    Sequence s;
-    s.add("reboot", {{"to", "da"}});
-    s.add("inventory");
-    submit("a", s);
-    hello("a", "b1");
-    report("a", poll("a", "b1")->key, "done", "", "b1");
-    EXPECT_EQ(row("a").boot_action, "da");
-    EXPECT_FALSE(poll("a", "b1"));
-    hello("a", "b2");
-    EXPECT_EQ(poll("a", "b2")->type, "inventory");
-}
-
-TEST_F(Bench, the_power_of_a_vm_is_tasks_of_its_host) {
-    add("host", "vmhost");
-    add("a", "device", "vm");
-    hello("host", "h1", "administration");
-    Sequence s;
-    s.add("boot-to-da");
-    auto job = submit("a", s);
-    auto stop = poll("host", "h1");
-    ASSERT_TRUE(stop);
-    EXPECT_EQ(stop->type, "stop-vm");
-    report("host", stop->key, "failed", "", "h1");  // it was not running
-    auto start = poll("host", "h1");
-    ASSERT_TRUE(start);
-    EXPECT_EQ(start->type, "start-vm");
-    EXPECT_EQ(start->parameters, (sequences::Values{{"vm", "a"}, {"boot", "network"}, {"undo", "false"}}));
-    report("host", start->key, "done", "", "h1");
-    hello("a");
-    EXPECT_EQ(wait_end(job), RunState::Done);
-}
-
-TEST_F(Bench, vmhost_tasks_need_a_host_and_leave_its_name_out) {
-    Sequence s;
-    s.add("start-vm", {{"vm", "web"}, {"vmhost", ""}});
-    auto job = submit("", s);
-    EXPECT_EQ(wait_end(job), RunState::Failed);
-    EXPECT_EQ(hub->record(job).value()->steps[0].error->name, "server.no-vmhost");
-    add("host", "vmhost");
-    hello("host", "h1", "administration");
-    submit("", s);
-    EXPECT_EQ(poll("host", "h1")->parameters, (sequences::Values{{"vm", "web"}}));
-}
-
 constexpr const char* kPixel =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
 std::string proof_of(const std::string& nonce) {
@@ -690,106 +463,10 @@ TEST_F(Bench, an_outcome_of_our_own_that_cannot_be_stored_is_kept_until_it_can) 
     EXPECT_EQ(wait_end(job), RunState::Done);
 }
 
-// ---- killed at every commit
-
-// An agent as slipway-agent-da is one: repeats the report on what it finished until that is heard.
-struct StubbornAgent {
-    Bench& bench;
-    std::string boot = "b1";
-    std::string finished;  // reported, not heard yet
-    bool down = false;
-    std::set<std::string> keys;  // all that it was ever given
-
-    void turn() {
-        auto device = bench.db->device("a").value();
-        if (!device || down) return;
-        if (finished.empty()) {
-            auto task = bench.poll("a", boot);
-            if (!task) return;
-            keys.insert(task->key);
-            finished = task->key;
-            going_down = task->type == "shutdown";
-        }
-        if (!bench.hub->report(*device, {finished, boot, "done", std::nullopt, {}, "", std::nullopt}).ok()) return;
-        finished.clear();
-        down = going_down;
-    }
-    bool going_down = false;
-};
-
-Sequence capture_and_off() {
-    Sequence s;
-    s.add("take-control");
-    s.add("boot-to-da");
-    s.add("inventory");
-    s.add("capture-image", {{"image", "web"}, {"nonetencrypt", "true"}});
-    s.add("shutdown");
-    s.add("wait-off");
-    s.add("release-control");
-    return s;
-}
-
-// The database takes `commits` commits, then nothing more: the process may as well be dead. Then a new process.
-// Whether the job was done before that.
-bool killed_after(Bench& b, int commits) {
-    SCOPED_TRACE(fmt::format("killed after commit {}", commits));
-    std::atomic<int> left{commits};
-    b.add("a");
-    b.db->sqlite().guard_commits([&left] { return left.fetch_sub(1) > 0; });
-    StubbornAgent agent{b};
-    auto submitted = b.hub->submit(b.request("a", capture_and_off()));
-    auto job = submitted ? *submitted : 0;
-    auto over = [&] { return left <= 0 || !job || b.state(job) == RunState::Done; };
-    (void)b.hub->hello(b.row("a"), {agent.boot, "1", "da", "{}"}).ok();
-    while (!over()) agent.turn();
-    bool whole = left > 0 && job && b.state(job) == RunState::Done;
-    b.restart();
-    if (whole) return true;
-    auto all = b.db->jobs().value();
-    job = all.empty() ? b.submit("a", capture_and_off()) : all.front().id;
-    if (commits % 2 && !agent.down && !agent.going_down) {  // the machine went down with the server
-        agent.finished.clear();
-        agent.boot = "b2";
-    }
-    if (!agent.down) b.hello("a", agent.boot);
-    auto until = std::chrono::steady_clock::now() + 20s;
-    while (b.state(job) != RunState::Done && std::chrono::steady_clock::now() < until) agent.turn();
-    EXPECT_EQ(b.state(job), RunState::Done) << sequences::to_json(*b.hub->record(job).value());
-    for (const auto& key : agent.keys) EXPECT_THAT(key, testing::EndsWith("/1"));  // never a second attempt
-    return false;
-}
-
-struct KillSweep : testing::Test {};
-
-TEST_F(KillSweep, killed_at_any_commit_the_job_goes_on_and_no_step_is_attempted_twice) {
-    struct Fast : Bench {
-        void TestBody() override {}
-        Fast() { options = {20ms, 2000ms, 5ms, 5ms, 5ms, 10ms, 5ms, 20ms}; }
-        using Bench::SetUp;
-    };
-    bool whole = false;
-    int commits = 0;
-    for (; !whole && commits < 200; ++commits) {
-        Fast bench;
-        bench.SetUp();
-        whole = killed_after(bench, commits);
-        if (HasFailure()) return;
-    }
-    EXPECT_GT(commits, 20);
-    EXPECT_TRUE(whole);
-    std::printf("%d commits\n", commits);
-}
-
 TEST(Base64, takes_the_alphabet_and_nothing_else) {
     EXPECT_EQ(as_text(*from_base64("aGVsbG8=")), "hello");
     EXPECT_EQ(as_text(*from_base64("")), "");
     for (auto bad : {"a", "aGVsbG8", "aGV\nbG8=", "aGVs$G8="}) EXPECT_FALSE(from_base64(bad)) << bad;
-}
-
-TEST(PowerState, is_the_last_word) {
-    EXPECT_EQ(power_state_in("on\n"), PowerState::On);
-    EXPECT_EQ(power_state_in("Chassis Power is OFF"), PowerState::Off);
-    EXPECT_EQ(power_state_in("offline"), PowerState::Unknown);
 }
 
 }  // namespace

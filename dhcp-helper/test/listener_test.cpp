@@ -48,6 +48,33 @@ TEST(DhcpListener, answers_requests_and_only_those) {
     thread.join();
 }
 
+TEST(DhcpListener, a_flood_leaves_others_of_its_thread_their_turn) {
+    constexpr unsigned kSent = 100;  // all fit a socket's default buffer
+    boost::asio::io_context io;
+    unsigned handled = 0, at_turn = 0;
+    ListenerOptions options;
+    options.address = *Ipv4Address::parse("127.0.0.1");
+    options.port = 0;
+    options.handler = [&](const Arrival&) {
+        // What waits since the first datagram.
+        if (handled++ == 0) boost::asio::post(io, [&] { at_turn = handled; });
+        if (handled == kSent) io.stop();
+        return std::optional<Message>();
+    };
+    auto listener = Listener::create(io, std::move(options)).value();
+    auto socket = UdpPort::open({}).value();
+    Message m;
+    m.set_type(MessageType::Discover);
+    for (unsigned i = 0; i < kSent; ++i) {
+        m.hardware[5] = std::byte{static_cast<unsigned char>(i)};
+        ASSERT_TRUE(socket.send(encode_message(m), {*Ipv4Address::parse("127.0.0.1"), listener.port()}).ok());
+    }
+    io.run_for(std::chrono::seconds(20));
+    EXPECT_EQ(handled, kSent);
+    EXPECT_GT(at_turn, 0u);
+    EXPECT_LE(at_turn, kSent / 2);
+}
+
 TEST(DhcpListener, a_missing_interface_is_named) {
     boost::asio::io_context io;
     auto listener = Listener::create(io, {.device = "nosuch0", .port = 0});

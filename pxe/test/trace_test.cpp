@@ -151,6 +151,28 @@ TEST(TraceLog, an_event_by_address_goes_to_its_machine_or_nowhere) {
     EXPECT_EQ(log.of(mac(8)).size(), 2u);
 }
 
+TEST(TraceLog, made_up_addresses_are_looked_for_a_hundred_times_a_second_at_most) {
+    ManualClock clock;
+    unsigned looks = 0;
+    TraceLog log(clock, [&](Ipv4Address) {
+        ++looks;
+        return mac(7);
+    });
+    log.note(mac(7), discover());
+    auto flood = [&] {
+        for (std::uint32_t i = 0; i < 300; ++i)
+            log.note(Ipv4Address{0x0a000000 + i}, Transfer{Stage::Begun, false, "undionly.kpxe"});
+    };
+    flood();
+    EXPECT_EQ(looks, 100u);
+    clock.advance(999ms);
+    flood();
+    EXPECT_EQ(looks, 100u);
+    clock.advance(1ms);
+    flood();
+    EXPECT_EQ(looks, 200u);
+}
+
 TEST(TraceLog, a_neighbour_is_read_from_the_kernels_table) {
     std::string_view table =
         "IP address       HW type     Flags       HW address            Mask     Device\n"

@@ -9,6 +9,7 @@ lock-step. atftpd and tftpd-hpa cannot be installed side by side, so atftpd is u
 import os
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import time
@@ -21,7 +22,6 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def free_port():
-    import socket
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -98,10 +98,24 @@ class Bench:
                                  "--listen-address=127.0.0.9", "--enable-tftp", f"--tftp-root={self.root}", "--tftp-max=300",
                                  "--quiet-tftp", f"--log-facility={self.work}/log.dnsmasq", "--pid-file=", "--user=root"],
                      69, "127.0.0.9")
-        time.sleep(0.5)
-        for name in [n for n, s in self.servers.items() if s.process.poll() is not None]:
+        for name in [n for n, s in self.servers.items() if not self.answers(s)]:
             self.table.note(f"  {name} does not start: left out")
             del self.servers[name]
+
+    @staticmethod
+    def answers(server):
+        """It refuses a file that is not there; asked until it does, or has ended."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(0.1)
+            deadline = time.monotonic() + 10
+            while server.process.poll() is None and time.monotonic() < deadline:
+                try:
+                    client.sendto(b"\0\1no such file\0octet\0", (server.address, server.port))
+                    client.recv(600)
+                    return True
+                except OSError:
+                    pass
+        return False
 
     def add(self, name, argv, port, address="127.0.0.1"):
         self.servers[name] = Server(name, argv, port)
