@@ -54,6 +54,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     Instant armed = Instant::max();  // what the timer waits for
     Instant complained{};            // of too many transfers
     std::uint64_t next_id = kListening + 1;
+    unsigned alone = 0;  // turns with one transfer
     bool stopped = false;
 
     Impl(asio::io_context& context, ServerOptions o, UdpPort p, UniqueFd epoll)
@@ -96,8 +97,19 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     // While several clients are busy the next ones are looked for here: cheaper than a turn of the io_context, which
     // has its turn after kRounds.
     void take_events() {
+        if (sessions.size() == 1 && ++alone % kRounds != 0 && take_from_the_only_one()) return;
         for (unsigned round = 0; round < kRounds && !stopped; ++round)
             if (take_ready() <= 1) return;
+    }
+
+    // One client in lock-step: nearly every event is its acknowledgement, which need not be looked for.
+    bool take_from_the_only_one() {
+        auto it = sessions.begin();
+        auto now = Instant::clock::now();
+        auto& transfer = *it->second.transfer;
+        if (!transfer.on_readable(now) && !transfer.over()) return false;
+        settle(it, now);
+        return true;
     }
 
     int take_ready() {

@@ -188,9 +188,7 @@ bool Transfer::receive(Instant now) {
     return true;
 }
 
-void Transfer::on_readable(Instant now) {
-    if (!over_) (void)receive(now);
-}
+bool Transfer::on_readable(Instant now) { return !over_ && receive(now); }
 
 void Transfer::drain(Instant now) {
     while (!over_ && receive(now)) {

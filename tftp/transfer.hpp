@@ -35,7 +35,7 @@ public:
 
     virtual void start(Instant now) = 0;
     virtual void on_request(std::size_t bytes, Instant now) = 0;  // the same one again
-    void on_readable(Instant now);                                // takes one datagram, if there is one
+    bool on_readable(Instant now);                                // takes one datagram, if there is one
     void drain(Instant now);                                      // takes all that are there
     virtual void on_time(Instant now) = 0;
     virtual Instant deadline() const = 0;
