@@ -1,121 +1,168 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+// Reads the files that configure a guest's network, and applies what network/plan.hpp plans for them.
 #include <algorithm>
 #include <set>
 
-#include "guest-fixup/errors.hpp"
 #include "guest-fixup/network.hpp"
+#include "guest-fixup/network/plan.hpp"
 #include "guest-fixup/steps.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
 
 namespace {
 
-constexpr const char* kRules = "/etc/udev/rules.d/70-persistent-net.rules";
-constexpr const char* kLinks = "/etc/systemd/network";
-constexpr std::string_view kOurLink = "10-slipway-";
+constexpr std::size_t kMostFiles = 512, kMostBytes = 8u << 20, kLargest = 1u << 20;
+constexpr int kDeepestSource = 4;
 
-struct ConfigFile {
-    std::string path, text;
-};
+class Files {
+public:
+    explicit Files(Repair& repair) : repair_(repair) {}
 
-Result<std::vector<ConfigFile>> network_files(const Guest& guest) {
-    std::vector<std::string> paths{kRules, "/etc/network/interfaces"};
-    for (const char* directory : {kLinks, "/etc/network/interfaces.d", "/etc/sysconfig/network-scripts",
-                                  "/etc/sysconfig/network", "/etc/NetworkManager/system-connections", "/etc/netplan"})
-        for (const auto& name : guest.list(directory)) {
-            const bool ifcfg = std::string_view(directory).starts_with("/etc/sysconfig");
-            if (!ifcfg || name.starts_with("ifcfg-")) paths.push_back(directory + ("/" + name));
+    void add(const std::string& path, ConfigKind kind = ConfigKind::ByPath,
+             bool (*wanted)(std::string_view) = nullptr) {
+        if (!seen_.insert(path).second || !repair_.guest.exists(path)) return;
+        if (files.size() >= kMostFiles || bytes_ >= kMostBytes) {
+            if (!full_)
+                repair_.warn("more network configuration files than are looked at: " + path + " and what follows");
+            full_ = true;
+            return;
         }
-    std::vector<ConfigFile> files;
-    for (const auto& path : paths) {
-        auto text = guest.read(path, 1u << 20);
-        if (text && *text) files.push_back({path, std::move(**text)});
+        auto text = repair_.guest.read(path, kLargest);
+        if (!text) {
+            // A link to /dev/null switches a file off.
+            if (const auto place = repair_.guest.resolve(path); !place || place->filename() != "null")
+                repair_.warn(path + " was not looked at: " + text.error().message());
+            return;
+        }
+        if (!*text || (wanted && !wanted(**text))) return;
+        bytes_ += (*text)->size();
+        files.push_back({path, std::move(**text), kind});
     }
-    return files;
-}
+    // Names that match; entries that are directories are none of them.
+    void add_all(const std::string& directory, std::string_view pattern, bool (*wanted)(std::string_view) = nullptr) {
+        for (const auto& name : names_in(directory))
+            if (glob_matches(pattern, name)) add(directory + "/" + name, ConfigKind::ByPath, wanted);
+    }
+    void add_interfaces(const std::string& path, int depth);
+    std::vector<std::string> names_in(const std::string& directory) const {
+        auto names = repair_.guest.list(directory);
+        if (names.size() > kMostFiles) names.resize(kMostFiles);
+        return names;
+    }
 
-// The name an adapter had: as given, by its old address, or the only one this system configures.
-std::string old_name_of(const NicMapping& nic, const RepairRequest& request, const std::vector<ConfigFile>& files) {
-    if (!nic.old_name.empty()) return nic.old_name;
-    for (const auto& file : files)
-        for (const auto& known : named_macs(file.text))
-            if (known.mac == nic.old_mac || known.mac == nic.new_mac) return known.name;
-    std::set<std::string> names;
-    for (const auto& file : files)
-        for (const auto& name : interfaces_in(file.path, file.text)) names.insert(name);
-    return request.nics.size() == 1 && names.size() == 1 ? *names.begin() : "";
-}
+    std::vector<ConfigFile> files;
 
-struct NamedNic {
-    std::string name;
-    MacAddress mac;
+private:
+    Repair& repair_;
+    std::set<std::string> seen_;
+    std::size_t bytes_ = 0;
+    bool full_ = false;
 };
 
-Status write_links(Repair& repair, const std::vector<NamedNic>& nics) {
-    auto& guest = repair.guest;
-    for (const auto& file : guest.list(kLinks)) {
-        if (!file.starts_with(kOurLink)) continue;
-        const auto path = kLinks + ("/" + file);
-        for (const auto& known : named_macs(TRY(guest.read(path)).value_or("")))
-            for (const auto& nic : nics)
-                if (known.mac == nic.mac && known.name != nic.name) TRY(guest.remove("an earlier repair's name", path));
+// With what it sources: patterns in the last part of a path only, as all that are written by hand have it.
+void Files::add_interfaces(const std::string& path, int depth) {
+    const auto before = files.size();
+    add(path, ConfigKind::Ifupdown);
+    if (files.size() == before || depth == kDeepestSource) return;
+    const auto sources = sources_of(files.back().text);
+    auto absolute = [&](const std::string& source) {
+        return source.starts_with('/') ? source : path.substr(0, path.rfind('/') + 1) + source;
+    };
+    for (const auto& source : sources.files) {
+        const auto full = absolute(source);
+        const auto directory = full.substr(0, full.rfind('/'));
+        const auto leaf = full.substr(full.rfind('/') + 1);
+        if (is_pattern(directory) || full.find_first_of("$`") != std::string::npos)
+            repair_.warn(path + " sources " + printable(source) + ", which was not followed");
+        else if (!is_pattern(leaf)) add_interfaces(full, depth + 1);
+        else
+            for (const auto& name : names_in(directory))
+                if (glob_matches(leaf, name) && !name.starts_with('.'))
+                    add_interfaces(directory + "/" + name, depth + 1);
     }
-    for (const auto& nic : nics)
-        TRY(guest.write("interface name " + nic.name, fmt::format("{}/{}{}.link", kLinks, kOurLink, nic.name),
-                        link_file(nic.name, nic.mac)));
-    return {};
+    for (const auto& source : sources.directories)
+        for (const auto& name : names_in(absolute(source)))
+            if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+                std::string::npos)
+                add_interfaces(absolute(source) + "/" + name, depth + 1);
 }
 
-Status edit_configuration(Repair& repair, const std::vector<ConfigFile>& files, const std::vector<NamedNic>& nics,
-                          const MacMap& macs, bool by_rules) {
-    std::optional<std::string> rules;
-    for (const auto& file : files) {
-        // hwaddress in interfaces sets an address; it does not look for one.
-        if (file.path.starts_with("/etc/network/")) continue;
-        auto text = replace_macs(file.text, macs);
-        if (file.path == kRules) rules = text;
-        else TRY(repair.guest.write("new MAC address", file.path, text));
+bool has_mac(std::string_view text) { return !macs_in({0, text}).empty(); }
+bool has_network(std::string_view text) { return text.find("network:") != std::string_view::npos; }
+
+void add_systemd(Files& files, const std::string& directory, bool (*wanted)(std::string_view)) {
+    for (const auto& name : files.names_in(directory)) {
+        const bool unit = name.ends_with(".network") || name.ends_with(".netdev") || name.ends_with(".link");
+        if (unit) files.add(directory + "/" + name, ConfigKind::ByPath, wanted);
+        if (name.ends_with(".d")) files.add_all(directory + "/" + name, "*.conf", wanted);
     }
-    if (!rules && !by_rules) return {};
-    auto text = rules.value_or("");
-    for (const auto& nic : nics) {
-        text = edit_persistent_rules(text, nic.name, nic.mac);
-        if (by_rules && text.find("NAME=\"" + nic.name + "\"") == std::string::npos)
-            text += persistent_rule(nic.name, nic.mac);
-    }
-    return repair.guest.write("interface names", kRules, text);
+}
+
+std::vector<ConfigFile> network_files(Repair& repair) {
+    Files files(repair);
+    files.add_all("/etc/udev/rules.d", "*.rules");
+    add_systemd(files, "/etc/systemd/network", nullptr);
+    // What a distribution ships is for no card in particular.
+    for (const char* directory : {"/usr/local/lib/systemd/network", "/usr/lib/systemd/network"})
+        add_systemd(files, directory, has_mac);
+    files.add_interfaces("/etc/network/interfaces", 0);
+    for (const char* directory : {"/etc/sysconfig/network-scripts", "/etc/sysconfig/network",
+                                  "/etc/sysconfig/networking/devices", "/etc/sysconfig/networking/profiles/default"})
+        files.add_all(directory, "ifcfg-*");
+    files.add_all("/etc/NetworkManager/system-connections", "[!.]*");
+    files.add_all("/usr/lib/NetworkManager/system-connections", "*.nmconnection");
+    files.add("/etc/NetworkManager/NetworkManager.conf");
+    files.add_all("/etc/NetworkManager/conf.d", "*.conf");
+    for (const char* directory : {"/etc/netplan", "/usr/lib/netplan"}) files.add_all(directory, "*.yaml");
+    files.add_all("/etc/cloud/cloud.cfg.d", "*.cfg", has_network);
+    files.add_all("/etc/wicked", "*.xml");
+    files.add_all("/etc/wicked/ifconfig", "*.xml");
+    files.add("/etc/iftab");
+    files.add(kMactab);
+    for (const char* path : {"/etc/dhcp/dhclient.conf", "/etc/dhcp3/dhclient.conf", "/etc/dhcpcd.conf", "/etc/rc.local",
+                             "/etc/rc.d/rc.local"})
+        files.add(path, ConfigKind::Text);
+    return std::move(files.files);
+}
+
+// A file in /etc of the same name, empty or a link to /dev/null, switches a rule of /usr off.
+bool links_switched_off(const Guest& guest) {
+    const auto names = guest.list("/etc/udev/rules.d");
+    if (std::find(names.begin(), names.end(), "80-net-setup-link.rules") == names.end()) return false;
+    const auto text = guest.read("/etc/udev/rules.d/80-net-setup-link.rules", kLargest);
+    return !text || !*text || trim(**text).empty();
+}
+
+GuestTraits traits_of(const Guest& guest, const std::vector<ConfigFile>& files) {
+    GuestTraits traits;
+    const bool links = guest.exists("/usr/lib/systemd/network") || guest.exists("/lib/systemd/network");
+    const bool udev = guest.exists("/usr/lib/udev") || guest.exists("/lib/udev");
+    const bool mdev = guest.exists("/etc/mdev.conf") || guest.exists("/sbin/mdev");
+    traits.naming = links && !links_switched_off(guest) ? Naming::Links
+                    : mdev && !udev                     ? Naming::Mactab
+                                                        : Naming::Rules;
+    traits.swaps_names = !links && traits.naming == Naming::Rules;
+    traits.network_manager = guest.exists("/usr/sbin/NetworkManager");
+    traits.connman = guest.exists("/usr/sbin/connmand");
+    traits.cloud_init = guest.exists("/etc/cloud/cloud.cfg") && !guest.exists("/etc/cloud/cloud-init.disabled");
+    for (const auto& file : files)
+        if (file.path.starts_with("/etc/cloud/") && file.text.find("config: disabled") != std::string::npos)
+            traits.cloud_init = false;
+    return traits;
 }
 
 }  // namespace
 
 Status repair_network(Repair& repair, bool& links_changed) {
     const auto before = repair.guest.journal().size();
-    const auto files = TRY(network_files(repair.guest));
-    std::vector<NamedNic> nics;
-    MacMap macs;
-    for (const auto& nic : repair.request.nics) {
-        const auto name = old_name_of(nic, repair.request, files);
-        if (name.empty()) {
-            repair.warn(
-                fmt::format("no interface name is known for the adapter that is {} now: "
-                            "its network may need to be configured by hand",
-                            nic.new_mac.text()));
-            continue;
-        }
-        if (nic.old_mac) macs[*nic.old_mac] = nic.new_mac;
-        for (const auto& file : files)
-            for (const auto& known : named_macs(file.text))
-                if (known.name == name) macs[known.mac] = nic.new_mac;
-        nics.push_back({name, nic.new_mac});
+    const auto files = network_files(repair);
+    const auto plan = plan_network(files, repair.request.nics, traits_of(repair.guest, files));
+    for (const auto& edit : plan.edits) {
+        if (edit.text) TRY(repair.guest.write(edit.what, edit.path, *edit.text));
+        else TRY(repair.guest.remove(edit.what, edit.path));
     }
-    if (nics.empty()) return {};
-    if (nics.size() > 1 && std::count_if(nics.begin(), nics.end(), [](auto& n) { return kernel_reserved(n.name); }) > 1)
-        repair.warn(
-            "several adapters have the kernel's own names (eth0, eth1): check their order after the first boot");
-    const bool by_rules =
-        !repair.guest.exists("/usr/lib/systemd/network") && !repair.guest.exists("/lib/systemd/network");
-    TRY(edit_configuration(repair, files, nics, macs, by_rules));
-    if (!by_rules) TRY(write_links(repair, nics));
+    repair.warn(plan.warnings);
     links_changed = repair.guest.journal().size() != before;
     return {};
 }

@@ -35,9 +35,10 @@ Status check_request(const RepairRequest& request) {
             if (&other == &nic) continue;
             if (other.new_mac == nic.new_mac)
                 return make_error(errors::kRequest, "two adapters are given the address {}", nic.new_mac.text());
-            // Done twice, such a chain would not give the same.
-            if (other.old_mac == nic.new_mac)
-                return make_error(errors::kRequest, "{} is one adapter's old and another's new address",
+            // Done twice, such a chain would not give the same, unless a name tells the adapters apart.
+            if (other.old_mac == nic.new_mac && (other.old_name.empty() || nic.old_name.empty()))
+                return make_error(errors::kRequest,
+                                  "{} is one adapter's old and another's new address: give both of them by name",
                                   nic.new_mac.text());
         }
     }

@@ -119,8 +119,6 @@ TEST(Hostile, endless_lines_pass_through) {
         EXPECT_EQ(edit_grub_defaults(text, names).text, text);
         EXPECT_EQ(edit_persistent_rules(text, "eth0", kNew), text);
         EXPECT_THAT(root_argument(text), IsEmpty());
-        EXPECT_THAT(named_macs(text), IsEmpty());
-        EXPECT_THAT(interfaces_in("/etc/network/interfaces", text), IsEmpty());
     }
 }
 
@@ -174,43 +172,11 @@ TEST(Drivers, policy_is_the_last_one_set) {
     EXPECT_EQ(modules_policy("BUSYBOX=y\n"), "");
 }
 
-TEST(Network, addresses_change_in_every_spelling_and_nothing_else) {
-    EXPECT_EQ(replace_macs("HWADDR=52:54:00:AA:BB:01\nx=52-54-00-aa-bb-01 52:54:00:aa:bb:03", {{kOld, kNew}}),
-              "HWADDR=52:54:00:aa:bb:02\nx=52-54-00-aa-bb-02 52:54:00:aa:bb:03");
-    const std::string same = "HWADDR=52:54:00:AA:BB:01\n";
-    EXPECT_EQ(replace_macs(same, {{kOld, kOld}}), same);
-}
-
 TEST(Network, rules_keep_one_line_a_card) {
     const auto rules = persistent_rule("eth0", kOld) + persistent_rule("eth1", kNew) + "# comment\n";
     const auto edited = edit_persistent_rules(rules, "eth0", kNew);
     EXPECT_EQ(edited, persistent_rule("eth0", kNew) + "# comment\n");
     EXPECT_EQ(edit_persistent_rules(edited, "eth0", kNew), edited);
-}
-
-TEST(Network, names_of_addresses_are_found_in_each_kind_of_file) {
-    for (const auto& text :
-         {persistent_rule("eth7", kOld), link_file("eth7", kOld),
-          std::string("DEVICE=eth7\nHWADDR=52:54:00:AA:BB:01\n"),
-          std::string("[connection]\ninterface-name=eth7\n[ethernet]\nmac-address=52:54:00:AA:BB:01\n"),
-          std::string("   match:\n    macaddress: '52:54:00:aa:bb:01'\n   set-name: eth7\n")}) {
-        const auto found = named_macs(text);
-        ASSERT_EQ(found.size(), 1u) << text;
-        EXPECT_EQ(found[0].name, "eth7");
-        EXPECT_EQ(found[0].mac, kOld);
-    }
-}
-
-TEST(Network, configured_interfaces_are_found) {
-    EXPECT_THAT(interfaces_in("/etc/network/interfaces",
-                              "iface lo inet loopback\nauto ens18\niface ens18 inet static\n"
-                              "iface ens18 inet6 auto\niface br0 inet dhcp\n"),
-                ElementsAre("ens18"));
-    EXPECT_THAT(interfaces_in("/etc/netplan/a.yaml",
-                              "network:\n  ethernets:\n    ens3:\n      dhcp4: true\n    ens4:\n      match:\n"
-                              "        macaddress: x\n  bridges:\n    br7:\n      dhcp4: true\n"),
-                ElementsAre("ens3", "ens4"));
-    EXPECT_THAT(interfaces_in("/etc/systemd/network/a.network", "[Match]\nName=en*\n"), IsEmpty());
 }
 
 TEST(Network, hostile_names_are_refused) {
