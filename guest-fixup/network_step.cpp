@@ -4,6 +4,7 @@
 #include <set>
 
 #include "guest-fixup/network.hpp"
+#include "guest-fixup/network/names_unit.hpp"
 #include "guest-fixup/network/plan.hpp"
 #include "guest-fixup/steps.hpp"
 #include "lib/base/strings.hpp"
@@ -40,9 +41,10 @@ public:
         files.push_back({path, std::move(**text), kind});
     }
     // Names that match; entries that are directories are none of them.
-    void add_all(const std::string& directory, std::string_view pattern, bool (*wanted)(std::string_view) = nullptr) {
+    void add_all(const std::string& directory, std::string_view pattern, bool (*wanted)(std::string_view) = nullptr,
+                 ConfigKind kind = ConfigKind::ByPath) {
         for (const auto& name : names_in(directory))
-            if (glob_matches(pattern, name)) add(directory + "/" + name, ConfigKind::ByPath, wanted);
+            if (glob_matches(pattern, name) && !is_backup(name)) add(directory + "/" + name, kind, wanted);
     }
     void add_interfaces(const std::string& path, int depth);
     std::vector<std::string> names_in(const std::string& directory) const {
@@ -118,11 +120,17 @@ std::vector<ConfigFile> network_files(Repair& repair) {
     files.add_all("/etc/cloud/cloud.cfg.d", "*.cfg", has_network);
     files.add_all("/etc/wicked", "*.xml");
     files.add_all("/etc/wicked/ifconfig", "*.xml");
+    files.add(kNamesUnit, ConfigKind::Text);
+    files.add(kNamesWanted, ConfigKind::Text);
     files.add("/etc/iftab");
     files.add(kMactab);
     for (const char* path : {"/etc/dhcp/dhclient.conf", "/etc/dhcp3/dhclient.conf", "/etc/dhcpcd.conf", "/etc/rc.local",
                              "/etc/rc.d/rc.local"})
         files.add(path, ConfigKind::Text);
+    for (const char* path : {"/etc/default/grub", "/etc/kernel/cmdline", "/boot/grub/grub.cfg", "/boot/grub2/grub.cfg",
+                             "/boot/grub/grub.conf", "/boot/grub/menu.lst"})
+        files.add(path, ConfigKind::CommandLine, has_mac);
+    files.add_all("/boot/loader/entries", "*.conf", has_mac, ConfigKind::CommandLine);
     return std::move(files.files);
 }
 
@@ -143,6 +151,7 @@ GuestTraits traits_of(const Guest& guest, const std::vector<ConfigFile>& files) 
                     : mdev && !udev                     ? Naming::Mactab
                                                         : Naming::Rules;
     traits.swaps_names = !links && traits.naming == Naming::Rules;
+    traits.systemd = links;
     traits.network_manager = guest.exists("/usr/sbin/NetworkManager");
     traits.connman = guest.exists("/usr/sbin/connmand");
     traits.cloud_init = guest.exists("/etc/cloud/cloud.cfg") && !guest.exists("/etc/cloud/cloud-init.disabled");

@@ -54,6 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         map[use.mac] = mac;
     }
     if (move_macs(text, reading.selectors, map).size() != text.size()) std::abort();
+    (void)read_config({"/etc/default/grub", text, ConfigKind::CommandLine});
     (void)sources_of(text);
     (void)glob_matches(text.substr(0, 64), text.substr(text.size() / 2));
     const auto rules = edit_persistent_rules(text, "eth0", mac);

@@ -147,7 +147,8 @@ void leftovers(const Situation& now, const std::vector<ConfigFile>& after, Texts
     }
 }
 
-// udev up to 186 went by way of a free name when two cards had to change names; later ones give up at once.
+// udev up to 186 went by way of a free name when two cards had to change names; later ones give up at once, and a unit
+// of ours does it.
 void kernel_names(const Situation& now, Texts& texts) {
     if (now.traits.swaps_names) return;
     Texts names;
@@ -156,11 +157,13 @@ void kernel_names(const Situation& now, Texts& texts) {
     if (names.size() < 2) return;
     std::string listed;
     for (const auto& name : names) listed += (listed.empty() ? "" : ", ") + name;
-    const auto* who = now.traits.naming == Naming::Mactab ? "nameif" : "udev";
     texts.push_back(fmt::format(
-        "{} are names that the kernel hands out in the order it finds the cards, and {} does not change two of them "
-        "against each other: give the new machine its adapters in this order, and check them after the first boot",
-        listed, who));
+        "{} are names that the kernel hands out in the order it finds the cards{}: give the new machine its adapters "
+        "in "
+        "this order, and check them after the first boot",
+        listed,
+        now.traits.systemd ? "; if it is the wrong one, slipway-interface-names.service puts them right at each start"
+                           : ", and nothing in this system changes two of them against each other"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ namespace slipway::fixup {
 
 enum class ConfigKind {
     ByPath,
+    CommandLine,
     Ifupdown,  // sourced from somewhere
     Text,      // nothing in it selects a card in a way that is known here
 };
@@ -56,7 +57,8 @@ Reading read_networkd(std::string_view path, std::string_view text);  // .networ
 Reading read_netplan(std::string_view text);  // also cloud-init's network configuration, versions 1 and 2
 Reading read_wicked(std::string_view text);
 Reading read_udev_rules(std::string_view text);
-Reading read_table(std::string_view text);  // /etc/iftab, /etc/mactab
+Reading read_table(std::string_view text);             // /etc/iftab, /etc/mactab
+Reading read_kernel_arguments(std::string_view text);  // dracut's ifname=NAME:ADDRESS, wherever a command line stands
 
 // The reader is chosen by where the file is.
 Reading read_config(const ConfigFile& file);
@@ -66,6 +68,9 @@ struct Sources {
     std::vector<std::string> files, directories;
 };
 Sources sources_of(std::string_view text);
+
+// The copies that editors and rpm leave are read by nobody.
+bool is_backup(std::string_view name);
 
 // By its name alone: "bond0" is none of the cards.
 InterfaceKind kind_of_name(std::string_view name);

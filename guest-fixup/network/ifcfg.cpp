@@ -65,19 +65,18 @@ struct Parser {
     }
 };
 
-// The copies that editors and rpm leave are read by nobody.
-bool is_copy(std::string_view name) {
+}  // namespace
+
+bool is_backup(std::string_view name) {
     for (std::string_view end : {".bak", ".old", ".orig", ".rpmnew", ".rpmsave", ".rpmorig", "~", ".swp"})
         if (name.ends_with(end)) return true;
     return false;
 }
 
-}  // namespace
-
 Reading read_ifcfg(std::string_view path, std::string_view text) {
     const auto of_name = path.substr(path.rfind("ifcfg-") == std::string_view::npos ? 0 : path.rfind("ifcfg-") + 6);
     Parser parser;
-    if (is_copy(of_name)) return {};
+    if (is_backup(of_name)) return {};
     for (const auto& setting : settings_of(text)) parser.setting(setting);
     auto& interface = parser.interface;
     const auto by_file = of_name.substr(0, of_name.find(':'));

@@ -9,6 +9,7 @@
 
 #include "guest-fixup/network.hpp"
 #include "guest-fixup/network/advice.hpp"
+#include "guest-fixup/network/names_unit.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
@@ -81,6 +82,7 @@ private:
     void name_by_links();
     void name_by_rules();
     void name_by_mactab();
+    void put_kernel_names_right();
     bool named_by_guest(const KnownNic& nic) const;
     bool stacked() const;
 
@@ -234,6 +236,18 @@ void Planner::name_by_mactab() {
     set("interface names", kMactab, std::move(text));
 }
 
+void Planner::put_kernel_names_right() {
+    std::vector<NamedCard> cards;
+    for (const auto& nic : nics_)
+        if (kernel_reserved(nic.name)) cards.push_back({nic.name, nic.new_mac});
+    if (cards.size() > 1) {
+        set("interface names of the kernel's kind", kNamesUnit, names_unit(cards));
+        set("interface names of the kernel's kind", kNamesWanted, names_wanted());
+    } else if (!nics_.empty())
+        for (const char* path : {kNamesUnit, kNamesWanted})
+            if (text_of(path)) set("an earlier repair's interface names", path, std::nullopt);
+}
+
 NetworkPlan Planner::plan() {
     find_names();
     find_macs();
@@ -241,6 +255,7 @@ NetworkPlan Planner::plan() {
     if (traits_.naming == Naming::Links) name_by_links();
     if (traits_.naming == Naming::Rules) name_by_rules();
     if (traits_.naming == Naming::Mactab) name_by_mactab();
+    if (traits_.systemd && !traits_.swaps_names) put_kernel_names_right();
     const Situation now{files_, interfaces_, nics_, macs_, traits_};
     if (traits_.cloud_init && written_by_cloud_init(files_))
         set("cloud-init leaves the network as it is", kCloudInitOff,

@@ -23,6 +23,7 @@ enum class Naming {
 struct GuestTraits {
     Naming naming = Naming::Links;
     bool swaps_names = false;  // udev so old that two cards may change names against each other
+    bool systemd = false;
     bool network_manager = false;
     bool cloud_init = false;  // it is there and not switched off
     bool connman = false;

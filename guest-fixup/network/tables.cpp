@@ -91,6 +91,30 @@ Reading read_table(std::string_view text) {
     return reading;
 }
 
+Reading read_kernel_arguments(std::string_view text) {
+    constexpr std::string_view kArgument = "ifname=";
+    Reading reading;
+    for (const auto& line : lines_of(text)) {
+        if (trimmed(line).text.starts_with('#')) continue;
+        for (std::size_t at = 0; (at = line.text.find(kArgument, at)) != std::string_view::npos;
+             at += kArgument.size()) {
+            if (at > 0 && std::string_view(" \t\"'").find(line.text[at - 1]) == std::string_view::npos) continue;
+            const auto value = line.from(at + kArgument.size());
+            const auto end = value.text.find_first_of(" \t\"'");
+            const auto word = value.from(0, end);
+            const auto macs = macs_in(word);
+            if (macs.size() != 1) continue;
+            Interface interface;
+            interface.name = word.text.substr(0, word.text.find(':'));
+            interface.selects = macs[0].mac;
+            interface.names_only = true;
+            reading.interfaces.push_back(std::move(interface));
+            reading.selectors.push_back(macs[0]);
+        }
+    }
+    return reading;
+}
+
 // <interface><name>eth0</name> or <name namespace="ethernet"><permanent-address>MAC</permanent-address></name>;
 // <ethernet><address>MAC sets one. Elements are told apart by their own names, which is enough for that.
 Reading read_wicked(std::string_view text) {
@@ -133,7 +157,8 @@ Reading read_config(const ConfigFile& file) {
     const auto below = [&](std::string_view directory) { return path.find(directory) != std::string_view::npos; };
     Reading reading;
     if (file.kind == ConfigKind::Text) return reading;
-    if (file.kind == ConfigKind::Ifupdown) reading = read_ifupdown(text);
+    if (file.kind == ConfigKind::CommandLine) reading = read_kernel_arguments(text);
+    else if (file.kind == ConfigKind::Ifupdown) reading = read_ifupdown(text);
     else if (path.ends_with(".yaml") || path.ends_with(".yml") || below("/etc/cloud/")) reading = read_netplan(text);
     else if (below("/udev/rules.d/")) reading = read_udev_rules(text);
     else if (below("/systemd/network/")) reading = read_networkd(path, text);

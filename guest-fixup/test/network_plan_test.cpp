@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "guest-fixup/network.hpp"
+#include "guest-fixup/network/names_unit.hpp"
 #include "guest-fixup/network/plan.hpp"
 
 using namespace slipway;
@@ -95,12 +96,18 @@ TEST_F(Plan, rhel_6_moves_rule_and_hwaddr) {
         << "this udev may swap names";
 }
 
-TEST_F(Plan, two_kernel_names_under_systemd_are_said) {
+TEST_F(Plan, two_kernel_names_under_systemd_are_put_right_by_a_unit_and_said) {
     nics = {nic("eth0", kOld1, kNew1), nic("eth1", kOld2, kNew2)};
     put("/etc/sysconfig/network-scripts/ifcfg-eth0", "DEVICE=eth0\n");
     put("/etc/sysconfig/network-scripts/ifcfg-eth1", "DEVICE=eth1\n");
+    traits.systemd = true;
     repair();
     EXPECT_THAT(warnings, ElementsAre(AllOf(HasSubstr("eth0, eth1 are names"), HasSubstr("in this order"))));
+    EXPECT_THAT(get(kNamesUnit), HasSubstr(" 52:54:00:00:00:01=eth0 52:54:00:00:00:02=eth1\n"));
+    nics.pop_back();
+    repair();
+    EXPECT_EQ(get(kNamesUnit), "(none)");
+    EXPECT_EQ(get(kNamesWanted), "(none)");
 }
 
 TEST_F(Plan, one_cards_new_address_may_be_anothers_old_one) {
@@ -218,7 +225,7 @@ TEST_F(Plan, alpine_with_one_card_needs_nothing_and_with_two_a_mactab) {
     repair();
     EXPECT_THAT(changed, ElementsAre(kMactab));
     EXPECT_THAT(get(kMactab), AllOf(HasSubstr("eth0 52:54:00:00:00:01\n"), HasSubstr("eth1 52:54:00:00:00:02\n")));
-    EXPECT_THAT(warnings, ElementsAre(HasSubstr("nameif")));
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("nothing in this system")));
 }
 
 TEST_F(Plan, without_a_mapping_nothing_is_changed_and_cards_by_address_are_said) {

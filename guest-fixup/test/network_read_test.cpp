@@ -267,6 +267,14 @@ TEST(NetworkRead, udev_rules_and_tables) {
     EXPECT_THAT(shown(read_table("eth1 52:54:00:AA:BB:02")), ElementsAre("eth1 eth name bb:02"));
 }
 
+TEST(NetworkRead, dracuts_ifname_on_a_command_line) {
+    const std::string text =
+        "GRUB_CMDLINE_LINUX=\"ifname=lan:52:54:00:aa:bb:01 quiet\"\n# ifname=x:52:54:00:aa:bb:01\n"
+        "\tlinux /vmlinuz root=/dev/x notifname=a:52:54:00:aa:bb:01 ifname=b:52:54:00:aa:bb:01\n";
+    const auto reading = read_kernel_arguments(text);
+    EXPECT_THAT(shown(reading), ElementsAre("lan eth name bb:01", "b eth name bb:01"));
+}
+
 TEST(NetworkRead, endless_lines_say_nothing) {
     const std::string endless(1u << 20, 'a');
     for (const auto& file : {ConfigFile{"/etc/network/interfaces", "iface " + endless + " inet"},
