@@ -36,7 +36,6 @@ Result<Body> read_data(ByteView body) {
     data.block = reader.be16();
     data.symbol = reader.be16();
     data.length = reader.be32();
-    data.behind = reader.be32();
     if (reader.failed() || reader.at_end()) return make_error(errors::kBadPacket, "DATA of {} bytes", body.size());
     data.payload = reader.take(reader.remaining());
     return Body(data);
@@ -50,7 +49,6 @@ Result<Body> read_sync(ByteView body) {
     sync.round = static_cast<std::uint32_t>(reader.u8()) << 16;
     sync.round |= reader.be16();
     sync.rate_kbits = reader.be32();
-    sync.hot = reader.be64();
     sync.next = reader.be32();
     sync.backoff_ms = reader.be16();
     const auto count = reader.be16();
@@ -124,12 +122,12 @@ void write_header(const Header& header, ByteWriter& to) {
 }
 
 void write_body(const DataBody& body, ByteWriter& to) {
-    to.be32(body.chunk).be16(body.block).be16(body.symbol).be32(body.length).be32(body.behind).bytes(body.payload);
+    to.be32(body.chunk).be16(body.block).be16(body.symbol).be32(body.length).bytes(body.payload);
 }
 
 void write_body(const SyncBody& body, ByteWriter& to) {
     to.u8(static_cast<std::uint8_t>(body.state)).u8(static_cast<std::uint8_t>(body.round >> 16));
-    to.be16(static_cast<std::uint16_t>(body.round)).be32(body.rate_kbits).be64(body.hot).be32(body.next);
+    to.be16(static_cast<std::uint16_t>(body.round)).be32(body.rate_kbits).be32(body.next);
     to.be16(body.backoff_ms);
     write_deficits(body.known, to);
 }

@@ -13,10 +13,12 @@
 namespace slipway::multicast {
 
 inline constexpr std::uint8_t kVersion = 1;
-inline constexpr std::size_t kHeaderBytes = 24, kTagBytes = 16, kDataHeadBytes = 16;
+inline constexpr std::size_t kHeaderBytes = 24, kTagBytes = 16, kDataHeadBytes = 12;
 inline constexpr std::size_t kMaxPacket = 9000 - 28;  // the largest Ethernet frame there is, without IPv4 and UDP
 inline constexpr std::size_t kMaxDeficits = 160;      // in one packet of an Ethernet of 1500
 inline constexpr std::uint32_t kSenderSource = 0;
+// Backoffs between two reports of a receiver that has nothing to ask for; at the end of a round until that is over.
+inline constexpr unsigned kHeartbeats = 20, kEndBeats = 4;
 
 enum class PacketType : std::uint8_t { Data = 1, Sync = 2, Report = 16 };
 
@@ -29,16 +31,17 @@ struct Header {
     friend bool operator==(const Header&, const Header&) = default;
 };
 
-// 0 chunk:u32  4 block:u16  6 symbol:u16  8 length:u32  12 hot:u32, then the symbol
+// 0 chunk:u32  4 block:u16  6 symbol:u16  8 length:u32, then the symbol
 struct DataBody {
     std::uint32_t chunk = 0;   // its number in the plan
     std::uint16_t block = 0;   // of the chunk
     std::uint16_t symbol = 0;  // below the block's k source, above it parity
     std::uint32_t length = 0;  // of the encoded chunk
-    std::uint32_t behind = 0;  // this packet's number less that of the newest whose loss is to be reported now
     ByteView payload;          // of the packet it was read from
 };
 
+// kWholeChunk: nothing came of this chunk, so that its blocks are not known; missing is 255 then.
+inline constexpr std::uint16_t kWholeChunk = 0xffff;
 struct Deficit {
     std::uint32_t chunk = 0;
     std::uint16_t block = 0;
@@ -48,13 +51,12 @@ struct Deficit {
 
 enum class SyncState : std::uint8_t { Running = 0, RoundEnds = 1, Paused = 2, Over = 3 };
 
-// 0 state:u8  1 round:u24  4 rate:u32  8 hot:u64  16 next:u32  20 backoff:u16  22 count:u16, then deficits of 8 bytes
+// 0 state:u8  1 round:u24  4 rate:u32  8 next:u32  12 backoff:u16  14 count:u16, then deficits of 8 bytes
 struct SyncBody {
     SyncState state = SyncState::Running;
     std::uint32_t round = 0;       // below 2^24
     std::uint32_t rate_kbits = 0;  // of this session now
-    std::uint64_t hot = 0;         // losses of packets up to this number are to be reported
-    std::uint32_t next = 0;        // the chunks of this round below it were sent once
+    std::uint32_t next = 0;        // what is missing of this round's chunks below it is to be reported
     std::uint16_t backoff_ms = 0;  // a receiver speaks once in it, at a random moment
     std::vector<Deficit> known;    // what the sender will repair anyway
 };

@@ -45,24 +45,22 @@ TEST(MulticastWire, headers_that_cannot_be_are_refused) {
 
 TEST(MulticastWire, data_is_read_as_it_was_written) {
     const auto payload = to_bytes("symbol");
-    const auto bytes = body_of(DataBody{5, 6, 70, 80000, 9, payload});
+    const auto bytes = body_of(DataBody{5, 6, 70, 80000, payload});
     auto body = std::get<DataBody>(parse_body(PacketType::Data, bytes).value());
     EXPECT_EQ(body.chunk, 5u);
     EXPECT_EQ(body.block, 6u);
     EXPECT_EQ(body.symbol, 70u);
     EXPECT_EQ(body.length, 80000u);
-    EXPECT_EQ(body.behind, 9u);
     EXPECT_EQ(as_text(body.payload), "symbol");
     EXPECT_FALSE(parse_body(PacketType::Data, ByteView(bytes).first(kDataHeadBytes))) << "no symbol in it";
 }
 
 TEST(MulticastWire, sync_and_report_are_read_as_they_were_written) {
-    SyncBody sync{SyncState::RoundEnds, 0x123456, 40000, 77, 12, 50, {{1, 2, 3}, {4, 5, 255}}};
+    SyncBody sync{SyncState::RoundEnds, 0x123456, 40000, 12, 50, {{1, 2, 3}, {4, 5, 255}}};
     auto read = std::get<SyncBody>(parse_body(PacketType::Sync, body_of(sync)).value());
     EXPECT_EQ(read.state, sync.state);
     EXPECT_EQ(read.round, sync.round);
     EXPECT_EQ(read.rate_kbits, 40000u);
-    EXPECT_EQ(read.hot, 77u);
     EXPECT_EQ(read.next, 12u);
     EXPECT_EQ(read.backoff_ms, 50u);
     EXPECT_EQ(read.known, sync.known);
