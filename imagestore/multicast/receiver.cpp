@@ -53,7 +53,7 @@ void Receiver::on_packet(ByteView packet, Instant now) {
     heard_ = now;
     const auto body = parse_body(header->type, *inner);
     if (!body) ++counts_.malformed;
-    else if (const auto* data = std::get_if<DataBody>(&*body)) on_data(*data);
+    else if (const auto* data = std::get_if<DataBody>(&*body)) on_data(*data, now);
     else if (const auto* sync = std::get_if<SyncBody>(&*body)) on_sync(*sync, now);
 }
 
@@ -74,7 +74,7 @@ void Receiver::note_number(std::uint64_t number) {
     }
 }
 
-void Receiver::on_data(const DataBody& data) {
+void Receiver::on_data(const DataBody& data, Instant now) {
     const bool sound = data.chunk < wanted_.size() && data.length > 0 && data.length <= options_.max_chunk &&
                        data.payload.size() == options_.symbol_bytes && data.symbol < kMaxSymbols;
     if (!sound) {
@@ -96,6 +96,7 @@ void Receiver::on_data(const DataBody& data) {
         ++counts_.useless;
         return;
     }
+    last_data_ = now;
     auto& block = open->blocks[data.block];
     if (block.numbers.size() == open->partition.source_symbols(data.block)) complete_block(*open, data.block);
     if (open->undone == 0) finish(data.chunk);

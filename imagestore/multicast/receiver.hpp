@@ -70,6 +70,9 @@ public:
     // The sender has been heard within the last three seconds (or three have not passed since it began to listen).
     bool hears(Instant now) const { return now - heard_ < kSilence; }
     static constexpr std::chrono::seconds kSilence{3};
+    // It has all of the round that ends, or nothing came of what it lacks for half a second.
+    bool settled(Instant now) const { return round_complete() || now - last_data_ >= kQuiet; }
+    static constexpr std::chrono::milliseconds kQuiet{500};
 
 private:
     struct Block {
@@ -85,7 +88,7 @@ private:
         std::size_t memory = 0;
     };
 
-    void on_data(const DataBody& data);
+    void on_data(const DataBody& data, Instant now);
     void on_sync(const SyncBody& sync, Instant now);
     void begin_round();
     void look_up_to(std::uint32_t next);
@@ -118,7 +121,7 @@ private:
     std::size_t used_ = 0, room_ = SIZE_MAX, written_ = 0;
     bool disk_behind_ = false;
     std::optional<SyncBody> sync_;
-    Instant heard_, last_report_;
+    Instant heard_, last_report_, last_data_;
     std::optional<Instant> speak_;
     std::uint64_t report_number_, first_number_ = 0;
     std::uint64_t packets_told_ = 0, expected_told_ = 0;  // by its reports so far
