@@ -112,6 +112,7 @@ void Session::begin(Instant now) {
     auto chunks = union_of_wanted();
     start_at_ = Instant::max();
     if (chunks.empty()) {
+        if (state_ == SessionState::Sending) sender_.begin_round({}, now);  // nothing of it goes on
         state_ = finishing_ ? SessionState::Over : SessionState::Idle;
         if (state_ == SessionState::Over) sender_.end(now);
         return;
