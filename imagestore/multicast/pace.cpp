@@ -22,6 +22,7 @@ Pace::Pace(PaceOptions options, Instant now) : options_(options), changed_(now),
 
 void Pace::set_ceiling(std::uint64_t bits) {
     options_.ceiling = bits;
+    if (bits == 0) options_.adaptive = true;  // something has to hold it
     if (!options_.adaptive) rate_ = static_cast<double>(bits);
     else if (bits > 0) rate_ = std::min(rate_, static_cast<double>(bits));
 }
