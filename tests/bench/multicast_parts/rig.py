@@ -70,8 +70,8 @@ class Rig:
         out = subprocess.run(["ip", "-n", self.sender, "-s", "-j", "link", "show", "eth0"], check=True, stdout=subprocess.PIPE)
         return json.loads(out.stdout)[0]["stats64"]["tx"]["bytes"]
 
-    def start(self, space, argv, **more):
-        child = subprocess.Popen(["ip", "netns", "exec", space, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+    def start(self, space, argv, out=subprocess.PIPE):
+        child = subprocess.Popen(["ip", "netns", "exec", space, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, text=True)
         self.children.append(child)
         return child
 
@@ -174,10 +174,10 @@ class Udpcast:
         rig.clear()
         more = ["--fec", self.fec] if self.fec else []
         wire, begun = rig.wire_bytes(), time.monotonic()
-        receivers = {n: rig.start(rig.spaces[n], ["udp-receiver", "--nokbd", "--nosync", "--interface", "eth0", "--file", f"{rig.place(n)}/out"])
-                     for n in range(rig.count)}
+        receivers = {n: rig.start(rig.spaces[n], ["udp-receiver", "--nokbd", "--nosync", "--interface", "eth0", "--file", f"{rig.place(n)}/out"],
+                                   subprocess.DEVNULL) for n in range(rig.count)}
         sender = rig.start(rig.sender, ["udp-sender", "--nokbd", "--interface", "eth0", "--file", self.file, "--min-receivers", str(rig.count),
-                                        "--max-bitrate", f"{int(rig.bits * 0.97)}", *more], stdin=subprocess.DEVNULL)
+                                        "--max-bitrate", f"{int(rig.bits * 0.97)}", *more], subprocess.DEVNULL)
         return finish(rig, result, sender, receivers, wire, begun, self.file)
 
 
@@ -192,9 +192,9 @@ class Uftp:
         rig.clear()
         wire = rig.wire_bytes()
         # uftpd stays: its file is complete when the sender says so.
-        daemons = [rig.start(rig.spaces[n], ["uftpd", "-d", "-D", rig.place(n), "-I", "eth0", "-q"]) for n in range(rig.count)]
+        daemons = [rig.start(rig.spaces[n], ["uftpd", "-d", "-D", rig.place(n), "-I", "eth0", "-q"], subprocess.DEVNULL) for n in range(rig.count)]
         begun = time.monotonic()
-        sender = rig.start(rig.sender, ["uftp", "-R", str(int(rig.bits * 0.97 / 1000)), "-I", "eth0", "-q", self.file])
+        sender = rig.start(rig.sender, ["uftp", "-R", str(int(rig.bits * 0.97 / 1000)), "-I", "eth0", "-q", self.file], subprocess.DEVNULL)
         finish(rig, result, sender, {}, wire, begun, self.file, name=os.path.basename(self.file))
         for child in daemons:
             child.send_signal(signal.SIGTERM)
@@ -204,12 +204,10 @@ class Uftp:
 
 def finish(rig, result, sender, receivers, wire, begun, file, name="out"):
     limit = time.monotonic() + 600
-    sender.stdout.close()
-    sender.stderr.close()
     result.sender_cpu = cpu_of(sender)
     result.seconds = time.monotonic() - begun
     for number, child in receivers.items():
-        child.communicate(timeout=max(1, limit - time.monotonic()))
+        child.wait(max(1, limit - time.monotonic()))
         result.seconds = max(result.seconds, time.monotonic() - begun)
     result.wire = rig.wire_bytes() - wire
     for number in range(rig.count):
