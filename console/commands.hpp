@@ -12,6 +12,8 @@ void add_device_commands(CLI::App& root, Context& context);
 void add_job_commands(CLI::App& root, Context& context);
 void add_vm_commands(CLI::App& root, Context& context);
 void add_dhcp_commands(CLI::App& root, Context& context);
+void add_distribution_commands(CLI::App& root, Context& context);
+void add_throttle_command(CLI::App& job, Context& context);  // of `slipway job`
 void add_server_commands(CLI::App& root, Context& context);
 void add_agent_commands(CLI::App& root, Context& context);
 // What of a device's cards and controllers has no driver, by /agent/ramdisks/NAME; empty: nothing is missing.

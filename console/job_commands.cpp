@@ -199,6 +199,7 @@ void add_job_commands(CLI::App& root, Context& context) {
     auto* show_app = add_command(*sequence, context, "show", "One as XML");
     show_app->add_option("name", *name, "of the sequence")->required();
     on_command(*show_app, context, [=] { return show_sequence(*name); });
+    add_throttle_command(*job, context);
 }
 
 }  // namespace slipway::console

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
     add_migrate_command(app, context);
     add_vm_commands(app, context);
     add_dhcp_commands(app, context);
+    add_distribution_commands(app, context);
     add_netboot_commands(app, context);
     add_server_commands(app, context);
     add_image_commands(app, context);

@@ -50,6 +50,8 @@ inline constexpr ErrorId kAddress{
     "address` moved."};
 
 // The DHCP server.
+inline constexpr ErrorId kNoMulticast{"server.no-multicast",
+                                      "Nothing to do: this machine is served by unicast."};
 inline constexpr ErrorId kNoDhcp{"server.no-dhcp",
                                  "Start the server with --dhcp SUBNET, or `dhcp` in slipway.toml, to give addresses."};
 inline constexpr ErrorId kNoLease{"server.no-lease", "See `slipway dhcp leases` for who holds which address."};

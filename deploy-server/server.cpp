@@ -12,6 +12,7 @@
 #include "deploy-server/api/ramdisks.hpp"
 #include "deploy-server/api/server_address.hpp"
 #include "deploy-server/api/store_routes.hpp"
+#include "deploy-server/distribution/routes.hpp"
 #include "deploy-server/errors.hpp"
 #include "deploy-server/netboot/boot.hpp"
 #include "deploy-server/netboot/made_loaders.hpp"
@@ -82,6 +83,7 @@ struct DeployServer::Impl {
     std::unique_ptr<Database> db;
     std::unique_ptr<imagestore::Store> store;
     std::unique_ptr<ChunkDesk> desk;
+    std::unique_ptr<Distribution> distribution;
     std::unique_ptr<Ramdisks> ramdisks;  // before the hub, which asks it
     std::unique_ptr<Hub> hub;
     std::shared_ptr<SettingsInUse> settings = std::make_shared<SettingsInUse>();
@@ -122,6 +124,8 @@ struct DeployServer::Impl {
             create.create = true;
             store = TRY_WITH(imagestore::Store::open(options.state / "store", create), "the image store");
             desk = std::make_unique<ChunkDesk>(*store);
+            distribution = std::make_unique<Distribution>(*db, *store);
+            TRY(distribution->load());
             sessions = std::make_unique<StoreSessions>(*desk, clock, options.sessions);
             work = std::make_unique<StoreWork>(*store, clock, long_calls);
         }
@@ -137,7 +141,11 @@ struct DeployServer::Impl {
             hub->on_hardware([this](const std::string& device) { return ramdisks->may_boot(device); },
                              [this](const std::string& device) { ramdisks->look_at(device); });
         }
-        if (desk) hub->on_task_over([this](const std::string& key) { desk->over(key); });
+        if (desk)
+            hub->on_task_over([this](const std::string& key) {
+                desk->over(key);
+                distribution->task_over(key);
+            });
         settings->set(TRY(db->netboot_settings()));
         newcomers = std::make_unique<Newcomers>(*db, *hub, options.state / "sequences", settings);
         return {};
@@ -183,7 +191,7 @@ struct DeployServer::Impl {
     }
 
     void add_routes() {
-        AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock, &trace, {}};
+        AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock, &trace, {}, distribution.get()};
         if (ramdisks) agents.post_system = [this](const std::string& kernel) { return ramdisks->post_system(kernel); };
         add_agent_routes(*tls_routes, agents);
         ApiPlace api{*db,
@@ -214,6 +222,7 @@ struct DeployServer::Impl {
         add_dhcp_routes(*tls_routes, {*db, clock, dhcp.get(), options.netboot});
         add_server_address_routes(*tls_routes, {*db, options.netboot, options.dhcp, options.state / "address"});
         if (desk) add_store_routes(*tls_routes, {*desk, *sessions, *work});
+        if (distribution) add_distribution_routes(*tls_routes, *distribution);
         tls_routes->set_guard([this](const Request& r, const http::Router::Route&) { return authorize(r); });
         // On the clear listener boot files are for anyone; bulk calls carry their key, looked at before their body.
         add_bulk_routes(*clear_routes, agents);
@@ -314,6 +323,7 @@ struct DeployServer::Impl {
         long_calls.stop();
         if (hub) hub->stop();
         if (http) http->stop();
+        if (distribution) distribution->stop();
         if (ramdisks) ramdisks->stop();
     }
 };

@@ -67,6 +67,7 @@ public:
 
     Status run() {
         TRY(mark());
+        if (request_.broadcast) TRY(hear_broadcast());
         auto threads = request_.threads ? request_.threads : std::max(1u, std::thread::hardware_concurrency());
         auto count = std::clamp<std::uint64_t>(request_.memory_limit / (2 * kChunkBytes + 4096), 4, 128);
         slots_.resize(count);
@@ -194,6 +195,7 @@ private:
             for (std::uint32_t i = 0; i < run->count; ++i) {
                 if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
                 auto chunk = run->first + i;
+                if (!done_with_.empty() && done_with_[chunk - head_]) continue;
                 if (resume_ && TRY(is_there(chunk, run->ids[i], there))) {
                     ++report_.kept_chunks;
                     done_bytes_ += there.size();
@@ -208,6 +210,66 @@ private:
             }
         }
         return fetch(batch);
+    }
+
+    struct Place {
+        std::uint32_t number;  // in the plan
+        std::uint64_t chunk;   // on the disk
+        bool operator<(const Place& o) const { return number < o.number; }
+    };
+
+    // What it brings is written where it belongs, whatever the order.
+    Status hear_broadcast() {
+        const auto plan = TRY(ChunkPlan::of(*request_.manifest));
+        done_with_.assign(part_.end_chunk() - head_, false);
+        std::vector<bool> wanted(plan.size());
+        std::vector<Place> places;
+        TRY(look_for_places(plan, wanted, places));
+        std::stable_sort(places.begin(), places.end());
+        ChunkDecoder decoder;
+        Bytes plain;
+        auto take = [&](std::uint32_t number, ByteView encoded) -> Result<bool> {
+            if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
+            if (number >= plan.size() || !decoder.decode(plan.id(number), encoded, plain).ok()) return false;
+            auto [from, to] = std::equal_range(places.begin(), places.end(), Place{number, 0});
+            for (; from != to; ++from) TRY(take_heard(from->chunk, plain));
+            report_.fetched_bytes += encoded.size();
+            tell("deploying", done_bytes_, report_.data_chunks * kChunkBytes);
+            return true;
+        };
+        return request_.broadcast->receive(plan, std::move(wanted), take);
+    }
+
+    Status look_for_places(const ChunkPlan& plan, std::vector<bool>& wanted, std::vector<Place>& places) {
+        PartWalk walk(*request_.manifest, part_);
+        Bytes there;
+        while (auto run = TRY(walk.next_run()))
+            for (std::uint32_t i = 0; i < run->ids.size(); ++i) {
+                if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
+                auto chunk = run->first + i;
+                auto number = plan.find(run->ids[i]);
+                if (!number) return make_error(errors::kBadManifest, "chunk {} is not in the plan", chunk);
+                if (resume_ && TRY(is_there(chunk, run->ids[i], there))) {
+                    done_with_[chunk - head_] = true;
+                    ++report_.kept_chunks;
+                    done_bytes_ += there.size();
+                    continue;
+                }
+                wanted[*number] = true;
+                places.push_back({*number, chunk});
+            }
+        return {};
+    }
+
+    Status take_heard(std::uint64_t chunk, ByteView plain) {
+        if (plain.size() != info_.chunk_length(chunk))
+            return make_error(errors::kBadManifest, "chunk {} has {} bytes", chunk, plain.size());
+        if (chunk == head_) first_ = Bytes(plain.begin(), plain.end());
+        else TRY(write_chunk(chunk, plain));
+        done_with_[chunk - head_] = true;
+        ++report_.broadcast_chunks;
+        done_bytes_ += plain.size();
+        return {};
     }
 
     Result<bool> is_there(std::uint64_t chunk, const ChunkId& id, Bytes& there) {
@@ -316,6 +378,7 @@ private:
     std::size_t batch_ = 1;
     std::atomic<std::uint64_t> expected_{0}, done_bytes_{0};
     bool resume_ = false, marked_ = false;
+    std::vector<bool> done_with_;  // after a broadcast: chunks from head_ on that are right
     std::optional<Bytes> first_;
     Clock::time_point started_ = Clock::now(), told_{};
     std::mutex mutex_;  // guards error_

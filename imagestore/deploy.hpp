@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "imagestore/broadcast.hpp"
 #include "imagestore/chunk_source.hpp"
 #include "imagestore/manifest.hpp"
 #include "lib/base/progress.hpp"
@@ -35,7 +36,8 @@ struct DeployRequest {
     bool target_is_blank = false;
     unsigned threads = 0;  // 0: one a core
     std::uint64_t memory_limit = 256u << 20;
-    std::uint64_t rate_limit = 0;  // bytes written a second; 0: none
+    std::uint64_t rate_limit = 0;         // bytes written a second; 0: none
+    ChunkBroadcast* broadcast = nullptr;  // heard before the source is asked for what is wanting; not owned
 };
 
 struct DeployReport {
@@ -43,9 +45,10 @@ struct DeployReport {
     std::uint64_t disk_bytes = 0;
     std::uint64_t data_chunks = 0;
     std::uint64_t written_chunks = 0, written_bytes = 0;
-    std::uint64_t fetched_bytes = 0;  // encoded
-    std::uint64_t kept_chunks = 0;    // already right on the target (resume)
-    std::uint64_t cleared_bytes = 0;  // zero and unused ranges discarded or zeroed
+    std::uint64_t fetched_bytes = 0;     // encoded
+    std::uint64_t kept_chunks = 0;       // already right on the target (resume)
+    std::uint64_t broadcast_chunks = 0;  // of those written: heard, not asked for
+    std::uint64_t cleared_bytes = 0;     // zero and unused ranges discarded or zeroed
     std::uint64_t verified_bytes = 0;
     bool backup_table_moved = false;  // GPT: to the end of a larger target
     double seconds = 0, bytes_per_second = 0;

@@ -28,6 +28,7 @@ constexpr P kDeploy[] = {
     {"partition"},
     {"nonetencrypt", false, "true|false"},
     {"verify", false, "true|false"},
+    {"multicast", false, "auto|off"},
 };
 constexpr P kDisk[] = {
     {"action", true, "init|partition|active|clean"}, {"disk", true}, {"table"}, {"size"}, {"index"}, {"type"},

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "agent-ramdisk/agent/errors.hpp"
+#include "agent-ramdisk/agent/multicast_calls.hpp"
 #include "agent-ramdisk/agent/remote_store.hpp"
 #include "imagestore/capture.hpp"
 #include "imagestore/deploy.hpp"
@@ -258,12 +259,13 @@ Result<TaskOutcome> capture_task(TaskContext& context) {
 }
 
 Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::ManifestBytes& manifest,
-                                imagestore::ChunkSource& source) {
+                                imagestore::ChunkSource& source, imagestore::ChunkBroadcast* broadcast) {
     auto name = TRY(context.need("image"));
     imagestore::DeployRequest request;
     request.manifest = &manifest;
     request.verify = TRY(context.flag("verify", true));
     request.memory_limit = pipeline_memory(context.machine);
+    request.broadcast = broadcast;
     auto image = TRY(imagestore::summarize(manifest));
     TaskOutcome outcome;
     json::array list;
@@ -280,6 +282,7 @@ Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::Manifest
                         {"source", report.source},
                         {"written_bytes", report.written_bytes},
                         {"kept_chunks", report.kept_chunks},
+                        {"multicast_chunks", report.broadcast_chunks},
                         {"fetched_bytes", report.fetched_bytes},
                         {"verified_bytes", report.verified_bytes},
                         {"seconds", report.seconds}});
@@ -300,13 +303,25 @@ Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::Manifest
     return outcome;
 }
 
+static multicast::HearingOptions hearing_options(TaskContext& context) {
+    multicast::HearingOptions o;
+    o.memory = std::clamp<std::size_t>(context.machine.memory_available() / 8, 4u << 20, 32u << 20);
+    o.seed = static_cast<std::uint64_t>(unix_milliseconds(SystemClock().wall()));
+    o.cancel = &context.cancel;
+    o.note = [&context](const std::string& text) { context.log("multicast: " + text); };
+    return o;
+}
+
 Result<TaskOutcome> deploy_task(TaskContext& context) {
     auto name = TRY(context.need("image"));
     auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
     auto bytes = TRY(link.manifest(name));
     imagestore::ManifestView manifest(bytes);
     channel::RemoteSource source(link);
-    return deploy_from(context, manifest, source);
+    if (context.get("multicast") == "off") return deploy_from(context, manifest, source, nullptr);
+    MulticastCalls calls(link.control(), bytes);
+    multicast::Hearing hearing(calls, hearing_options(context));
+    return deploy_from(context, manifest, source, &hearing);
 }
 
 }  // namespace slipway::agent

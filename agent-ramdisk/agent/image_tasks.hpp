@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent-ramdisk/agent/task.hpp"
+#include "imagestore/broadcast.hpp"
 #include "imagestore/chunk_sink.hpp"
 #include "imagestore/chunk_source.hpp"
 
@@ -11,6 +12,6 @@ namespace slipway::agent {
 // Parameters as in docs/architecture.md "Task types". What cannot be meant is agent.parameter, and no disk is opened.
 Result<TaskOutcome> capture_into(TaskContext& context, imagestore::ChunkSink& sink);
 Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::ManifestBytes& manifest,
-                                imagestore::ChunkSource& source);
+                                imagestore::ChunkSource& source, imagestore::ChunkBroadcast* broadcast = nullptr);
 
 }  // namespace slipway::agent

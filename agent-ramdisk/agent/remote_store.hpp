@@ -16,6 +16,7 @@ public:
     Result<channel::CommitAnswer> commit(const std::string& name, std::string manifest,
                                          std::uint64_t max_answer) override;
     Result<Bytes> manifest(const std::string& image);  // of NAME[@VERSION]
+    ControllerLink& control() { return control_; }
 
 private:
     BulkLink(ControllerLink control, std::optional<ControllerLink> clear, std::string key)

@@ -191,6 +191,24 @@ void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask&
                http::Router::Options{channel::kMaxIds * 32});
 }
 
+// docs/protocols/multicast.md, what goes over the agent channel. The body of both is a bitmap of what is lacking.
+void add_multicast_routes(http::Router& router, const AgentPlace& p, const FindTask& find) {
+    constexpr std::size_t kMaxBitmap = 16u << 20;  // of 2^27 chunks, 128 TiB
+    router.add("POST", "/agent/v1/multicast/join", handler([p, find](const Request& r) -> Answer {
+                   auto task = TRY(find(r, "deploy-image"));
+                   auto device = TRY(device_of(p.db, r));
+                   Distribution::Seat seat{task, device.name, r.peer_address, r.query_value("manifest")};
+                   return Response::json(200, channel::render(TRY(p.distribution->join(seat, r.body))));
+               }),
+               http::Router::Options{kMaxBitmap});
+    router.add("POST", "/agent/v1/multicast/tell", handler([p, find](const Request& r) -> Answer {
+                   auto task = TRY(find(r, "deploy-image"));
+                   auto advice = TRY(p.distribution->tell(task, r.body, r.query_value("unicast") == "1"));
+                   return Response::json(200, json::serialize(json::object{{"advice", advice}}));
+               }),
+               http::Router::Options{kMaxBitmap});
+}
+
 }  // namespace
 
 Status shut_out_both(Database& db, Hub& hub, const Clock& clock, const Request& request) {
@@ -270,6 +288,7 @@ void add_agent_routes(http::Router& router, const AgentPlace& p) {
     router.add("POST", "/agent/v1/images/{image}/commit",
                handler([p, find](const Request& r) { return commit(p, find, r); }),
                http::Router::Options{kMaxManifest});
+    if (p.distribution) add_multicast_routes(router, p, find);
     router.add("GET", "/agent/v1/images/{image}/manifest",
                handler([p, find](const Request& r) { return manifest(p, find, r); }));
 }

@@ -5,6 +5,7 @@
 
 #include "deploy-server/agents/chunk_desk.hpp"
 #include "deploy-server/db/database.hpp"
+#include "deploy-server/distribution/distribution.hpp"
 #include "deploy-server/jobs/hub.hpp"
 #include "lib/http/server.hpp"
 #include "pxe/trace_log.hpp"
@@ -21,6 +22,7 @@ struct AgentPlace {
     pxe::TraceLog* trace = nullptr;  // is told of enrolments and hellos
     // PostSystem for a kernel's agents; empty: nothing is in it. Unset: this server boots nobody.
     std::function<Result<std::shared_ptr<const Bytes>>(const std::string& kernel)> post_system;
+    Distribution* distribution = nullptr;  // as desk
 };
 
 inline constexpr std::chrono::hours kDeviceCertificate{48};                // an agent of a ramdisk

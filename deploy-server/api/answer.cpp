@@ -41,6 +41,7 @@ const Rule kStatuses[] = {
     {&errors::kNoArtifact, 404},
     {&errors::kNoUpload, 404},
     {&errors::kNoWork, 404},
+    {&errors::kNoMulticast, 404},
     {&errors::kNoDhcp, 404},
     {&errors::kNoLease, 404},
     {&errors::kNoReservation, 404},

@@ -72,6 +72,19 @@ struct EventRow {
     std::string level, text;
 };
 
+// Of the Image Distribution Service.
+struct DistributionSettings {
+    bool multicast = true;
+    bool adaptive = true;           // below the rate, what the line carries; false: at the rate
+    std::uint64_t rate = 0;         // bits a second of each session; 0: none, adaptive alone
+    Ipv4Address group{0xefff3400};  // 239.255.52.0, the first of 4096 (RFC 2365: site-local)
+    std::uint16_t port = 8481;
+    unsigned ttl = 1;            // 1: this segment; routers pass on what has more
+    Ipv4Address interface;       // our address on the segment; 0: the one that speaks to the machine
+    unsigned wait_seconds = 30;  // after the first machine, for the others
+    friend bool operator==(const DistributionSettings&, const DistributionSettings&) = default;
+};
+
 struct NetbootSettings {
     std::string unknown = "ignore";     // a machine without a record: ignore | add | control
     std::string description;            // of a record made for one
@@ -127,6 +140,8 @@ public:
     // ---- settings
     Result<NetbootSettings> netboot_settings();
     Status set_netboot_settings(const NetbootSettings& settings);
+    Result<DistributionSettings> distribution_settings();
+    Status set_distribution_settings(const DistributionSettings& settings);
 
     // ---- groups
     struct Group {

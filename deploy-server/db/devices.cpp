@@ -174,6 +174,30 @@ Status Database::set_netboot_settings(const NetbootSettings& s) {
                         {s.unknown, s.description, s.default_job, values_to_json(s.variables), s.action});
 }
 
+Result<DistributionSettings> Database::distribution_settings() {
+    DistributionSettings out;
+    TRY(sqlite_->query(
+        "SELECT multicast, adaptive, rate, group_address, port, ttl, interface, wait FROM distribution_settings", {},
+        [&](Row r) {
+            out.multicast = r.number(0) != 0;
+            out.adaptive = r.number(1) != 0;
+            out.rate = static_cast<std::uint64_t>(r.number(2));
+            out.group.value = static_cast<std::uint32_t>(r.number(3));
+            out.port = static_cast<std::uint16_t>(r.number(4));
+            out.ttl = static_cast<unsigned>(r.number(5));
+            out.interface.value = static_cast<std::uint32_t>(r.number(6));
+            out.wait_seconds = static_cast<unsigned>(r.number(7));
+        }));
+    return out;
+}
+
+Status Database::set_distribution_settings(const DistributionSettings& s) {
+    const auto number = [](auto v) { return static_cast<std::int64_t>(v); };
+    return sqlite_->run("INSERT OR REPLACE INTO distribution_settings VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        {number(s.multicast), number(s.adaptive), number(s.rate), number(s.group.value), number(s.port),
+                         number(s.ttl), number(s.interface.value), number(s.wait_seconds)});
+}
+
 Result<bool> Database::remove_device(std::string_view name) {
     bool removed = false;
     TRY(sqlite_->transaction([&]() -> Status {

@@ -67,6 +67,12 @@ CREATE TABLE alerts (
   time INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL);
 CREATE INDEX alerts_device ON alerts(device, id);
 )sql",
+    R"sql(
+CREATE TABLE distribution_settings (
+  id INTEGER PRIMARY KEY CHECK (id = 1), multicast INTEGER NOT NULL, adaptive INTEGER NOT NULL, rate INTEGER NOT NULL,
+  group_address INTEGER NOT NULL, port INTEGER NOT NULL, ttl INTEGER NOT NULL, interface INTEGER NOT NULL,
+  wait INTEGER NOT NULL);
+)sql",
 };
 
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }

@@ -92,6 +92,23 @@ TEST_F(SlipwayTest, a_record_is_brought_up_to_date_but_never_turned_into_another
     EXPECT_THAT(taken.error_text, HasSubstr("another device has the MAC")) << taken.error_text;
 }
 
+TEST_F(SlipwayTest, distribution_is_shown_and_set_and_a_job_that_sends_nothing_is_named) {
+    auto shown = run({"distribution", "show"});
+    EXPECT_THAT(shown.output, HasSubstr("239.255.52.0"));
+    EXPECT_THAT(shown.output, HasSubstr("nothing is sent by multicast now"));
+    EXPECT_EQ(asked({"distribution", "set", "--rate", "300M", "--ttl", "4", "--multicast", "off"}).at("rate"), 300'000'000);
+    auto settings = asked({"distribution", "show"}).at("settings");
+    EXPECT_EQ(settings.at("ttl"), 4);
+    EXPECT_EQ(settings.at("multicast"), false);
+    EXPECT_EQ(asked({"distribution", "set", "--rate", "off"}).at("rate"), 0);
+    EXPECT_EQ(run({"distribution", "set"}).exit_code, 1);
+    EXPECT_EQ(run({"distribution", "set", "--rate", "fast"}).exit_code, 2);
+    EXPECT_THAT(run({"distribution", "set", "--group", "10.0.0.1"}).error_text, HasSubstr("no multicast address"));
+    auto throttled = run({"job", "throttle", "7", "10M"});
+    EXPECT_EQ(throttled.exit_code, 1);
+    EXPECT_THAT(throttled.error_text, HasSubstr("nothing is sent for job 7"));
+}
+
 TEST_F(SlipwayTest, migrate_writes_the_files_and_hands_every_switch_on) {
     add_host();
     auto ran = migrate({"--adminmac", "52:54:00:51:00:77", "--servicedriverstate", "/s.xml", "--hwpatchdir", "/patches",

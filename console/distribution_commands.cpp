@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// `slipway distribution …` and `slipway job throttle`: images by multicast.
+#include "console/commands.hpp"
+#include "console/errors.hpp"
+#include "console/rest_client.hpp"
+#include "console/table.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::console {
+
+namespace {
+
+namespace json = boost::json;
+
+// "300M" -> 300000000, "off" -> 0.
+CLI::Validator rate_text() {
+    return CLI::Validator(
+        [](std::string& text) -> std::string {
+            if (text == "off") {
+                text = "0";
+                return {};
+            }
+            std::uint64_t unit = 1;
+            auto digits = text;
+            if (!digits.empty()) switch (digits.back()) {
+                    case 'k':
+                    case 'K': unit = 1'000; break;
+                    case 'm':
+                    case 'M': unit = 1'000'000; break;
+                    case 'g':
+                    case 'G': unit = 1'000'000'000; break;
+                    default: break;
+                }
+            if (unit > 1) digits.pop_back();
+            const auto number = parse_u64(digits);
+            if (!number || *number == 0 || *number > 1'000'000'000'000 / unit)
+                return "'" + text + "' is no rate: bits a second as 300M or 1G, or off";
+            text = std::to_string(*number * unit);
+            return {};
+        },
+        "RATE");
+}
+
+std::string rate_of(std::int64_t bits) {
+    if (bits == 0) return "none";
+    if (bits % 1'000'000 == 0) return fmt::format("{} Mbit/s", bits / 1'000'000);
+    return fmt::format("{:.1f} Mbit/s", static_cast<double>(bits) / 1e6);
+}
+
+bool flag_at(const json::value& object, const char* name) {
+    const auto* value = member(object, name);
+    return value && value->is_bool() && value->get_bool();
+}
+
+std::string settings_text(const json::value& s) {
+    Table table({"SETTING", "VALUE"});
+    table.row({"multicast", flag_at(s, "multicast") ? "on" : "off"});
+    table.row({"rate", rate_of(number_at(s, "rate"))});
+    table.row({"adaptive", flag_at(s, "adaptive") || number_at(s, "rate") == 0 ? "on" : "off"});
+    table.row({"groups", fmt::format("4096 from {} on, port {}", text_at(s, "group"), number_at(s, "port"))});
+    table.row({"TTL", fmt::format("{}", number_at(s, "ttl"))});
+    table.row({"interface",
+               text_at(s, "interface").empty() ? "the one that speaks to the machines" : text_at(s, "interface")});
+    table.row({"wait for others", fmt::format("{} s", number_at(s, "wait_seconds"))});
+    return table.text();
+}
+
+std::string why(const std::string& reason) {
+    if (reason == "loss") return "unicast: it loses much more than the others";
+    if (reason == "disk") return "unicast: its disk is much slower than the others'";
+    if (reason == "silent") return "unicast: it was not heard any more";
+    if (reason == "asked") return "unicast: it hears no multicast";
+    return "";
+}
+
+std::string session_text(const json::value& s) {
+    auto text = fmt::format("\njob {}: {} to {}:{} from {}: {}, round {}, {}, {} sent\n", number_at(s, "job"),
+                            text_at(s, "image"), text_at(s, "group"), number_at(s, "port"), text_at(s, "interface"),
+                            text_at(s, "state"), number_at(s, "round"), rate_of(number_at(s, "rate")),
+                            human_bytes(static_cast<std::uint64_t>(number_at(s, "sent_bytes"))));
+    Table table({"DEVICE", "LACKED", "LOSS", "WRITES", ""});
+    for (const auto& d : array_at(s, "devices")) {
+        const auto* loss = member(d, "loss");
+        table.row({text_at(d, "device"), fmt::format("{} of {}", number_at(d, "lacking"), number_at(s, "chunks")),
+                   fmt::format("{:.1f} %", loss && loss->is_number() ? loss->to_number<double>() * 100 : 0.0),
+                   human_bytes(static_cast<std::uint64_t>(number_at(d, "written"))) + "/s",
+                   flag_at(d, "present") ? why(text_at(d, "unicast")) : "has left"});
+    }
+    return text + table.text();
+}
+
+Result<ExitCode> show(const Context& context) {
+    auto client = TRY(RestClient::open());
+    const auto all = TRY(client.get("/distribution"));
+    const auto* settings = member(all, "settings");
+    auto text = settings ? settings_text(*settings) : "";
+    const auto sessions = array_at(all, "sessions");
+    for (const auto& s : sessions) text += session_text(s);
+    if (sessions.empty()) text += "\nnothing is sent by multicast now\n";
+    context.print(text, all);
+    return kExitDone;
+}
+
+struct Settings {
+    std::string multicast, adaptive, group, interface;
+    std::optional<std::uint64_t> rate;
+    std::optional<unsigned> port, ttl, wait;
+};
+
+Result<ExitCode> set(const Settings& wanted, const Context& context) {
+    json::object body;
+    if (!wanted.multicast.empty()) body["multicast"] = wanted.multicast == "on";
+    if (!wanted.adaptive.empty()) body["adaptive"] = wanted.adaptive == "on";
+    if (!wanted.group.empty()) body["group"] = wanted.group;
+    if (!wanted.interface.empty()) body["interface"] = wanted.interface == "auto" ? "" : wanted.interface;
+    if (wanted.rate) body["rate"] = *wanted.rate;
+    if (wanted.port) body["port"] = *wanted.port;
+    if (wanted.ttl) body["ttl"] = *wanted.ttl;
+    if (wanted.wait) body["wait_seconds"] = *wanted.wait;
+    if (body.empty()) return make_error(errors::kUsage, "nothing to set is given (see --help)");
+    auto client = TRY(RestClient::open());
+    const auto now = TRY(client.patch("/distribution", body));
+    context.print(settings_text(now), now);
+    return kExitDone;
+}
+
+Result<ExitCode> throttle(std::uint64_t job, std::uint64_t rate, const Context& context) {
+    auto client = TRY(RestClient::open());
+    const auto done = TRY(client.post(fmt::format("/jobs/{}/throttle", job), json::object{{"rate", rate}}));
+    context.print(rate ? fmt::format("what is sent for job {} goes at {} at most\n", job,
+                                     rate_of(static_cast<std::int64_t>(rate)))
+                       : fmt::format("what is sent for job {} goes as the settings say\n", job),
+                  done);
+    return kExitDone;
+}
+
+}  // namespace
+
+void add_distribution_commands(CLI::App& root, Context& context) {
+    auto* distribution = root.add_subcommand("distribution", "Images to many machines at once, by multicast");
+    distribution->require_subcommand(1);
+    on_command(*add_command(*distribution, context, "show", "Settings, and who hears what now"), context,
+               [&context] { return show(context); });
+    auto wanted = std::make_shared<Settings>();
+    auto* change =
+        add_command(*distribution, context, "set", "Change settings; sessions that run take the rate at once",
+                    R"(  slipway distribution set --rate 300M
+  slipway distribution set --multicast off
+  slipway distribution set --group 239.7.0.0 --ttl 4 --interface 10.99.0.1
+)");
+    const auto on_off = CLI::IsMember({"on", "off"});
+    change->add_option("--multicast", wanted->multicast, "on (default), or off: every machine is served by unicast")
+        ->check(on_off);
+    change->add_option("--rate", wanted->rate, "of each session: bits a second as 300M or 1G; off: no ceiling")
+        ->transform(rate_text());
+    change
+        ->add_option("--adaptive", wanted->adaptive,
+                     "on (default): below the rate, what the line carries; off: at the rate")
+        ->check(on_off);
+    change->add_option("--group", wanted->group, "the first of 4096 multicast addresses (default 239.255.52.0)");
+    change->add_option("--port", wanted->port, "of the groups (default 8481)");
+    change->add_option("--ttl", wanted->ttl, "1 (default): this segment alone");
+    change->add_option("--interface", wanted->interface, "the server's address on the segment, or auto");
+    change->add_option("--wait", wanted->wait,
+                       "seconds for the other machines of a job after its first one has come (default 30)");
+    on_command(*change, context, [wanted, &context] { return set(*wanted, context); });
+}
+
+void add_throttle_command(CLI::App& job, Context& context) {
+    struct Wanted {
+        std::uint64_t job = 0, rate = 0;
+    };
+    auto wanted = std::make_shared<Wanted>();
+    auto* app = add_command(job, context, "throttle", "Another rate for what is sent by multicast for a job",
+                            R"(  slipway job throttle 12 300M
+  slipway job throttle 12 off
+)");
+    app->add_option("job", wanted->job, "its number")->required();
+    app->add_option("rate", wanted->rate, "bits a second as 300M or 1G; off: as `slipway distribution` says")
+        ->required()
+        ->transform(rate_text());
+    on_command(*app, context, [wanted, &context] { return throttle(wanted->job, wanted->rate, context); });
+}
+
+}  // namespace slipway::console

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deploy-server/distribution/distribution.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/rand.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "deploy-server/errors.hpp"
+#include "imagestore/errors.hpp"
+#include "lib/base/log.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/base/udp.hpp"
+
+namespace slipway::server {
+
+namespace {
+
+constexpr std::uint32_t kSymbolBytes = 1376;  // with all headers below 1500, and a multiple of 32
+constexpr unsigned kGroups = 4096;
+
+template <std::size_t N>
+std::array<std::byte, N> secret() {
+    std::array<std::byte, N> out{};
+    // Without random numbers there are no keys, and nothing may be sent.
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(out.size())) != 1)
+        throw std::runtime_error("no random numbers");
+    return out;
+}
+
+// Which of our addresses speaks to `peer`.
+Result<Ipv4Address> address_towards(const std::string& peer) {
+    const auto address = Ipv4Address::parse(peer);
+    if (!address) return make_error(errors::kNoMulticast, "'{}' is no IPv4 address", printable(peer));
+    auto socket = TRY(UdpPort::open({}));
+    TRY(socket.connect({*address, 9}));
+    sockaddr_in mine{};
+    socklen_t size = sizeof mine;
+    if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&mine), &size) != 0)
+        return make_error(errors::kNoMulticast, "no route to {}", peer);
+    return Ipv4Address{ntohl(mine.sin_addr.s_addr)};
+}
+
+std::string digest_of(const imagestore::ManifestBytes& manifest) {
+    Bytes digest(32);
+    if (manifest.size() < digest.size() || !manifest.read(manifest.size() - digest.size(), digest)) return "";
+    return to_hex(digest);
+}
+
+std::string parameter(const HeldTask& task, const char* name) {
+    auto found = task.parameters.find(name);
+    return found == task.parameters.end() ? "" : found->second;
+}
+
+}  // namespace
+
+Status Distribution::load() {
+    auto settings = TRY(db_.distribution_settings());
+    std::lock_guard hold(mutex_);
+    settings_ = std::move(settings);
+    return {};
+}
+
+DistributionSettings Distribution::settings() const {
+    std::lock_guard hold(mutex_);
+    return settings_;
+}
+
+Status Distribution::set(const DistributionSettings& settings) {
+    TRY(db_.set_distribution_settings(settings));
+    std::lock_guard hold(mutex_);
+    settings_ = settings;
+    for (auto& [key, session] : sessions_) session->sending->set_ceiling(settings.rate);
+    return {};
+}
+
+// The job that the machines of a group have in common, and how many of them are not done.
+static Result<std::pair<std::int64_t, unsigned>> audience_of(Database& db, const HeldTask& task) {
+    const auto job = TRY(db.job(task.job));
+    if (!job || job->parent == 0) return std::pair{task.job, 1u};
+    unsigned machines = 0;
+    for (const auto id : TRY(db.children(job->parent))) {
+        const auto child = TRY(db.job(id));
+        using sequences::RunState;
+        machines += child && (child->state == RunState::Queued || child->state == RunState::Running);
+    }
+    return std::pair{job->parent, machines};
+}
+
+Result<std::shared_ptr<Distribution::Session>> Distribution::session_for(const Seat& seat) {
+    if (parameter(seat.task, "multicast") == "off")
+        return make_error(errors::kNoMulticast, "the task says multicast=off");
+    const auto [job, machines] = TRY(audience_of(db_, seat.task));
+    {
+        std::lock_guard hold(mutex_);
+        if (!settings_.multicast) return make_error(errors::kNoMulticast, "multicast is switched off here");
+        if (stopped_) return make_error(errors::kNoMulticast, "the server stops");
+        if (auto found = sessions_.find({job, seat.digest}); found != sessions_.end()) return found->second;
+    }
+    if (machines < 2) return make_error(errors::kNoMulticast, "one machine alone is served by unicast");
+    return begin(seat, job, machines);
+}
+
+Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& seat, std::int64_t job,
+                                                                   unsigned machines) {
+    auto session = std::make_shared<Session>();
+    session->job = job;
+    const auto ref = TRY(imagestore::ImageRef::parse(parameter(seat.task, "image")));
+    session->manifest = TRY(store_.manifest(ref));
+    if (digest_of(*session->manifest) != seat.digest)
+        return make_error(errors::kNoMulticast, "the machine lays down another version of {}", ref.text());
+    session->image = ref.text();
+    session->plan = std::make_shared<const imagestore::ChunkPlan>(TRY(imagestore::ChunkPlan::of(*session->manifest)));
+    session->id = ByteReader(secret<8>()).be64();
+    multicast::Sending::Options o;
+    auto& sender = o.session.sender;
+    {
+        std::lock_guard hold(mutex_);
+        session->interface = settings_.interface;
+        o.ttl = settings_.ttl;
+        o.session.start_after = std::chrono::seconds(settings_.wait_seconds);
+        sender.pace = {settings_.rate, settings_.adaptive || settings_.rate == 0, 20'000'000};
+        o.group = {Ipv4Address{settings_.group.value + next_ % kGroups}, settings_.port};
+        ++next_;
+    }
+    if (session->interface.is_zero()) session->interface = TRY(address_towards(seat.peer_address));
+    o.interface = session->interface;
+    o.session.start_receivers = machines;
+    sender.session = session->id;
+    sender.key = secret<32>();
+    sender.clear = parameter(seat.task, "nonetencrypt") == "true";
+    sender.chunks = session->plan->size();
+    sender.symbol_bytes = kSymbolBytes;
+    auto feed = [&store = store_, plan = session->plan](std::uint32_t chunk) { return store.get(plan->id(chunk)); };
+    auto sending = TRY(multicast::Sending::start(std::move(o), std::move(feed), secret<32>));
+    std::lock_guard hold(mutex_);
+    if (stopped_) return make_error(errors::kNoMulticast, "the server stops");
+    // Two of a job may have come at once: the first one's session is everybody's.
+    auto& place = sessions_[{job, seat.digest}];
+    if (!place) {
+        session->sending = std::move(sending);
+        place = session;
+        log::info("server", "job {}: multicast of {} to {}:{} from {} begins", job, session->image,
+                  session->sending->options().group.group.text(), session->sending->options().group.port,
+                  session->interface.text());
+    }
+    return place;
+}
+
+Result<channel::MulticastInvitation> Distribution::join(const Seat& seat, std::string_view wanted) {
+    auto session = TRY(session_for(seat));
+    auto bits = TRY(channel::parse_bitmap(wanted, session->plan->size()));
+    const auto grant = session->sending->join(seat.device, std::move(bits));
+    {
+        std::lock_guard hold(mutex_);
+        session->seats[seat.task.key] = grant.number;
+    }
+    const auto& o = session->sending->options();
+    return channel::MulticastInvitation{
+        o.group.group,        session->interface, o.group.port, session->sending->report_port(),
+        session->id,          grant.number,       kSymbolBytes, o.session.sender.clear,
+        o.session.sender.key, grant.key};
+}
+
+std::shared_ptr<Distribution::Session> Distribution::session_of(const std::string& key) {
+    std::lock_guard hold(mutex_);
+    for (auto& [name, session] : sessions_)
+        if (session->seats.contains(key)) return session;
+    return nullptr;
+}
+
+void Distribution::note_bad_chunks(Session& session) {
+    for (const auto& bad : session.sending->take_bad_chunks())
+        log::error("server", "job {}: chunk {} of {} is not to be had: {}", session.job,
+                   session.plan->id(bad.chunk).text(), session.image, bad.error ? bad.error->describe() : "empty");
+}
+
+Result<std::string> Distribution::tell(const HeldTask& task, std::string_view wanted, bool asks_unicast) {
+    const auto session = session_of(task.key);
+    if (!session) return std::string("unicast");  // the server has started again
+    auto bits = TRY(channel::parse_bitmap(wanted, session->plan->size()));
+    std::uint32_t number = 0;
+    {
+        std::lock_guard hold(mutex_);
+        number = session->seats[task.key];
+    }
+    note_bad_chunks(*session);
+    switch (session->sending->tell(number, std::move(bits), asks_unicast)) {
+        case multicast::Advice::Listen: return std::string("listen");
+        case multicast::Advice::Unicast: return std::string("unicast");
+        case multicast::Advice::Done: return std::string("done");
+    }
+    return std::string("unicast");
+}
+
+void Distribution::task_over(const std::string& key) {
+    std::shared_ptr<Session> session, ended;
+    std::uint32_t number = 0;
+    {
+        std::lock_guard hold(mutex_);
+        for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
+            auto seat = it->second->seats.find(key);
+            if (seat == it->second->seats.end()) continue;
+            session = it->second;
+            number = seat->second;
+            session->seats.erase(seat);
+            if (session->seats.empty()) {
+                ended = session;
+                sessions_.erase(it);
+            }
+            break;
+        }
+    }
+    if (session) session->sending->leave(number);
+    if (ended) log::info("server", "job {}: the multicast of {} is over", ended->job, ended->image);
+}
+
+Status Distribution::throttle(std::int64_t job, std::uint64_t bits) {
+    const auto row = TRY(db_.job(job));
+    std::lock_guard hold(mutex_);
+    bool found = false;
+    for (auto& [key, session] : sessions_) {
+        if (session->job != job && !(row && row->parent == session->job && row->parent != 0)) continue;
+        session->sending->set_ceiling(bits ? bits : settings_.rate);
+        found = true;
+    }
+    if (!found) return make_error(errors::kNoJob, "nothing is sent for job {} now", job);
+    return {};
+}
+
+std::vector<Distribution::View> Distribution::sessions() {
+    std::vector<std::shared_ptr<Session>> all;
+    {
+        std::lock_guard hold(mutex_);
+        for (const auto& [key, session] : sessions_) all.push_back(session);
+    }
+    std::vector<View> out;
+    for (const auto& s : all) {
+        note_bad_chunks(*s);
+        out.push_back(
+            {s->id, s->job, s->image, s->sending->options().group, s->interface, s->plan->size(), s->sending->look()});
+    }
+    return out;
+}
+
+void Distribution::stop() {
+    Sessions gone;
+    std::lock_guard hold(mutex_);
+    stopped_ = true;
+    gone.swap(sessions_);
+}
+
+}  // namespace slipway::server

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "deploy-server/distribution/routes.hpp"
+
+#include "deploy-server/api/answer.hpp"
+#include "deploy-server/api/api.hpp"
+#include "deploy-server/errors.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::server {
+
+using http::Request;
+
+namespace {
+
+std::string_view name_of(multicast::SessionState state) {
+    using multicast::SessionState;
+    switch (state) {
+        case SessionState::Waiting: return "waiting";
+        case SessionState::Sending: return "sending";
+        case SessionState::Asking: return "asking";
+        case SessionState::Idle: return "idle";
+        case SessionState::Over: return "over";
+    }
+    return "";
+}
+
+std::string_view name_of(multicast::AsideReason reason) {
+    using multicast::AsideReason;
+    switch (reason) {
+        case AsideReason::None: return "";
+        case AsideReason::Loss: return "loss";
+        case AsideReason::Disk: return "disk";
+        case AsideReason::Silent: return "silent";
+        case AsideReason::Asked: return "asked";
+    }
+    return "";
+}
+
+json::object settings_json(const DistributionSettings& s) {
+    return {{"multicast", s.multicast},
+            {"adaptive", s.adaptive},
+            {"rate", s.rate},
+            {"group", s.group.text()},
+            {"port", s.port},
+            {"ttl", s.ttl},
+            {"interface", s.interface.is_zero() ? "" : s.interface.text()},
+            {"wait_seconds", s.wait_seconds}};
+}
+
+json::object session_json(const Distribution::View& view) {
+    json::array machines;
+    for (const auto& m : view.look.members)
+        machines.push_back({{"device", jview(m.name)},
+                            {"lacking", m.lacking},
+                            {"present", m.present},
+                            {"unicast", jview(name_of(m.aside))},
+                            {"loss", m.view.loss},
+                            {"written", std::uint64_t{m.view.written_kib} * 1024}});
+    const auto& c = view.look.counts;
+    return {{"job", view.job},
+            {"image", view.image},
+            {"group", view.group.group.text()},
+            {"port", view.group.port},
+            {"interface", view.interface.text()},
+            {"state", jview(name_of(view.look.state))},
+            {"round", view.look.round},
+            {"rate", view.look.rate},
+            {"chunks", view.chunks},
+            {"sent_bytes", c.bytes},
+            {"repair_symbols", c.repair_symbols},
+            {"ahead_symbols", c.ahead_symbols},
+            {"refused_packets", c.forged + c.replayed + c.malformed},
+            {"devices", std::move(machines)}};
+}
+
+Answer show(Distribution& d) {
+    json::array sessions;
+    for (const auto& view : d.sessions()) sessions.push_back(session_json(view));
+    return json_response(200,
+                         json::object{{"settings", settings_json(d.settings())}, {"sessions", std::move(sessions)}});
+}
+
+Result<std::int64_t> number_in(const json::object& o, const char* name, std::int64_t now, std::int64_t least,
+                               std::int64_t most) {
+    const auto number = TRY(optional_number(o, name)).value_or(now);
+    if (number < least || number > most) return make_error(errors::kBadRequest, "'{}' is {} to {}", name, least, most);
+    return number;
+}
+
+constexpr std::int64_t kMaxRate = 1'000'000'000'000;  // a terabit
+
+Answer change(Distribution& d, const Request& r) {
+    const auto o = TRY(parse_object(r.body));
+    auto s = d.settings();
+    for (const auto& [name, value] : o)
+        if (!settings_json(s).contains(name))
+            return make_error(errors::kBadRequest, "there is no setting '{}'", printable(std::string_view(name)));
+    s.multicast = TRY(optional_flag(o, "multicast")).value_or(s.multicast);
+    s.adaptive = TRY(optional_flag(o, "adaptive")).value_or(s.adaptive);
+    s.rate = static_cast<std::uint64_t>(TRY(number_in(o, "rate", static_cast<std::int64_t>(s.rate), 0, kMaxRate)));
+    s.port = static_cast<std::uint16_t>(TRY(number_in(o, "port", s.port, 1, 65535)));
+    s.ttl = static_cast<unsigned>(TRY(number_in(o, "ttl", s.ttl, 1, 255)));
+    s.wait_seconds = static_cast<unsigned>(TRY(number_in(o, "wait_seconds", s.wait_seconds, 0, 86400)));
+    if (const auto text = TRY(optional_text(o, "group"))) {
+        const auto group = Ipv4Address::parse(*text);
+        if (!group || !multicast::is_group(*group))
+            return make_error(errors::kBadRequest, "'{}' is no multicast address beyond 224.0.0.0/24",
+                              printable(*text));
+        s.group = *group;
+    }
+    if (const auto text = TRY(optional_text(o, "interface"))) {
+        const auto address = text->empty() ? Ipv4Address{} : Ipv4Address::parse(*text);
+        if (!address) return make_error(errors::kBadRequest, "'{}' is no IPv4 address", printable(*text));
+        s.interface = *address;
+    }
+    TRY(d.set(s));
+    return json_response(200, settings_json(s));
+}
+
+Answer throttle(Distribution& d, const Request& r) {
+    const auto id = parse_u64(r.parameter("id"));
+    if (!id) return make_error(errors::kNoJob, "'{}'", printable(r.parameter("id")));
+    const auto o = TRY(parse_object(r.body));
+    const auto rate = TRY(number_in(o, "rate", -1, 0, kMaxRate));
+    TRY(d.throttle(static_cast<std::int64_t>(*id), static_cast<std::uint64_t>(rate)));
+    return json_response(200, json::object{{"rate", rate}});
+}
+
+}  // namespace
+
+void add_distribution_routes(http::Router& router, Distribution& d) {
+    router.add("GET", "/api/v1/distribution", handler([&d](const Request&) { return show(d); }));
+    router.add("PATCH", "/api/v1/distribution", handler([&d](const Request& r) { return change(d, r); }));
+    router.add("POST", "/api/v1/jobs/{id}/throttle", handler([&d](const Request& r) { return throttle(d, r); }));
+}
+
+}  // namespace slipway::server

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The errors of a multicast session.
+#pragma once
+
+#include "lib/base/result.hpp"
+
+namespace slipway::multicast::errors {
+
+inline constexpr ErrorId kBadPacket{
+    "multicast.bad-packet", "Nothing to do: it was dropped. Many of them: see who else sends to the group.", false};
+inline constexpr ErrorId kForged{
+    "multicast.forged", "Nothing to do: it was dropped. Many of them: someone injects packets on this segment.", false};
+inline constexpr ErrorId kReplayed{"multicast.replayed", "Nothing to do: it was dropped.", false};
+
+}  // namespace slipway::multicast::errors

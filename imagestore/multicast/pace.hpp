@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// How fast a session sends: a token bucket, below a ceiling that may change while it runs, and (adaptive) the search
+// for what the line carries. Only loss that the receivers have in common slows it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "lib/base/clock.hpp"
+
+namespace slipway::multicast {
+
+struct PaceOptions {
+    std::uint64_t ceiling = 0;         // bits a second with IP and UDP headers; 0: none, adaptive alone
+    bool adaptive = true;              // false: at the ceiling, which is not 0 then
+    std::uint64_t first = 20'000'000;  // where the search begins
+};
+
+class Pace {
+public:
+    Pace(PaceOptions options, Instant now);
+
+    void set_ceiling(std::uint64_t bits);  // 0: none
+    // A slow disk: not faster than this for a second.
+    void hold_to(std::uint64_t bits, Instant now);
+    // What share of the packets of the last interval nearly all receivers missed.
+    // True when it made the rate lower.
+    bool on_common_loss(double share, Instant now);
+    static constexpr std::chrono::milliseconds kReact{200};  // it is asked so often
+
+    std::uint64_t rate() const;  // bits a second
+    // When a packet may go; it has gone with spend().
+    Instant ready() const { return ready_; }
+    void spend(std::size_t bytes, Instant now);
+
+private:
+    PaceOptions options_;
+    double rate_;
+    bool searching_ = true;  // doubling, until the first loss
+    std::uint64_t held_ = 0;
+    Instant held_until_{}, changed_, ready_;
+};
+
+// Which of the sampled packets nearly all receivers missed.
+class CommonLoss {
+public:
+    // Bit i of lost: packet 16 * (newest - i) did not come to `receiver`; of those the last `fresh` are new.
+    void add(std::uint64_t newest, std::uint64_t lost, unsigned fresh);
+    // The share of samples that most receivers have told of, since the last call; nothing when there are fewer than 8.
+    std::optional<double> share(std::size_t receivers);
+    // What was sent at another rate says nothing of this one.
+    void forget_before(std::uint64_t index);
+
+private:
+    struct Sample {
+        std::uint64_t index;
+        std::uint32_t heard = 0, lost = 0;
+    };
+    std::deque<Sample> samples_;  // by index, without gaps; at most kKept
+    std::uint64_t done_ = 0;      // samples below it were counted
+};
+
+}  // namespace slipway::multicast

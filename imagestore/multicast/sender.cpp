@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "imagestore/multicast/sender.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace slipway::multicast {
+
+namespace {
+
+constexpr std::chrono::milliseconds kJudge{500};
+constexpr std::chrono::seconds kPatience{2};  // with one who holds the others up
+constexpr unsigned kMaxAhead = 32;
+constexpr unsigned kSampled = 16;  // every such packet's loss is told of
+
+// The chance that more than `spare` of n packets are lost.
+double tail(unsigned n, unsigned spare, double loss) {
+    double term = std::pow(1 - loss, n), sum = term;
+    for (unsigned i = 1; i <= spare; ++i) {
+        term *= loss / (1 - loss) * (n - i + 1) / i;
+        sum += term;
+    }
+    return 1 - sum;
+}
+
+}  // namespace
+
+Sender::Sender(SenderOptions options, ChunkFeed feed, Instant now)
+    : options_(std::move(options)),
+      feed_(std::move(feed)),
+      seal_(options_.key),
+      pace_(options_.pace, now),
+      repairs_(options_.settle + options_.sync_every),
+      next_sync_(now),
+      next_judgement_(now + kJudge),
+      next_look_(now + Pace::kReact) {}
+
+void Sender::add_receiver(std::uint32_t number, const Key& key, Instant now) {
+    audience_.erase(number);
+    auto& member = audience_.emplace(number, Member{Seal(key), {}, {}, 0, {}, {}}).first->second;
+    member.view.heard = now;
+    next_sync_ = std::min(next_sync_, now);
+}
+
+const ReceiverView* Sender::receiver(std::uint32_t number) const {
+    auto found = audience_.find(number);
+    return found == audience_.end() ? nullptr : &found->second.view;
+}
+
+void Sender::begin_round(std::vector<std::uint32_t> chunks, Instant now) {
+    chunks_ = std::move(chunks);
+    position_ = settled_ = 0;
+    once_.assign(chunks_.size(), {});
+    settling_.clear();
+    fresh_.reset();
+    repairs_.clear();
+    cursor_.clear();
+    unreadable_.clear();
+    ++round_;
+    for (auto& [number, member] : audience_) member.view.round_complete = false;
+    next_sync_ = now;
+    ends_since_ = {};
+}
+
+void Sender::end(Instant now) {
+    over_ = true;
+    next_sync_ = now;
+}
+
+void Sender::pause(bool paused, Instant now) {
+    if (std::exchange(paused_, paused) != paused) next_sync_ = now;
+}
+
+bool Sender::has_work() const {
+    return !paused_ && !over_ && (fresh_ || position_ < chunks_.size() || repairs_.next());
+}
+
+void Sender::settle(Instant now) {
+    while (!settling_.empty() && settling_.front().first + options_.settle <= now) {
+        settled_ = settling_.front().second;
+        settling_.pop_front();
+    }
+}
+
+bool Sender::round_over(Instant now) {
+    settle(now);
+    if (has_work() || settled_ < chunks_.size() || !repairs_.idle(now)) {
+        ends_since_ = {};
+        return false;
+    }
+    if (ends_since_ == Instant{}) {
+        ends_since_ = now;
+        next_sync_ = std::min(next_sync_, now);
+    }
+    if (std::all_of(audience_.begin(), audience_.end(), [](auto& m) { return m.second.view.round_complete; }))
+        return true;
+    // Whoever lacks something has had three occasions to say so.
+    return now - ends_since_ >= std::chrono::milliseconds(3 * kEndBeats * backoff());
+}
+
+std::shared_ptr<const Bytes> Sender::chunk_bytes(std::uint32_t chunk) {
+    for (auto it = cache_.begin(); it != cache_.end(); ++it)
+        if (it->chunk == chunk) {
+            cache_.splice(cache_.begin(), cache_, it);
+            return it->bytes;
+        }
+    auto read = feed_(chunk);
+    if (!read || read->empty()) {
+        unreadable_.insert(chunk);
+        repairs_.drop_chunk(chunk);
+        SenderEvent event{SenderEvent::Kind::Unreadable, 0, chunk, {}};
+        if (!read) event.error = std::move(read).error();
+        events_.push_back(std::move(event));
+        return nullptr;
+    }
+    auto bytes = std::make_shared<const Bytes>(*std::move(read));
+    cache_.push_front({chunk, bytes});
+    cached_ += bytes->size();
+    while (cached_ > options_.cache && cache_.size() > 1) {
+        cached_ -= cache_.back().bytes->size();
+        cache_.pop_back();
+    }
+    return bytes;
+}
+
+// As many parity symbols as nine of ten receivers will need.
+unsigned Sender::ahead_of(unsigned k) const {
+    std::vector<double> losses;
+    for (const auto& [number, member] : audience_) losses.push_back(member.view.loss);
+    if (losses.empty()) return 0;
+    const auto ninth = losses.begin() + static_cast<std::ptrdiff_t>((losses.size() - 1) * 9 / 10);
+    std::nth_element(losses.begin(), ninth, losses.end());
+    const auto loss = std::min(*ninth, 0.3);
+    if (loss < 0.001) return 0;
+    unsigned ahead = 0;
+    while (ahead < kMaxAhead && tail(k + ahead, ahead, loss) > 0.1) ++ahead;
+    return ahead;
+}
+
+bool Sender::next_fresh() {
+    while (position_ < chunks_.size()) {
+        const auto chunk = chunks_[position_];
+        auto bytes = chunk_bytes(chunk);
+        if (!bytes) {
+            ++position_;
+            continue;
+        }
+        Partition partition(static_cast<std::uint32_t>(bytes->size()), options_.symbol_bytes);
+        const auto ahead = ahead_of(partition.source_symbols(0));
+        once_[position_] = {partition.length(), ahead};
+        fresh_ = Fresh{chunk, std::move(bytes), partition, ahead, 0, 0};
+        return true;
+    }
+    return false;
+}
+
+// The same symbol of each block in turn: a burst of loss is spread over them.
+std::optional<Bytes> Sender::fresh_packet(Instant now) {
+    while (fresh_ || next_fresh()) {
+        auto& f = *fresh_;
+        while (f.symbol < f.partition.source_symbols(0) + f.ahead) {
+            while (f.block < f.partition.blocks()) {
+                const auto block = f.block++;
+                const auto k = f.partition.source_symbols(block);
+                if (f.symbol >= k + f.ahead) continue;
+                ++(f.symbol < k ? counts_.source_symbols : counts_.ahead_symbols);
+                return data_packet(f.chunk, *f.bytes, f.partition, block, f.symbol);
+            }
+            f.block = 0;
+            ++f.symbol;
+        }
+        ++position_;
+        settling_.emplace_back(now, position_);
+        fresh_.reset();
+    }
+    if (settled_ < chunks_.size() && settling_.empty()) settling_.emplace_back(now, chunks_.size());
+    return std::nullopt;
+}
+
+std::optional<Bytes> Sender::repair_packet(Instant now) {
+    while (const auto task = repairs_.next()) {
+        const auto bytes = chunk_bytes(task->chunk);
+        if (!bytes) continue;  // it was dropped
+        const Partition partition(static_cast<std::uint32_t>(bytes->size()), options_.symbol_bytes);
+        const auto k = partition.source_symbols(task->block);
+        const auto* once = sent_once(task->chunk);
+        auto [at, first] = cursor_.try_emplace({task->chunk, task->block}, k + (once ? once->ahead : 0));
+        const auto symbol = at->second >= kMaxSymbols ? 0 : at->second;
+        at->second = symbol + 1;
+        repairs_.sent({task->chunk, task->block, 1}, now);
+        ++counts_.repair_symbols;
+        return data_packet(task->chunk, *bytes, partition, task->block, symbol);
+    }
+    return std::nullopt;
+}
+
+Bytes Sender::data_packet(std::uint32_t chunk, const Bytes& bytes, const Partition& partition, unsigned block,
+                          unsigned symbol) {
+    const auto k = partition.source_symbols(block);
+    Bytes space(options_.symbol_bytes);
+    auto source = [&](unsigned i, Bytes& padded) -> ByteView {
+        const auto view = ByteView(bytes).subspan(partition.offset(block, i), partition.bytes(block, i));
+        if (view.size() == options_.symbol_bytes) return view;
+        padded.assign(options_.symbol_bytes, std::byte{0});
+        std::copy(view.begin(), view.end(), padded.begin());
+        return padded;
+    };
+    DataBody body{chunk, static_cast<std::uint16_t>(block), static_cast<std::uint16_t>(symbol), partition.length(), {}};
+    Bytes padded;
+    if (symbol < k) {
+        body.payload = source(symbol, padded);
+    } else {
+        std::vector<ByteView> all;
+        for (unsigned i = 0; i < k; ++i) all.push_back(source(i, padded));  // only the chunk's last one is padded
+        const std::span<std::byte> out(space);
+        make_parity(all, symbol - k, std::span(&out, 1));
+        body.payload = space;
+    }
+    ByteWriter writer;
+    write_body(body, writer);
+    return sealed(PacketType::Data, writer.view());
+}
+
+Bytes Sender::sealed(PacketType type, ByteView body) {
+    auto packet = seal_.close({type, options_.clear, kSenderSource, options_.session, number_++}, body);
+    ++counts_.packets;
+    counts_.bytes += packet.size() + options_.per_packet;
+    return packet;
+}
+
+std::uint16_t Sender::backoff() const {
+    return static_cast<std::uint16_t>(std::clamp<std::size_t>(audience_.size(), 20, 500));
+}
+
+Bytes Sender::sync_packet(Instant now) {
+    settle(now);
+    SyncBody body;
+    const bool ends = !has_work() && settled_ == chunks_.size();
+    body.state = over_     ? SyncState::Over
+                 : paused_ ? SyncState::Paused
+                 : ends    ? SyncState::RoundEnds
+                           : SyncState::Running;
+    body.round = round_ & 0xffffff;
+    body.rate_kbits = static_cast<std::uint32_t>(std::min<std::uint64_t>(pace_.rate() / 1000, UINT32_MAX));
+    body.next = settled_ == chunks_.size() ? options_.chunks : settled_ == 0 ? 0 : chunks_[settled_ - 1] + 1;
+    body.backoff_ms = backoff();
+    body.known = repairs_.known(now);
+    next_sync_ = over_ ? Instant::max() : now + options_.sync_every;
+    ByteWriter writer;
+    write_body(body, writer);
+    return sealed(PacketType::Sync, writer.view());
+}
+
+std::optional<Bytes> Sender::poll(Instant now) {
+    if (now >= next_judgement_) judge(now);
+    if (now < pace_.ready()) return std::nullopt;
+    std::optional<Bytes> packet;
+    if (now >= next_sync_) packet = sync_packet(now);
+    else if (!paused_ && !over_ && !(packet = repair_packet(now))) packet = fresh_packet(now);
+    if (packet) pace_.spend(packet->size() + options_.per_packet, now);
+    return packet;
+}
+
+Instant Sender::deadline(Instant now) {
+    auto next = std::min(next_sync_, next_judgement_);
+    if (has_work()) next = now;
+    else if (!settling_.empty()) next = std::min(next, settling_.front().first + options_.settle);
+    return std::max(next, pace_.ready());
+}
+
+std::optional<SenderEvent> Sender::take_event() {
+    if (events_.empty()) return std::nullopt;
+    auto event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+}
+
+void Sender::on_packet(ByteView packet, Instant now) {
+    const auto header = parse_header(packet);
+    if (!header || header->type != PacketType::Report || header->session != options_.session || header->clear) {
+        ++counts_.malformed;
+        return;
+    }
+    auto found = audience_.find(header->source);
+    if (found == audience_.end()) {
+        ++counts_.forged;
+        return;
+    }
+    auto& member = found->second;
+    if (!member.window.fresh(header->number)) {
+        ++counts_.replayed;
+        return;
+    }
+    const auto inner = member.seal.open(*header, packet);
+    if (!inner) {
+        ++counts_.forged;
+        return;
+    }
+    member.window.pass(header->number);
+    const auto body = parse_body(header->type, *inner);
+    if (!body) {
+        ++counts_.malformed;
+        return;
+    }
+    ++counts_.reports;
+    on_report(member, std::get<ReportBody>(*body), now);
+}
+
+void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
+    auto& view = member.view;
+    view.heard = now;
+    view.room_kib = report.room_kib;
+    if (report.written_kib > 0) view.written_kib = report.written_kib;
+    view.disk_behind = report.disk_behind;
+    view.round_complete = report.round_complete;
+    if (report.expected > 0 && report.expected <= number_) {
+        const auto received = std::min(report.received, report.expected);
+        const auto loss = 1 - static_cast<double>(received) / report.expected;
+        // A hundred packets say a tenth of what there is to say.
+        const auto weight = std::min(0.5, report.expected / 1000.0);
+        view.loss += weight * (loss - view.loss);
+    }
+    const auto sample = report.sampled / kSampled;
+    if (sample > member.sampled && sample <= number_ / kSampled) {
+        // The newest may still be on its way.
+        const auto fresh = std::min<std::uint64_t>(63, sample - member.sampled);
+        common_.add(sample - 1, report.lost >> 1, static_cast<unsigned>(fresh));
+        member.sampled = sample;
+    }
+    look_at_common_loss(now);
+    if (report.disk_behind && view.written_kib > 0) {
+        const auto bits = std::uint64_t{view.written_kib} * 8192;
+        if (bits * 2 >= pace_.rate()) {
+            pace_.hold_to(bits, now);
+            member.slow_since.reset();
+        } else if (!member.slow_since) {
+            member.slow_since = now;
+        }
+    } else if (!report.disk_behind) {
+        member.slow_since.reset();
+    }
+    // Of one who is about to be moved aside nothing is repaired.
+    if (view.loss > loss_limit_) return;
+    for (const auto& deficit : report.wanted) want(deficit, now);
+}
+
+const Sender::SentOnce* Sender::sent_once(std::uint32_t chunk) const {
+    const auto end = chunks_.begin() + static_cast<std::ptrdiff_t>(position_);
+    const auto at = std::lower_bound(chunks_.begin(), end, chunk);
+    if (at == end || *at != chunk || unreadable_.contains(chunk)) return nullptr;
+    const auto& once = once_[static_cast<std::size_t>(at - chunks_.begin())];
+    return once.length ? &once : nullptr;
+}
+
+void Sender::look_at_common_loss(Instant now) {
+    if (now < next_look_) return;
+    const auto share = common_.share(audience_.size());
+    if (!share) return;
+    next_look_ = now + Pace::kReact;
+    if (pace_.on_common_loss(*share, now)) common_.forget_before(number_ / kSampled + 1);
+}
+
+void Sender::want(const Deficit& deficit, Instant now) {
+    const auto* once = sent_once(deficit.chunk);
+    if (!once) return;
+    const Partition partition(once->length, options_.symbol_bytes);
+    bool more = false;
+    if (deficit.block == kWholeChunk) {
+        for (unsigned b = 0; b < partition.blocks(); ++b)
+            more |= repairs_.want(deficit.chunk, static_cast<std::uint16_t>(b),
+                                  static_cast<std::uint8_t>(partition.source_symbols(b)), now);
+    } else if (deficit.block < partition.blocks()) {
+        const auto k = partition.source_symbols(deficit.block);
+        more =
+            repairs_.want(deficit.chunk, deficit.block, std::min(deficit.missing, static_cast<std::uint8_t>(k)), now);
+    }
+    // Soon enough that others need not say the same.
+    if (more) next_sync_ = std::min(next_sync_, now + std::chrono::milliseconds(backoff() / 4));
+}
+
+void Sender::judge(Instant now) {
+    next_judgement_ = now + kJudge;
+    std::vector<double> losses;
+    for (const auto& [number, member] : audience_) losses.push_back(member.view.loss);
+    if (losses.empty()) return;
+    const auto middle = losses.begin() + static_cast<std::ptrdiff_t>(losses.size() / 2);
+    std::nth_element(losses.begin(), middle, losses.end());
+    loss_limit_ = audience_.size() > 1 ? std::max(0.3, 2 * *middle + 0.1) : 1;
+    const auto silence = std::max(options_.silence, std::chrono::milliseconds(3 * kHeartbeats * backoff()));
+    for (auto it = audience_.begin(); it != audience_.end();) {
+        auto& [number, member] = *it;
+        std::optional<SenderEvent::Kind> why;
+        if (member.view.loss <= loss_limit_) member.bad_since.reset();
+        else if (!member.bad_since) member.bad_since = now;
+        if (now - member.view.heard > silence) why = SenderEvent::Kind::Gone;
+        else if (audience_.size() > 1 && member.bad_since && now - *member.bad_since >= kPatience)
+            why = SenderEvent::Kind::Aside;
+        else if (audience_.size() > 1 && member.slow_since && now - *member.slow_since >= kPatience)
+            why = SenderEvent::Kind::AsideDisk;
+        if (!why) {
+            ++it;
+            continue;
+        }
+        events_.push_back({*why, number, 0, {}});
+        it = audience_.erase(it);
+    }
+}
+
+}  // namespace slipway::multicast

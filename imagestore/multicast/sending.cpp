@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "imagestore/multicast/sending.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "lib/base/errors.hpp"
+
+namespace slipway::multicast {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kAtOnce = 64;          // packets before others have their turn at the session
+constexpr auto kLeastSleep = 500us;  // the pace makes up for it
+
+}  // namespace
+
+Result<std::unique_ptr<Sending>> Sending::start(Options options, ChunkFeed feed, std::function<Key()> key) {
+    auto socket = TRY(GroupSender::open(options.group, options.interface, options.ttl));
+    std::unique_ptr<Sending> sending(
+        new Sending(std::move(options), std::move(socket), std::move(feed), std::move(key)));
+    if (!sending->wake_.valid()) return errno_error(errno, "an eventfd");
+    sending->thread_ = std::thread([s = sending.get()] { s->run(); });
+    return sending;
+}
+
+Sending::Sending(Options options, GroupSender socket, ChunkFeed feed, std::function<Key()> key)
+    : options_(std::move(options)),
+      socket_(std::move(socket)),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      session_(options_.session, std::move(feed), std::move(key), Instant::clock::now()) {}
+
+// The session's thread looks again afterwards.
+template <class F>
+auto Sending::with(F&& f) {
+    struct Wake {
+        int fd;
+        ~Wake() {
+            const std::uint64_t one = 1;
+            (void)!::write(fd, &one, sizeof one);
+        }
+    } wake{wake_.get()};
+    std::lock_guard hold(mutex_);
+    return f(Instant::clock::now());
+}
+
+Sending::~Sending() {
+    with([&](Instant) { stopped_ = true; });
+    if (thread_.joinable()) thread_.join();
+}
+
+Session::Grant Sending::join(const std::string& name, std::vector<bool> wanted) {
+    return with([&](Instant now) { return session_.join(name, std::move(wanted), now); });
+}
+Advice Sending::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_unicast) {
+    return with([&](Instant now) { return session_.tell(number, std::move(wanted), asks_unicast, now); });
+}
+void Sending::leave(std::uint32_t number) {
+    with([&](Instant) { session_.leave(number); });
+}
+void Sending::finish() {
+    with([&](Instant now) { session_.finish(now); });
+}
+void Sending::set_ceiling(std::uint64_t bits) {
+    with([&](Instant) { session_.set_ceiling(bits); });
+}
+void Sending::pause(bool paused) {
+    with([&](Instant now) { session_.pause(paused, now); });
+}
+
+Sending::Look Sending::look() const {
+    std::lock_guard hold(mutex_);
+    const auto& sender = session_.sender();
+    return {session_.state(), sender.round(), sender.rate(), sender.counts(), session_.members()};
+}
+
+std::vector<Session::BadChunk> Sending::take_bad_chunks() {
+    std::lock_guard hold(mutex_);
+    return session_.take_bad_chunks();
+}
+
+void Sending::run() {
+    while (true) {
+        Instant until;
+        {
+            std::lock_guard hold(mutex_);
+            if (stopped_) return;
+            auto now = Instant::clock::now();
+            while (auto report = socket_.receive()) session_.on_packet(*report, now);
+            if (!send_what_is_due(now)) until = now + kLeastSleep;
+            else until = session_.deadline(now);
+        }
+        wait(until);
+    }
+}
+
+// False: the interface takes no more for now.
+bool Sending::send_what_is_due(Instant now) {
+    for (int i = 0; i < kAtOnce; ++i) {
+        if (!held_) held_ = session_.poll(now);
+        if (!held_) return true;
+        if (!socket_.send(*held_)) return false;
+        held_.reset();
+    }
+    return true;
+}
+
+void Sending::wait(Instant until) {
+    const auto now = Instant::clock::now();
+    if (until <= now) return;
+    const auto left =
+        std::min<std::chrono::nanoseconds>(std::max<std::chrono::nanoseconds>(until - now, kLeastSleep), 1s);
+    const timespec limit{static_cast<time_t>(left.count() / 1'000'000'000),
+                         static_cast<long>(left.count() % 1'000'000'000)};
+    pollfd fds[] = {{socket_.fd(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    (void)::ppoll(fds, 2, &limit, nullptr);
+    std::uint64_t count = 0;
+    (void)!::read(wake_.get(), &count, sizeof count);
+}
+
+}  // namespace slipway::multicast

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Multicast of an image to 1, 8 and 32 machines, with loss, stragglers and latecomers, against udpcast and uftp."""
+import os
+import shutil
+import statistics
+import tempfile
+import time
+
+from bench.common import Table
+from bench.multicast_parts.rig import Ours, Rig, Udpcast, Uftp
+
+MIB = 1 << 20
+LINE = 40_000_000  # what two processors carry 32 copies of
+
+
+class Bench:
+    def __init__(self, arguments, work):
+        self.table, self.work = Table("multicast", arguments.json), work
+        self.runs, self.size = (1, 8) if arguments.quick else (arguments.runs, 128)
+        self.most = 8 if arguments.quick else 32
+        self.file = f"{work}/image"
+        with open(self.file, "wb") as out:
+            for _ in range(self.size):
+                out.write(os.urandom(MIB))
+
+    def copies(self, side, **more):
+        """Medians of several runs, and the last of them."""
+        runs = [side.transfer(**more) for _ in range(self.runs)]
+        failed = [f for r in runs for f in r.failed]
+        if failed:
+            self.table.note(f"  FAILED {side.name}: {failed[0]} ({len(failed)} in all)")
+        last = runs[-1]
+        last.seconds = statistics.median(r.seconds for r in runs)
+        last.wire = statistics.median(r.wire for r in runs)
+        busy = max(r.busy for r in runs)
+        if busy > 0.85:
+            self.table.note(f"  void: the processors were {busy:.0%} busy")
+        return last
+
+    def all(self):
+        one = self.lossless(1)
+        self.lossless(8, one)
+        lossless = self.lossless(self.most, one) if self.most != 8 else one
+        self.losses(lossless)
+        self.troubles()
+        self.throttle()
+
+    def rig(self, receivers, bits=LINE):
+        return Rig(receivers, bits, self.work + "/out")
+
+    def lossless(self, n, one=None):
+        with self.rig(n) as rig:
+            ours = self.copies(Ours(rig, self.file))
+            ideal = self.size * MIB * 8 / LINE
+            if one is None:
+                self.table.row("1 receiver", ours.seconds, ideal, "s", "the shaped line", 1.1, at_most=True)
+            else:
+                self.table.row(f"{n} receivers", ours.seconds, one.seconds, "s", "one receiver", 1.15, at_most=True)
+            self.table.row(f"{n} receivers: bytes on the wire", ours.wire / MIB, self.size, "MiB", "the image", 1.4, at_most=True)
+            self.cpu(f"{n} receivers", ours)
+        return ours
+
+    def cpu(self, case, run):
+        self.table.note(f"  {case}: sender {run.sender_cpu / (self.size / 1024):.1f} s of processor a GiB")
+
+    def losses(self, lossless):
+        with self.rig(self.most) as rig:
+            for percent, most in ((0, None), (1, 1.15), (3, 1.25), (5, 1.4)):
+                rig.lose(percent)
+                ours = self.copies(Ours(rig, self.file))
+                name = f"{self.most} receivers, {percent} % lost"
+                if most:
+                    self.table.row(name, ours.seconds, lossless.seconds, "s", "without loss", most, at_most=True)
+                    self.table.row(f"{name}: wire", ours.wire / MIB, self.size, "MiB", "the image", 1.4, at_most=True)
+                peers = [(p.name, self.copies(p)) for p in (Udpcast(rig, self.file), Udpcast(rig, self.file, "8x8/128"), Uftp(rig, self.file))]
+                for peer_name, peer in peers:
+                    if peer.failed:
+                        continue
+                    self.table.row(f"{name}: time", ours.seconds, peer.seconds, "s", peer_name)
+                    self.table.row(f"{name}: wire", ours.wire / MIB, peer.wire / MIB, "MiB", peer_name)
+                    self.cpu(f"{name}, {peer_name}", peer)
+                good = [p for p in peers if not p[1].failed]
+                if good:
+                    best_name, best = min(good, key=lambda p: p[1].seconds)
+                    self.table.row(f"{name}: the best peer", ours.seconds, best.seconds, "s", best_name, 1.0)
+
+    def troubles(self):
+        n = self.most
+        with self.rig(n) as rig:
+            base = self.copies(Ours(rig, self.file))
+            rig.narrow(n - 1, LINE // 10)
+            slow = self.copies(Ours(rig, self.file))
+            others = max(t for number, t in slow.ends.items() if number != n - 1)
+            self.table.row(f"one of {n} at a tenth of the speed: the others", others, base.seconds, "s", "without it", 1.1, at_most=True)
+        with self.rig(8) as rig:
+            self.comes_and_goes(rig)
+        with self.rig(8) as rig:
+            rig.lose(100, rig.spaces[:1])
+            deaf = self.copies(Ours(rig, self.file))
+            self.table.row("one of 8 hears no multicast: MiB by unicast", deaf.reports[0]["asked"], self.size, "MiB", "the image", 1.0, at_most=True)
+
+    def comes_and_goes(self, rig):
+        ours = Ours(rig, self.file)
+        ideal = self.size * MIB * 8 / LINE
+
+        def during(receivers):
+            begun = time.monotonic()
+            late = receivers[7]
+            late.kill()
+            late.communicate()
+            time.sleep(max(0, ideal * 0.4 - (time.monotonic() - begun)))
+            receivers[0].kill()
+            receivers[0].communicate()
+            receivers[0] = ours.receiver(0)
+            time.sleep(max(0, ideal * 0.6 - (time.monotonic() - begun)))
+            receivers[7] = ours.receiver(7)
+
+        run = ours.transfer(during=during)
+        for failure in run.failed:
+            self.table.note("  FAILED " + failure)
+        self.table.row("one killed at 40 % and back, one joins at 60 %: wire", run.wire / MIB, self.size, "MiB", "the image", 1.8, at_most=True)
+        useless = max(r["useless"] * 1376 for n, r in run.reports.items() if n not in (0, 7)) / MIB
+        self.table.note(f"  the others heard at most {useless:.1f} MiB that they had already")
+
+    def throttle(self):
+        with self.rig(1, 0) as rig:
+            bits = 100_000_000
+            ours = Ours(rig, self.file, bits=bits)
+            samples = []
+
+            def during(receivers):
+                while receivers[0].poll() is None:
+                    samples.append((time.monotonic(), rig.wire_bytes()))
+                    time.sleep(0.25)
+
+            ours.transfer(during=during)
+            rates = [8 * (b2 - b1) / (t2 - t1) / 1e6 for (t1, b1), (t2, b2) in zip(samples, samples[20:]) if t2 - t1 >= 4.9]
+            rates = rates[4:-4] if len(rates) > 12 else rates
+            if rates:
+                self.table.note(f"  throttle 100 Mbit/s: {min(rates):.1f} to {max(rates):.1f} over any 5 s (with Ethernet's headers)")
+
+
+def run(arguments):
+    base = "/dev/shm" if shutil.disk_usage("/dev/shm").free > (8 << 30) else os.environ.get("TMPDIR", "/var/tmp")
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-", dir=base) as work:
+        Bench(arguments, work).all()
+    return 0

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Receivers in network namespaces on one bridge, a sender behind a shaped link, loss by nftables; ours, udpcast and uftp on it."""
+import filecmp
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+from bench.common import need
+
+GROUP_LOSS = "ip daddr 224.0.0.0/4"
+
+
+def run(*argv, **more):
+    return subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, **more)
+
+
+class Rig:
+    """with Rig(receivers, bits) as rig: …; everything is gone afterwards, also after an error."""
+
+    def __init__(self, receivers, bits, work):
+        self.count, self.bits, self.work = receivers, bits, work
+        self.id = f"swm{os.getpid()}"
+        self.switch, self.sender = f"{self.id}-sw", f"{self.id}-tx"
+        self.spaces = [f"{self.id}-{i}" for i in range(receivers)]
+        self.children = []
+
+    def __enter__(self):
+        try:
+            self.make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def make(self):
+        for space in [self.switch, self.sender, *self.spaces]:
+            run("ip", "netns", "add", space)
+            run("ip", "-n", space, "link", "set", "lo", "up")
+        # Every port hears the group: what is measured is the protocol, not snooping.
+        run("ip", "-n", self.switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+        run("ip", "-n", self.switch, "link", "set", "br0", "up")
+        for number, space in enumerate([self.sender, *self.spaces]):
+            run("ip", "-n", self.switch, "link", "add", f"p{number}", "type", "veth", "peer", "name", "eth0", "netns", space)
+            run("ip", "-n", self.switch, "link", "set", f"p{number}", "master", "br0", "up")
+            run("ip", "-n", space, "addr", "add", f"10.79.0.{number + 1}/24", "brd", "+", "dev", "eth0")
+            run("ip", "-n", space, "link", "set", "eth0", "up")
+            run("ip", "-n", space, "route", "add", "224.0.0.0/4", "dev", "eth0")
+        if self.bits:
+            self.shape(self.sender, self.bits)
+
+    def shape(self, space, bits):
+        run("tc", "-n", space, "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", f"{bits}bit", "burst", "64k", "latency", "50ms")
+
+    def narrow(self, number, bits):
+        """Receiver `number` hears no more than so much: its port of the switch is shaped."""
+        run("tc", "-n", self.switch, "qdisc", "replace", "dev", f"p{number + 1}", "root", "tbf", "rate", f"{bits}bit", "burst", "32k", "latency", "20ms")
+
+    def lose(self, percent, spaces=None):
+        for space in spaces if spaces is not None else self.spaces:
+            rules = "flush ruleset\n"
+            if percent:
+                rules += (f"table ip loss {{\nchain in {{\ntype filter hook input priority 0;\n{GROUP_LOSS} numgen random mod 1000 < "
+                          f"{int(percent * 10)} drop\n}}\n}}\n")
+            run("ip", "netns", "exec", space, "nft", "-f", "-", input=rules, text=True)
+
+    def wire_bytes(self):
+        out = subprocess.run(["ip", "-n", self.sender, "-s", "-j", "link", "show", "eth0"], check=True, stdout=subprocess.PIPE)
+        return json.loads(out.stdout)[0]["stats64"]["tx"]["bytes"]
+
+    def start(self, space, argv, out=subprocess.PIPE):
+        child = subprocess.Popen(["ip", "netns", "exec", space, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, text=True)
+        self.children.append(child)
+        return child
+
+    def place(self, number):
+        folder = f"{self.work}/{number}"
+        os.makedirs(folder, exist_ok=True)
+        return folder
+
+    def clear(self):
+        for number in range(self.count):
+            shutil.rmtree(self.place(number))
+            self.place(number)
+
+    def __exit__(self, *_):
+        for child in self.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+        for space in [self.switch, self.sender, *self.spaces]:
+            subprocess.run(["ip", "netns", "del", space], stderr=subprocess.DEVNULL, check=False)
+
+
+class Run:
+    """What one transfer took: seconds until the last receiver had all, the sender's bytes on the wire, processor seconds."""
+
+    def __init__(self):
+        self.seconds, self.wire, self.sender_cpu, self.busy = 0.0, 0, 0.0, 0.0
+        self.ends, self.reports, self.sender, self.failed = {}, {}, {}, []
+
+
+def busy():
+    with open("/proc/stat", encoding="ascii") as stat:
+        fields = [int(f) for f in stat.readline().split()[1:]]
+    return sum(fields), fields[3] + fields[4]
+
+
+def cpu_of(child):
+    """Of a child that is reaped here: the kernel's account of it."""
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Ours:
+    name = "ours"
+
+    def __init__(self, rig, file, adaptive=False, bits=None):
+        self.rig, self.file, self.lab = rig, file, need("multicast-lab")
+        # The pace counts IP and UDP headers; the shaper Ethernet's as well.
+        self.bits, self.adaptive = bits or int(rig.bits * 0.97), adaptive
+
+    def receiver(self, number, slow=None):
+        argv = [self.lab, "receive", "10.79.0.1", "7000", f"10.79.0.{number + 2}", f"{self.rig.place(number)}/out", f"r{number}"]
+        return self.rig.start(self.rig.spaces[number], argv + ([str(slow)] if slow else []))
+
+    def serve(self, receivers):
+        argv = [self.lab, "send", self.file, "10.79.0.1", "7000", str(self.bits), str(receivers)] + (["adaptive"] if self.adaptive else [])
+        sender = self.rig.start(self.rig.sender, argv)
+        if sender.stdout.readline().strip() != "ready":
+            raise RuntimeError("the sender does not start: " + sender.stderr.read())
+        return sender
+
+    def transfer(self, during=None, slow=None, expected=None):
+        """during(receivers): called once all run; may end and start some. slow: {number: bytes a second}."""
+        result, rig = Run(), self.rig
+        rig.clear()
+        sender = self.serve(expected or rig.count)
+        before, idle_before = busy()
+        wire, begun = rig.wire_bytes(), time.monotonic()
+        receivers = {n: self.receiver(n, (slow or {}).get(n)) for n in range(rig.count)}
+        if during:
+            during(receivers)
+        for number, child in receivers.items():
+            if not child:
+                continue
+            out, err = child.communicate(timeout=600)
+            result.ends[number] = time.monotonic() - begun
+            if child.returncode:
+                result.failed.append(f"receiver {number}: {err.strip()}")
+            else:
+                result.reports[number] = json.loads(out)
+        result.seconds, result.wire = max(result.ends.values()), rig.wire_bytes() - wire
+        after, idle_after = busy()
+        result.busy = 1 - (idle_after - idle_before) / max(after - before, 1)
+        out = sender.stdout.read()
+        result.sender_cpu = cpu_of(sender)
+        result.sender = json.loads(out) if out.strip() else {}
+        result.failed += [f"receiver {n}: the file differs" for n in receivers
+                          if receivers[n] and not filecmp.cmp(self.file, f"{rig.place(n)}/out", shallow=False)]
+        return result
+
+
+class Udpcast:
+    def __init__(self, rig, file, fec=None):
+        self.rig, self.file, self.fec = rig, file, fec
+        self.name = f"udpcast --fec {fec}" if fec else "udpcast"
+
+    def transfer(self):
+        rig, result = self.rig, Run()
+        rig.clear()
+        more = ["--fec", self.fec] if self.fec else []
+        wire, begun = rig.wire_bytes(), time.monotonic()
+        receivers = {n: rig.start(rig.spaces[n], ["udp-receiver", "--nokbd", "--nosync", "--interface", "eth0", "--file", f"{rig.place(n)}/out"],
+                                   subprocess.DEVNULL) for n in range(rig.count)}
+        sender = rig.start(rig.sender, ["udp-sender", "--nokbd", "--interface", "eth0", "--file", self.file, "--min-receivers", str(rig.count),
+                                        "--max-bitrate", f"{int(rig.bits * 0.97)}", *more], subprocess.DEVNULL)
+        return finish(rig, result, sender, receivers, wire, begun, self.file)
+
+
+class Uftp:
+    name = "uftp"
+
+    def __init__(self, rig, file):
+        self.rig, self.file = rig, file
+
+    def transfer(self):
+        rig, result = self.rig, Run()
+        rig.clear()
+        wire = rig.wire_bytes()
+        # uftpd stays: its file is complete when the sender says so.
+        daemons = [rig.start(rig.spaces[n], ["uftpd", "-d", "-D", rig.place(n), "-I", "eth0", "-q"], subprocess.DEVNULL) for n in range(rig.count)]
+        begun = time.monotonic()
+        sender = rig.start(rig.sender, ["uftp", "-R", str(int(rig.bits * 0.97 / 1000)), "-I", "eth0", "-q", self.file], subprocess.DEVNULL)
+        finish(rig, result, sender, {}, wire, begun, self.file, name=os.path.basename(self.file))
+        for child in daemons:
+            child.send_signal(signal.SIGTERM)
+            child.wait(10)
+        return result
+
+
+def finish(rig, result, sender, receivers, wire, begun, file, name="out"):
+    limit = time.monotonic() + 600
+    result.sender_cpu = cpu_of(sender)
+    result.seconds = time.monotonic() - begun
+    for number, child in receivers.items():
+        child.wait(max(1, limit - time.monotonic()))
+        result.seconds = max(result.seconds, time.monotonic() - begun)
+    result.wire = rig.wire_bytes() - wire
+    for number in range(rig.count):
+        out = f"{rig.place(number)}/{name}"
+        if not os.path.exists(out) or not filecmp.cmp(file, out, shallow=False):
+            result.failed.append(f"receiver {number}: the file differs")
+    return result
