@@ -34,6 +34,13 @@ public:
     // Not part of the journal: the journal's own file.
     Status write_unrecorded(const std::string& path, const std::string& content, unsigned mode);
 
+    // In a dry run: later reads find nothing there.
+    void plan_absent(const std::string& path) { planned_[path] = std::nullopt; }
+    bool planned_absent(const std::string& path) const {
+        const auto planned = planned_.find(path);
+        return planned != planned_.end() && !planned->second;
+    }
+
     const std::vector<Change>& journal() const { return journal_; }
     bool dry_run() const { return dry_run_; }
     const std::filesystem::path& root() const { return root_; }

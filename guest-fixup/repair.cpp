@@ -11,6 +11,7 @@
 #include "guest-fixup/network.hpp"
 #include "guest-fixup/proof.hpp"
 #include "guest-fixup/steps.hpp"
+#include "guest-fixup/vendor_agents.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 
@@ -41,6 +42,8 @@ Status check_request(const RepairRequest& request) {
                                   nic.new_mac.text());
         }
     }
+    if (!request.personality.empty()) (void)TRY(parse_personality(request.personality));
+    if (!request.drivers_file.empty()) (void)TRY(parse_drivers_file(request.drivers_file));
     if (::geteuid() != 0) return make_error(errors::kNotRoot, "not running as root");
     return {};
 }
@@ -76,7 +79,17 @@ Status save_journal(Guest& guest, const RepairReport& report) {
     return guest.write_unrecorded(kJournalFile, boost::json::serialize(out) + "\n", 0644);
 }
 
+// Who the machine is.
+Status run_identity_steps(Repair& repair) {
+    std::vector<FirstBootScript> first_boot;
+    TRY(prepare_template(repair));
+    TRY(enable_guest_agent(repair, first_boot));
+    TRY(personalise(repair, first_boot));
+    return add_first_boot(repair, first_boot);
+}
+
 Status run_steps(Repair& repair) {
+    if (repair.request.prepare_template == Template::Only) return prepare_template(repair);
     TRY(check_initramfs(repair));
     repair.note("device names");
     TRY(repair_device_names(repair));
@@ -84,8 +97,11 @@ Status run_steps(Repair& repair) {
     repair.note("network");
     bool links_changed = false;
     TRY(repair_network(repair, links_changed));
+    TRY(quiet_leftovers(repair, links_changed));
+    TRY(apply_drivers_file(repair, links_changed));
     repair.note("drivers");
     TRY(repair_initramfs(repair, links_changed));
+    TRY(run_identity_steps(repair));
     return add_proof_unit(repair);
 }
 
