@@ -6,14 +6,11 @@
 #include "guest-fixup/forget.hpp"
 #include "guest-fixup/services.hpp"
 #include "guest-fixup/steps.hpp"
-#include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
 
 namespace {
-
-constexpr std::uint64_t kLargestPackage = 16u << 20;
 
 std::string in_first_boot(std::string_view rest) { return fmt::format("{}/{}", kFirstBoot, rest); }
 
@@ -161,14 +158,12 @@ Status enable_guest_agent(Repair& repair, std::vector<FirstBootScript>& first_bo
     }
     if (guest.exists(in_first_boot("done/" + first_boot_id(script)))) return {};
     for (const auto& package : repair.request.guest_agent_packages) {
-        const auto name = package.filename().string();
-        if (!name.ends_with(debian ? ".deb" : ".rpm")) {
-            repair.warn(fmt::format("{} is no package for this system", printable(name)));
+        if (!valid_pattern(package.name) || !package.name.ends_with(debian ? ".deb" : ".rpm")) {
+            repair.warn(fmt::format("{} is no package for this system", printable(package.name)));
             return {};
         }
-        const auto content = TRY_WITH(read_text_file(package, kLargestPackage), "reading " + package.string());
-        TRY(write_private(guest, "guest agent: package for the first boot", in_first_boot("packages/" + name),
-                          content));
+        TRY(write_private(guest, "guest agent: package for the first boot", in_first_boot("packages/" + package.name),
+                          package.content));
     }
     first_boot.insert(first_boot.begin(), script);
     return {};

@@ -29,6 +29,13 @@ enum class Firmware { Bios, Uefi };
 // Whether what makes a system this one machine (keys, ids, logs, leases) is cleared: not at all, besides the repair, or
 // alone. It is not kept, so it cannot be undone.
 enum class Template { No, Also, Only };
+std::optional<Template> parse_template(std::string_view name);  // no, also, only
+std::string_view name_of(Template prepare);
+
+inline constexpr std::uint64_t kLargestPackage = 16u << 20;
+struct PackageFile {
+    std::string name, content;
+};
 
 // Names as in `--target`: ide, sata (also ahci), scsi-lsi (also lsi, scsi), megasas, virtio-blk
 // (also virtio), virtio-scsi, nvme.
@@ -65,7 +72,7 @@ struct RepairRequest {
     std::string drivers_file;     // the P2V drivers file's XML (vendor_agents.hpp); empty: none
     bool keep_leftovers = false;  // of other hypervisors' tools
     bool guest_agent = false;     // qemu-guest-agent is enabled
-    std::vector<std::filesystem::path> guest_agent_packages;  // .deb or .rpm on this host, installed at the first boot
+    std::vector<PackageFile> guest_agent_packages;  // .deb or .rpm, installed at the first boot
     Template prepare_template = Template::No;
     // ----
     int cancel_fd = -1;  // readable: the guest's tools are ended, and the repair with them

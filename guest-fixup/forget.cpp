@@ -54,6 +54,7 @@ Status unlink_at(Guest& guest, const std::string& what, const std::string& path,
 
 Status write_private(Guest& guest, const std::string& what, const std::string& path, const std::string& content,
                      unsigned mode) {
+    guest.want(path);
     const auto before = TRY(guest.read(path));
     if (before == content) return {};
     TRY_WITH(guest.write_unrecorded(path, content, mode), what);

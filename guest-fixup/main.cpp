@@ -5,9 +5,8 @@
 #include <CLI/CLI.hpp>
 
 #include "guest-fixup/fixup.hpp"
-#include "guest-fixup/personality.hpp"
+#include "guest-fixup/identity_options.hpp"
 #include "lib/base/exit_code.hpp"
-#include "lib/base/fd.hpp"
 #include "slipway_version.hpp"
 
 namespace {
@@ -36,67 +35,6 @@ void print_report(const fixup::RepairReport& report) {
     for (const auto& warning : report.warnings) std::cout << "warning: " << warning << '\n';
 }
 
-// ---- personality, leftovers, vendor agents, template
-
-struct IdentityOptions {
-    std::string personality, device, drivers_file;
-    fixup::PersonalityValues values;
-    std::vector<std::string> addresses;
-    std::string authorized_key, join_script, first_boot_script;  // files
-    bool prepare_template = false;
-};
-
-void add_identity_options(CLI::App& app, IdentityOptions& o, fixup::RepairRequest& request) {
-    const std::string group = "Who the machine is";
-    auto add = [&](const char* name, std::string& into, const char* what) {
-        return app.add_option(name, into, what)->group(group);
-    };
-    add("--personality", o.personality,
-        "a JSON file: names, addresses, keys, scripts, of one machine or of many devices");
-    add("--device", o.device, "whose personality, when the file has many");
-    add("--hostname", o.values["hostname"], "the host name, short or full");
-    add("--machine-id", o.values["machine-id"], "new, uninitialized, keep, or 32 hexadecimal digits");
-    add("--ssh-host-keys", o.values["ssh-host-keys"], "new: removed, and made again at the first boot; or keep");
-    add("--timezone", o.values["timezone"], "Europe/Berlin");
-    add("--locale", o.values["locale"], "de_DE.UTF-8");
-    app.add_option("--address", o.addresses,
-                   "INTERFACE=ADDRESS/LENGTH[,gateway=…][,dns=…][,search=…] or INTERFACE=dhcp; repeat for several")
-        ->allow_extra_args(false)
-        ->group(group);
-    add("--authorized-key", o.authorized_key, "a file with root's public key");
-    add("--join-script", o.join_script,
-        "a script that joins a domain or directory, run once at the first boot, before others");
-    add("--first-boot-script", o.first_boot_script, "a script, run once at the first boot when the network is up");
-    app.add_flag("--guest-agent", request.guest_agent, "enables qemu-guest-agent where it is installed")->group(group);
-    app.add_option("--guest-agent-package", request.guest_agent_packages,
-                   "a .deb or .rpm of it, installed at the first boot; repeat for several")
-        ->allow_extra_args(false)
-        ->group(group);
-    app.add_option("--drivers-file", o.drivers_file,
-                   "the P2V drivers file (XML): services, modules and programs that are switched off");
-    app.add_flag("--keep-leftovers", request.keep_leftovers, "tools of other hypervisors stay as they are");
-    app.add_flag("--prepare-template", o.prepare_template,
-                 "clears what makes it one machine: keys, ids, logs, leases, histories; alone, without --target, "
-                 "nothing else. Cannot be undone");
-}
-
-Status read_identity(IdentityOptions& o, fixup::RepairRequest& request) {
-    constexpr std::uint64_t kLimit = 1u << 20;
-    auto text = [](const std::string& path) -> Result<std::string> {
-        if (path.empty()) return std::string();
-        return TRY_WITH(read_text_file(path, kLimit), "reading " + path);
-    };
-    request.drivers_file = TRY(text(o.drivers_file));
-    auto key = TRY(text(o.authorized_key));
-    while (key.ends_with('\n')) key.pop_back();
-    o.values["authorized-key"] = key;
-    o.values["join-script"] = TRY(text(o.join_script));
-    o.values["first-boot-script"] = TRY(text(o.first_boot_script));
-    for (const auto& address : o.addresses) o.values["addresses"] += address + ";";
-    request.personality = TRY(fixup::personality_of(TRY(text(o.personality)), o.device, o.values));
-    return {};
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -115,8 +53,8 @@ int main(int argc, char** argv) {
     app.add_option("--nic", nics, "OLD=NEW: an adapter's old name or MAC address and its new MAC address")
         ->allow_extra_args(false);
     app.add_option("--proof-nonce", request.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
-    IdentityOptions identity;
-    add_identity_options(app, identity, request);
+    fixup::IdentityOptions identity;
+    identity.add_to(app);
     app.add_flag("--dry-run", request.dry_run, "says what would change, changes nothing");
     app.add_flag("--json", json, "the report as JSON");
     try {
@@ -129,10 +67,8 @@ int main(int argc, char** argv) {
         return kExitUsage;
     };
     if (request.disk.empty() && request.root.empty()) return refuse("give --disk or --root");
-    if (identity.prepare_template)
-        request.prepare_template = target.empty() ? fixup::Template::Only : fixup::Template::Also;
-    else if (target.empty()) return refuse("give --target");
-    if (auto read = read_identity(identity, request); !read) {
+    if (target.empty() && !identity.template_only()) return refuse("give --target");
+    if (auto read = identity.apply(request, target.empty()); !read) {
         std::cerr << "error: " << read.error().explain() << '\n';
         return kExitUsage;
     }

@@ -82,10 +82,11 @@ Status save_journal(Guest& guest, const RepairReport& report) {
 // Who the machine is.
 Status run_identity_steps(Repair& repair) {
     std::vector<FirstBootScript> first_boot;
-    TRY(prepare_template(repair));
+    TRY(forget_first_boot(repair));
     TRY(enable_guest_agent(repair, first_boot));
     TRY(personalise(repair, first_boot));
-    return add_first_boot(repair, first_boot);
+    TRY(add_first_boot(repair, first_boot));
+    return prepare_template(repair);
 }
 
 Status run_steps(Repair& repair) {

@@ -38,7 +38,10 @@ Status add_proof_unit(Repair& repair);
 Status quiet_leftovers(Repair& repair, bool& initramfs_changed);
 Status apply_drivers_file(Repair& repair, bool& initramfs_changed);
 // ---- who the machine is; last, since what they forget cannot be taken back
+// Leaves what this repair itself has written.
 Status prepare_template(Repair& repair);
+// The template's first-boot scripts have run; its clones' have not.
+Status forget_first_boot(Repair& repair);
 Status enable_guest_agent(Repair& repair, std::vector<FirstBootScript>& first_boot);
 Status personalise(Repair& repair, std::vector<FirstBootScript>& first_boot);
 Status add_first_boot(Repair& repair, const std::vector<FirstBootScript>& scripts);

@@ -77,8 +77,10 @@ constexpr TemplateRow kRows[] = {
 Status clear(Guest& guest, const TemplateRow& row, const std::string& directory) {
     const std::string what = "template: " + std::string(row.what);
     for (const auto& path : matching(guest, directory, row.pattern)) {
-        if (row.clearing == Clearing::RemoveBelow)
-            for (const auto& file : files_below(guest, path)) TRY(forget(guest, what, file));
+        if (row.clearing == Clearing::RemoveBelow) {
+            for (const auto& file : files_below(guest, path))
+                if (!guest.wants(file)) TRY(forget(guest, what, file));
+        } else if (guest.wants(path)) continue;
         else if (row.clearing == Clearing::Empty) TRY(forget_content(guest, what, path));
         else TRY(forget(guest, what, path));
     }
@@ -98,7 +100,7 @@ Status free_from_cards(Guest& guest) {
     for (const char* directory : {"/etc/sysconfig/network-scripts", "/etc/NetworkManager/system-connections"})
         for (const auto& path : matching(guest, directory, "*")) {
             const bool ifcfg = path.find("/ifcfg-") != std::string::npos;
-            if (!ifcfg && !std::string_view(directory).ends_with("connections")) continue;
+            if ((!ifcfg && !std::string_view(directory).ends_with("connections")) || guest.wants(path)) continue;
             const auto text = guest.read(path, 1u << 20);
             if (!text || !*text) continue;
             // A connection may hold the key of a wireless network.
@@ -190,7 +192,16 @@ Status prepare_template(Repair& repair) {
     TRY(free_from_cards(guest));
     TRY(new_initiator(guest));
     TRY(new_host_keys(repair));
-    return set_machine_id(repair, MachineId::New, "");
+    const bool given = guest.wants("/etc/machine-id") || guest.wants("/var/lib/dbus/machine-id");
+    return given ? Status() : set_machine_id(repair, MachineId::New, "");
+}
+
+Status forget_first_boot(Repair& repair) {
+    if (repair.request.prepare_template == Template::No) return {};
+    for (const char* directory : {"done", "begun"})
+        for (const auto& marker : files_below(repair.guest, fmt::format("{}/{}", kFirstBoot, directory)))
+            TRY(forget(repair.guest, "template: first-boot state", marker));
+    return {};
 }
 
 }  // namespace slipway::fixup

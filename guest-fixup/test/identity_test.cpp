@@ -360,13 +360,13 @@ TEST_F(IdentityTest, a_guest_agent_that_is_not_there_is_said_so_or_installed_at_
     root.put("/usr/bin/dpkg", "");
     request.guest_agent = true;
     EXPECT_THAT(run().warnings, Contains(HasSubstr("not installed")));
-    test::FakeRoot host;
-    host.put("/qemu-guest-agent_1.deb", "package");
-    request.guest_agent_packages = {host.path() / "qemu-guest-agent_1.deb"};
+    request.guest_agent_packages = {{"qemu-guest-agent_1.deb", "package"}};
     EXPECT_THAT(run().warnings, IsEmpty());
     EXPECT_EQ(root.get("/var/lib/slipway/first-boot/packages/qemu-guest-agent_1.deb"), "package");
     EXPECT_THAT(root.get(std::string(kScripts) + "/010-" + first_boot_id(package_script(true))), HasSubstr("dpkg -i"));
     twice_is_once();
-    request.guest_agent_packages = {host.path() / "x.rpm"};
-    EXPECT_THAT(run().warnings, Contains(HasSubstr("no package for this system")));
+    for (const char* wrong : {"x.rpm", "../x.deb", "a b.deb"}) {
+        request.guest_agent_packages = {{wrong, "package"}};
+        EXPECT_THAT(run().warnings, Contains(HasSubstr("no package for this system")));
+    }
 }
