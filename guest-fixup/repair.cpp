@@ -42,10 +42,22 @@ Status check_request(const RepairRequest& request) {
                                   nic.new_mac.text());
         }
     }
-    if (!request.personality.empty()) (void)TRY(parse_personality(request.personality));
     if (!request.drivers_file.empty()) (void)TRY(parse_drivers_file(request.drivers_file));
     if (::geteuid() != 0) return make_error(errors::kNotRoot, "not running as root");
     return {};
+}
+
+// A personality's interface with a name and a card is a card that gets that name, like any other of the request.
+Result<RepairRequest> with_named_cards(RepairRequest request) {
+    if (request.personality.empty()) return request;
+    for (const auto& setup : TRY(parse_personality(request.personality)).interfaces) {
+        const auto known = [&](const NicMapping& nic) {
+            return nic.new_mac == setup.mac || nic.old_name == setup.name;
+        };
+        if (setup.mac && !setup.name.empty() && std::none_of(request.nics.begin(), request.nics.end(), known))
+            request.nics.push_back({setup.name, std::nullopt, *setup.mac});
+    }
+    return request;
 }
 
 std::string pretty_name(std::string_view os_release) {
@@ -221,8 +233,9 @@ Status add_proof_unit(Repair& repair) {
     return guest.symlink("boot proof: enabled", std::string(kProofWant), "../slipway-proof.service");
 }
 
-Result<RepairReport> repair(const RepairRequest& request, const Note& wanted) {
+Result<RepairReport> repair(const RepairRequest& asked, const Note& wanted) {
     const Note note = wanted ? wanted : [](const std::string&) {};
+    const auto request = TRY(with_named_cards(asked));
     TRY(check_request(request));
     if (!request.root.empty())
         return repair_root(request, request.root, volumes_beside(request.root), {}, request.root.string(), note);

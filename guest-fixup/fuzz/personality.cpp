@@ -36,6 +36,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 for (const auto& value : *list) one_line(value);
         for (const auto& script : read->first_boot) one_line(script.name);
     }
+    if (const auto flat = personality_of(text, "web01", {{"hostname", std::string(text.substr(0, 70))}});
+        flat && !flat->empty())
+        if (!parse_personality(*flat)) std::abort();
+    if (const auto flat = personality_of("", "", {{"addresses", std::string(text)}}); flat && !flat->empty())
+        if (!parse_personality(*flat)) std::abort();
     const std::vector<std::string> old{"old.example.org", "old"}, now{"web01.example.org", "web01"};
     const auto hosts = edit_hosts(text, old, now).text;
     same(hosts, edit_hosts(hosts, now, now).text);

@@ -307,6 +307,17 @@ TEST_F(RepairTest, a_clone_of_an_unprepared_template_is_whole_and_done_once) {
     EXPECT_EQ(guest.everything(), before);
 }
 
+TEST_F(RepairTest, a_card_gets_the_name_that_the_personality_has_for_it) {
+    guest.put("/sbin/ifup", "");
+    guest.put("/etc/network/interfaces", "auto lan0\niface lan0 inet dhcp\n");
+    request.personality =
+        R"({"interfaces": [{"name": "lan0", "mac": "52:54:00:00:00:07", "method": "static", "addresses": ["10.0.0.5/24"]}]})";
+    repaired();
+    EXPECT_THAT(guest.get("/etc/systemd/network/10-slipway-lan0.link"), HasSubstr("MACAddress=52:54:00:00:00:07"));
+    EXPECT_THAT(guest.get("/etc/network/interfaces"), HasSubstr("address 10.0.0.5/24"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
 TEST_F(RepairTest, drivers_of_the_old_metal_leave_the_initramfs_and_those_of_the_new_stay) {
     guest.put(kModules, "ahci\nhpsa\n");
     guest.put("/lib/systemd/system/hp-health.service", "[Unit]\n");
