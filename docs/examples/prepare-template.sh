@@ -111,6 +111,6 @@ fi
 sync
 echo "prepare-template: done; capture it before it boots again"
 if [ -n "$shutdown" ]; then
-    # The shutdown itself would write logs and a random seed once more.
-    poweroff -f
+    # Services would write logs, leases and a random seed as they stop: systemd can end without stopping them, and cleanly.
+    if [ -e /run/systemd/system ]; then systemctl poweroff --force; else poweroff; fi
 fi
