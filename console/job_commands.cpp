@@ -151,6 +151,8 @@ void add_job_commands(CLI::App& root, Context& context) {
     auto* run_app =
         add_command(*job, context, "run", "Run a task sequence on devices",
                     "  slipway job run --sequence da-capture-image --device poseidon --variable image=poseidon --wait\n"
+                    "  slipway job run --sequence deploy-template --group web --variable image=web --variable "
+                    "personality=@forty.json --wait\n"
                     "  slipway job run --sequence ./web.xml --group web --name monday\n");
     run_app->add_option("--sequence", a->sequence, "a file, or the name of one of the server's (slipway sequence list)")
         ->required();

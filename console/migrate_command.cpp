@@ -62,6 +62,7 @@ Result<ExitCode> migrate(const MigrateArguments& a, const Context& context) {
     auto switches = TRY(vmscript::parse_switches(words));
     if (switches.command != vmscript::Command::Generate)
         return make_error(errors::kUsage, "of vmscript's commands only --hwgeneratep2v is meant here");
+    TRY(vmscript::load_files(switches));
     auto xml = TRY_WITH(read_text_file(switches.hw_info_file, 64u << 20), "reading the inventory");
     auto read = TRY_WITH(gatherhw::read_inventory(xml), "reading " + switches.hw_info_file);
     std::vector<std::string> problems;

@@ -42,4 +42,13 @@ inline constexpr ErrorId kGuestFile{
     "fixup.guest-file", "The file in the guest is not of the expected kind; look at it from a rescue system.", false};
 inline constexpr ErrorId kNetwork{"fixup.network", "Check the --nic mapping against the inventory.", false};
 
+// ---- personality, vendor agents
+inline constexpr ErrorId kPersonality{
+    "fixup.personality", "Correct the personality: docs/repair.md, \"Personality\", has its members.", false};
+inline constexpr ErrorId kDriversFile{"fixup.drivers-file",
+                                      "Correct the drivers file: <Configuration> with <Service Name= "
+                                      "Start=\"Disable\"/>, <Driver Name= Start=\"Disable\"/> "
+                                      "and <Program Name= Action=\"Remove\"/>, in UTF-8.",
+                                      false};
+
 }  // namespace slipway::fixup::errors

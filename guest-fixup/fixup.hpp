@@ -26,6 +26,16 @@ namespace slipway::fixup {
 // The controller the guest will find its disk on.
 enum class TargetController { Ide, Sata, ScsiLsi, Megasas, VirtioBlk, VirtioScsi, Nvme };
 enum class Firmware { Bios, Uefi };
+// Whether what makes a system this one machine (keys, ids, logs, leases) is cleared: not at all, besides the repair, or
+// alone. It is not kept, so it cannot be undone.
+enum class Template { No, Also, Only };
+std::optional<Template> parse_template(std::string_view name);  // no, also, only
+std::string_view name_of(Template prepare);
+
+inline constexpr std::uint64_t kLargestPackage = 16u << 20;
+struct PackageFile {
+    std::string name, content;
+};
 
 // Names as in `--target`: ide, sata (also ahci), scsi-lsi (also lsi, scsi), megasas, virtio-blk
 // (also virtio), virtio-scsi, nvme.
@@ -57,7 +67,15 @@ struct RepairRequest {
     std::vector<NicMapping> nics;
     std::string proof_nonce;  // [A-Za-z0-9-]{1,64}; empty: no proof unit
     bool dry_run = false;     // says what would change, changes nothing
-    int cancel_fd = -1;       // readable: the guest's tools are ended, and the repair with them
+    // ---- personality, leftovers, vendor agents, template
+    std::string personality;      // JSON of this one machine (personality.hpp); empty: it stays who it was
+    std::string drivers_file;     // the P2V drivers file's XML (vendor_agents.hpp); empty: none
+    bool keep_leftovers = false;  // of other hypervisors' tools
+    bool guest_agent = false;     // qemu-guest-agent is enabled
+    std::vector<PackageFile> guest_agent_packages;  // .deb or .rpm, installed at the first boot
+    Template prepare_template = Template::No;
+    // ----
+    int cancel_fd = -1;  // readable: the guest's tools are ended, and the repair with them
 };
 
 struct Change {

@@ -165,6 +165,7 @@ Status Guest::write_unrecorded(const std::string& path, const std::string& conte
 }
 
 Status Guest::write(const std::string& what, const std::string& path, const std::string& content, unsigned mode) {
+    want(path);
     const auto before = TRY(read(path));
     if (before == content) return {};
     TRY_WITH(write_unrecorded(path, content, mode), what);
@@ -173,6 +174,7 @@ Status Guest::write(const std::string& what, const std::string& path, const std:
 }
 
 Status Guest::symlink(const std::string& what, const std::string& path, const std::string& target) {
+    want(path);
     if (!dry_run_) TRY(place_for(parent_of(path) + "/."));
     std::error_code none = std::make_error_code(std::errc::no_such_file_or_directory);
     fs::path old;

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,17 @@ public:
     // Not part of the journal: the journal's own file.
     Status write_unrecorded(const std::string& path, const std::string& content, unsigned mode);
 
+    // Whether write() or symlink() was asked for this path, also where it was so already: what this repair itself
+    // wants.
+    bool wants(const std::string& path) const { return wanted_.contains(path); }
+    void want(const std::string& path) { wanted_.insert(path); }
+    // In a dry run: later reads find nothing there.
+    void plan_absent(const std::string& path) { planned_[path] = std::nullopt; }
+    bool planned_absent(const std::string& path) const {
+        const auto planned = planned_.find(path);
+        return planned != planned_.end() && !planned->second;
+    }
+
     const std::vector<Change>& journal() const { return journal_; }
     bool dry_run() const { return dry_run_; }
     const std::filesystem::path& root() const { return root_; }
@@ -49,6 +61,7 @@ private:
     bool dry_run_ = false;
     std::map<std::string, std::optional<std::string>> planned_;
     std::vector<Change> journal_;
+    std::set<std::string> wanted_;
 };
 
 // "sha256:HEX SIZE" of a file on this host, for the journal.

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "guest-fixup/fixup.hpp"
+#include "guest-fixup/identity_options.hpp"
 #include "lib/base/exit_code.hpp"
 #include "slipway_version.hpp"
 
@@ -17,6 +18,11 @@ Examples:
   slipway-fixup --disk /dev/sda --target ide --nic ens18=52:54:00:51:00:02
   slipway-fixup --disk poseidon.vhd --target virtio-blk --proof-nonce a1b2c3
   slipway-fixup --root /mnt --target nvme --firmware uefi --dry-run --json
+  slipway-fixup --disk web.img --target virtio-blk --personality forty.json --device web01 --guest-agent
+  slipway-fixup --disk web.img --target virtio-blk --hostname web01 --machine-id new --ssh-host-keys new \
+      --address ens3=10.0.0.5/24,gateway=10.0.0.1,dns=10.0.0.53 --first-boot-script setup.sh
+  slipway-fixup --disk old-server.img --target ide --drivers-file P2Vdrivers.xml
+  slipway-fixup --disk reference.img --prepare-template       clears keys, ids, logs; cannot be undone
 
 Exit codes: 0 done (also when nothing was to do), 1 failed, 2 usage, 3 done with warnings.)";
 
@@ -42,12 +48,13 @@ int main(int argc, char** argv) {
     auto* disk = app.add_option("--disk", request.disk, "the disk: a block device, a raw file or a fixed VHD");
     auto* root = app.add_option("--root", request.root, "a mounted root, instead of --disk");
     disk->excludes(root);
-    app.add_option("--target", target, "its controller: ide, sata, scsi-lsi, megasas, virtio-blk, virtio-scsi, nvme")
-        ->required();
+    app.add_option("--target", target, "its controller: ide, sata, scsi-lsi, megasas, virtio-blk, virtio-scsi, nvme");
     app.add_option("--firmware", firmware, "bios (default) or uefi");
     app.add_option("--nic", nics, "OLD=NEW: an adapter's old name or MAC address and its new MAC address")
         ->allow_extra_args(false);
     app.add_option("--proof-nonce", request.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
+    fixup::IdentityOptions identity;
+    identity.add_to(app);
     app.add_flag("--dry-run", request.dry_run, "says what would change, changes nothing");
     app.add_flag("--json", json, "the report as JSON");
     try {
@@ -60,7 +67,12 @@ int main(int argc, char** argv) {
         return kExitUsage;
     };
     if (request.disk.empty() && request.root.empty()) return refuse("give --disk or --root");
-    const auto controller = fixup::parse_target(target);
+    if (target.empty() && !identity.template_only()) return refuse("give --target");
+    if (auto read = identity.apply(request, target.empty()); !read) {
+        std::cerr << "error: " << read.error().explain() << '\n';
+        return kExitUsage;
+    }
+    const auto controller = fixup::parse_target(target.empty() ? "ide" : target);
     if (!controller) return refuse("unknown target controller '" + target + "'");
     request.target = *controller;
     const auto kind = fixup::parse_firmware(firmware);

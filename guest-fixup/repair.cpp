@@ -11,6 +11,7 @@
 #include "guest-fixup/network.hpp"
 #include "guest-fixup/proof.hpp"
 #include "guest-fixup/steps.hpp"
+#include "guest-fixup/vendor_agents.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 
@@ -42,8 +43,22 @@ Status check_request(const RepairRequest& request) {
                                   nic.new_mac.text());
         }
     }
+    if (!request.drivers_file.empty()) (void)TRY(parse_drivers_file(request.drivers_file));
     if (::geteuid() != 0) return make_error(errors::kNotRoot, "not running as root");
     return {};
+}
+
+// A personality's interface with a name and a card is a card that gets that name, like any other of the request.
+Result<RepairRequest> with_named_cards(RepairRequest request) {
+    if (request.personality.empty()) return request;
+    for (const auto& setup : TRY(parse_personality(request.personality)).interfaces) {
+        const auto known = [&](const NicMapping& nic) {
+            return nic.new_mac == setup.mac || nic.old_name == setup.name;
+        };
+        if (setup.mac && !setup.name.empty() && std::none_of(request.nics.begin(), request.nics.end(), known))
+            request.nics.push_back({setup.name, std::nullopt, *setup.mac});
+    }
+    return request;
 }
 
 std::string pretty_name(std::string_view os_release) {
@@ -77,7 +92,18 @@ Status save_journal(Guest& guest, const RepairReport& report) {
     return guest.write_unrecorded(kJournalFile, boost::json::serialize(out) + "\n", 0644);
 }
 
+// Who the machine is.
+Status run_identity_steps(Repair& repair) {
+    std::vector<FirstBootScript> first_boot;
+    TRY(forget_first_boot(repair));
+    TRY(enable_guest_agent(repair, first_boot));
+    TRY(personalise(repair, first_boot));
+    TRY(add_first_boot(repair, first_boot));
+    return prepare_template(repair);
+}
+
 Status run_steps(Repair& repair) {
+    if (repair.request.prepare_template == Template::Only) return prepare_template(repair);
     TRY(check_initramfs(repair));
     repair.note("device names");
     TRY(repair_device_names(repair));
@@ -85,8 +111,11 @@ Status run_steps(Repair& repair) {
     repair.note("network");
     bool links_changed = false;
     TRY(repair_network(repair, links_changed));
+    TRY(quiet_leftovers(repair, links_changed));
+    TRY(apply_drivers_file(repair, links_changed));
     repair.note("drivers");
     TRY(repair_initramfs(repair, links_changed));
+    TRY(run_identity_steps(repair));
     return add_proof_unit(repair);
 }
 
@@ -205,8 +234,9 @@ Status add_proof_unit(Repair& repair) {
     return guest.symlink("boot proof: enabled", std::string(kProofWant), "../slipway-proof.service");
 }
 
-Result<RepairReport> repair(const RepairRequest& request, const Note& wanted) {
+Result<RepairReport> repair(const RepairRequest& asked, const Note& wanted) {
     const Note note = wanted ? wanted : [](const std::string&) {};
+    const auto request = TRY(with_named_cards(asked));
     TRY(check_request(request));
     if (!request.root.empty())
         return repair_root(request, request.root, volumes_beside(request.root), {}, request.root.string(), note);

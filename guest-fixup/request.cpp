@@ -58,6 +58,16 @@ std::optional<Firmware> parse_firmware(std::string_view name) {
 
 std::string_view name_of(Firmware firmware) { return firmware == Firmware::Uefi ? "uefi" : "bios"; }
 
+std::optional<Template> parse_template(std::string_view name) {
+    for (auto prepare : {Template::No, Template::Also, Template::Only})
+        if (name_of(prepare) == name) return prepare;
+    return std::nullopt;
+}
+
+std::string_view name_of(Template prepare) {
+    return prepare == Template::No ? "no" : prepare == Template::Also ? "also" : "only";
+}
+
 std::optional<NicMapping> parse_nic(std::string_view text) {
     const auto equals = text.find('=');
     if (equals == std::string_view::npos) return std::nullopt;

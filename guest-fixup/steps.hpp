@@ -4,6 +4,7 @@
 
 #include "guest-fixup/fixup.hpp"
 #include "guest-fixup/guest.hpp"
+#include "guest-fixup/personality.hpp"
 #include "guest-fixup/sandbox.hpp"
 #include "guest-fixup/volumes.hpp"
 
@@ -33,5 +34,20 @@ Status repair_network(Repair& repair, bool& links_changed);
 Status check_initramfs(Repair& repair);
 Status repair_initramfs(Repair& repair, bool make_again);
 Status add_proof_unit(Repair& repair);
+// ---- what is not to start on the new hardware; before the initramfs, which carries copies of what they change
+Status quiet_leftovers(Repair& repair, bool& initramfs_changed);
+Status apply_drivers_file(Repair& repair, bool& initramfs_changed);
+// ---- who the machine is; last, since what they forget cannot be taken back
+// Leaves what this repair itself has written.
+Status prepare_template(Repair& repair);
+// The template's first-boot scripts have run; its clones' have not.
+Status forget_first_boot(Repair& repair);
+Status enable_guest_agent(Repair& repair, std::vector<FirstBootScript>& first_boot);
+Status personalise(Repair& repair, std::vector<FirstBootScript>& first_boot);
+Status add_first_boot(Repair& repair, const std::vector<FirstBootScript>& scripts);
+Status set_machine_id(Repair& repair, MachineId wanted, const std::string& given);
+Status new_host_keys(Repair& repair);
+Status add_host_keys_unit(Repair& repair);
+Status set_addresses(Repair& repair, const std::vector<InterfaceSetup>& interfaces);
 
 }  // namespace slipway::fixup

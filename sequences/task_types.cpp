@@ -34,7 +34,29 @@ constexpr P kDisk[] = {
     {"action", true, "init|partition|active|clean"}, {"disk", true}, {"table"}, {"size"}, {"index"}, {"type"},
 };
 constexpr P kRepair[] = {
-    {"disk"}, {"target-controller"}, {"firmware"}, {"proof-nonce"}, {"nics"}, {"service-driver-file"},
+    {"disk"},
+    {"target-controller"},
+    {"firmware"},
+    {"proof-nonce"},
+    {"nics"},
+    {"service-driver-file"},
+    // What another hypervisor's tools left; qemu-guest-agent.
+    {"leftovers", false, "disable|keep"},
+    {"guest-agent", false, "true|false"},
+    {"guest-agent-packages"},
+    // Who the machine is: a document, and single members of it that come before what the document says.
+    {"personality"},
+    {"device"},
+    {"hostname"},
+    {"machine-id"},
+    {"ssh-host-keys"},
+    {"addresses"},
+    {"timezone"},
+    {"locale"},
+    {"authorized-key"},
+    {"join-script"},
+    {"first-boot-script"},
+    {"template", false, "no|also|only"},
 };
 constexpr P kScript[] = {{"script", true}};
 constexpr P kCopy[] = {{"source", true}, {"destination", true}};

@@ -57,6 +57,8 @@ Result<ExitCode> run(const Switches& switches) {
 
 int main(int argc, char** argv) {
     auto switches = parse_switches({argv + 1, argv + argc});
+    if (switches)
+        if (auto loaded = load_files(*switches); !loaded) switches = std::move(loaded).error();
     if (!switches) {
         std::cerr << "error: " << switches.error().explain() << "\n";
         return kExitUsage;

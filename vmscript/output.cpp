@@ -3,6 +3,7 @@
 
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/base/xml.hpp"
 #include "vmscript/errors.hpp"
 
 namespace slipway::vmscript {
@@ -16,6 +17,20 @@ Status write_one(const fs::path& path, const GeneratedFile& file) {
 }
 
 }  // namespace
+
+Status load_files(Switches& switches) {
+    auto& state = switches.service_driver_state;
+    if (state.empty()) return {};
+    constexpr std::uint64_t kLimit = 1u << 20;
+    auto text = TRY_WITH(read_text_file(state, kLimit), "reading --servicedriverstate");
+    tinyxml2::XMLDocument document;
+    if (auto parsed = parse_xml(document, text); !parsed)
+        return make_error(errors::kBadValue, "--servicedriverstate {}: {}", state, parsed.error().message());
+    if (std::string_view(document.RootElement()->Name()) != "Configuration")
+        return make_error(errors::kBadValue, "--servicedriverstate {}: its root element is not <Configuration>", state);
+    state = std::move(text);
+    return {};
+}
 
 Result<fs::path> write_files(const fs::path& base, const std::string& name, const std::vector<GeneratedFile>& files,
                              bool force) {

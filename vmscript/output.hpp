@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Writing the generated files without losing what an operator edited.
+// The files that switches name, and writing the generated ones without losing what an operator edited.
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,10 @@
 #include "vmscript/render.hpp"
 
 namespace slipway::vmscript {
+
+// service_driver_state, a file's name, becomes the file's text: the sequences go to machines that do not have the file.
+// What is in it is read at the repair. Errors: vmscript.bad-value.
+Status load_files(Switches& switches);
 
 // Makes BASE/p2v/NAME/ with the files and BASE/p2v/slipway_initenv.sh where that is absent; returns the directory.
 // Errors: vmscript.edited when a file there has another content and force is false (nothing is written then).

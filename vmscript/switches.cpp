@@ -143,7 +143,7 @@ const SwitchRow kRows[] = {
     {"targetcontroller", "KIND", "auto (IDE up to 127 GB, SCSI above), ide, scsi or virtio", false, set_controller},
     {"hwpatchdir", "DIRECTORY", "patch library, carried to the sequences", false, text<&Switches::patch_directory>},
     {"fixhal", "", "replace the HAL of an NT system, carried to the sequences", false, flag<&Switches::fix_hal>},
-    {"servicedriverstate", "FILE", "states of services and drivers, carried to the sequences", false,
+    {"servicedriverstate", "FILE", "P2V drivers file: services, drivers, programs that the repair switches off", false,
      text<&Switches::service_driver_state>},
     {"suppressvsconsole", "", "no console window, carried to the sequences", false, flag<&Switches::suppress_console>},
     {"json", "", "with --hwvalidate: the verdicts as JSON", false, flag<&Switches::json>},

@@ -40,7 +40,7 @@ struct Switches {
     ControllerChoice controller = ControllerChoice::Auto;
     std::string patch_directory;
     bool fix_hal = false;
-    std::string service_driver_state;
+    std::string service_driver_state;  // a file; its text after load_files()
     bool suppress_console = false;
 };
 

@@ -8,6 +8,8 @@
 #include "gatherhw/writer.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/fixup.hpp"
+#include "guest-fixup/personality.hpp"
+#include "guest-fixup/vendor_agents.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
@@ -31,6 +33,41 @@ Result<fixup::NicMapping> nic_mapping(const std::string& text) {
     return make_error(errors::kParameter, "'{}' is not NAME=OLD-MAC=NEW-MAC", text);
 }
 
+// A document as the parameter's text, or a file in the agent's ramdisk that says it (a drop-in of PostSystem). first:
+// what a text begins with and a path does not.
+Result<std::string> document(TaskContext& context, const std::string& name, std::string_view first,
+                             std::uint64_t limit) {
+    auto value = context.get(name);
+    if (value.empty() || value.find_first_of(first) == value.find_first_not_of(" \t\r\n\xef\xbb\xbf")) return value;
+    if (value[0] != '/')
+        return make_error(errors::kParameter, "{} is neither a document nor a path: '{}'", name, printable(value));
+    return TRY_WITH(read_text_file(value, limit), name);
+}
+
+// Leftovers, vendor agents, who the machine is.
+Status read_identity(TaskContext& context, fixup::RepairRequest& request) {
+    request.drivers_file = TRY(document(context, "service-driver-file", "<", fixup::kLongestDriversFile));
+    if (!request.drivers_file.empty())
+        (void)TRY_WITH(fixup::parse_drivers_file(request.drivers_file), "service-driver-file");
+    fixup::PersonalityValues values;
+    for (const char* name : {"hostname", "machine-id", "ssh-host-keys", "addresses", "timezone", "locale",
+                             "authorized-key", "join-script", "first-boot-script"})
+        values[name] = context.get(name);
+    const auto personality = TRY(document(context, "personality", "{", fixup::kLongestPersonality));
+    request.personality = TRY(fixup::personality_of(personality, context.get("device"), values));
+    request.keep_leftovers = context.get("leftovers") == "keep";
+    request.guest_agent = TRY(context.flag("guest-agent", false));
+    for (const std::filesystem::path package : context.list("guest-agent-packages"))
+        request.guest_agent_packages.push_back(
+            {package.filename().string(), TRY_WITH(read_text_file(package, fixup::kLargestPackage), package.string())});
+    const auto prepare = fixup::parse_template(context.get("template", "no"));
+    if (!prepare)
+        return make_error(errors::kParameter, "template is '{}', not no, also or only",
+                          printable(context.get("template")));
+    request.prepare_template = *prepare;
+    return {};
+}
+
 Result<fixup::RepairRequest> repair_request(TaskContext& context) {
     fixup::RepairRequest request;
     auto target = fixup::parse_target(context.get("target-controller", "ide"));
@@ -42,6 +79,7 @@ Result<fixup::RepairRequest> repair_request(TaskContext& context) {
     request.firmware = *firmware;
     for (const auto& nic : context.list("nics")) request.nics.push_back(TRY(nic_mapping(nic)));
     request.proof_nonce = context.get("proof-nonce");
+    TRY(read_identity(context, request));
     request.cancel_fd = context.cancel_fd;
     return request;
 }

@@ -278,3 +278,77 @@ TEST_F(RepairTest, wrong_requests_are_refused) {
     chain.nics = {*parse_nic("52:54:00:00:00:01=52:54:00:00:00:02"), *parse_nic("52:54:00:00:00:02=52:54:00:00:00:03")};
     EXPECT_TRUE(refused(chain));
 }
+
+TEST_F(RepairTest, a_clone_of_an_unprepared_template_is_whole_and_done_once) {
+    guest.put("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+    guest.put("/etc/hostname", "reference\n");
+    guest.put("/usr/sbin/sshd", "");
+    guest.put("/etc/ssh/ssh_host_rsa_key", "PRIVATE\n");
+    guest.put("/var/log/syslog", "of the reference\n");
+    guest.put("/etc/network/interfaces", "auto ens3\niface ens3 inet dhcp\n");
+    guest.put("/sbin/ifup", "");
+    guest.put("/var/lib/slipway/first-boot/done/old.0123456789ab", "0\n");
+    request.prepare_template = Template::Also;
+    request.nics = {*parse_nic("ens3=52:54:00:00:00:02")};
+    request.personality =
+        R"({"hostname": "web01", "machine_id": "fedcba9876543210fedcba9876543210", "ssh_host_keys": "new",
+        "interfaces": [{"name": "ens3", "method": "static", "addresses": ["10.0.0.5/24"]}],
+        "first_boot": [{"name": "hello", "script": "#!/bin/sh\necho hello\n"}]})";
+    repaired();
+    EXPECT_EQ(guest.get("/etc/hostname"), "web01\n");
+    EXPECT_EQ(guest.get("/etc/machine-id"), "fedcba9876543210fedcba9876543210\n");
+    EXPECT_FALSE(guest.has("/etc/ssh/ssh_host_rsa_key"));
+    EXPECT_EQ(guest.get("/var/log/syslog"), "");
+    EXPECT_TRUE(guest.has("/etc/systemd/network/10-slipway-ens3.link")) << "this repair's own name is no leftover";
+    EXPECT_FALSE(guest.has("/var/lib/slipway/first-boot/done/old.0123456789ab"));
+    EXPECT_TRUE(guest.has("/var/lib/slipway/first-boot/run"));
+    const auto before = guest.everything();
+    EXPECT_THAT(repaired().journal, IsEmpty());
+    EXPECT_EQ(guest.everything(), before);
+}
+
+TEST_F(RepairTest, a_card_gets_the_name_that_the_personality_has_for_it) {
+    guest.put("/sbin/ifup", "");
+    guest.put("/etc/network/interfaces", "auto lan0\niface lan0 inet dhcp\n");
+    request.personality =
+        R"({"interfaces": [{"name": "lan0", "mac": "52:54:00:00:00:07", "method": "static", "addresses": ["10.0.0.5/24"]}]})";
+    repaired();
+    EXPECT_THAT(guest.get("/etc/systemd/network/10-slipway-lan0.link"), HasSubstr("MACAddress=52:54:00:00:00:07"));
+    EXPECT_THAT(guest.get("/etc/network/interfaces"), HasSubstr("address 10.0.0.5/24"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, drivers_of_the_old_metal_leave_the_initramfs_and_those_of_the_new_stay) {
+    guest.put(kModules, "ahci\nhpsa\n");
+    guest.put("/lib/systemd/system/hp-health.service", "[Unit]\n");
+    guest.put("/etc/modules", "vboxsf\n");
+    request.drivers_file =
+        "<Configuration><Driver Name=\"hpsa\" Start=\"Disable\"/><Driver Name=\"ata_piix\" Start=\"Disable\"/>"
+        "<Service Name=\"hp-health\" Start=\"Disable\"/></Configuration>";
+    EXPECT_THAT(repaired().warnings, Contains(HasSubstr("ata_piix")));
+    EXPECT_THAT(guest.get(kModules), HasSubstr("# Slipway: hpsa\n"));
+    EXPECT_THAT(guest.get(kInitrd), HasSubstr("k/ata_piix.ko"));
+    EXPECT_THAT(guest.get("/etc/modprobe.d/slipway-p2v.conf"),
+                AllOf(HasSubstr("blacklist hpsa\n"), Not(HasSubstr("ata_piix"))));
+    EXPECT_TRUE(guest.has("/etc/systemd/system/hp-health.service"));
+    EXPECT_EQ(guest.get("/etc/modules"), "# Slipway: vboxsf\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+    request.keep_leftovers = true;
+    guest.put("/etc/modules", "vboxsf\n");
+    repaired();
+    EXPECT_EQ(guest.get("/etc/modules"), "vboxsf\n");
+}
+
+TEST_F(RepairTest, a_personality_or_drivers_file_that_is_wrong_changes_nothing) {
+    const auto before = guest.everything();
+    request.personality = R"({"hostname": "a b"})";
+    auto refused = repair(request);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(fixup::errors::kPersonality));
+    request.personality.clear();
+    request.drivers_file = "<!DOCTYPE x><Configuration/>";
+    refused = repair(request);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(fixup::errors::kDriversFile));
+    EXPECT_EQ(guest.everything(), before);
+}

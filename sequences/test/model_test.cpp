@@ -29,8 +29,9 @@ TEST(Samples, every_shipped_sample_loads_and_is_what_its_file_says) {
         EXPECT_TRUE(check_against_xsd(sample.xml, sequence_schema())) << sample.name;
         EXPECT_FALSE(read->sequence.description.empty()) << sample.name;
     }
-    for (auto name : {"boot-to-da", "reboot", "da-capture-image", "da-capture-volume", "da-deploy-image",
-                      "da-deploy-volume", "da-shutdown", "create-vm", "first-boot", "delete-vm"})
+    for (auto name :
+         {"boot-to-da", "reboot", "da-capture-image", "da-capture-volume", "da-deploy-image", "da-deploy-volume",
+          "da-shutdown", "create-vm", "first-boot", "delete-vm", "prepare-template", "deploy-template"})
         EXPECT_TRUE(find_sample(name)) << name;
 }
 
@@ -43,6 +44,7 @@ TEST(Samples, every_sample_expands_when_its_undefaulted_variables_are_given) {
                 EXPECT_FALSE(check_variables(sequence, given));
                 given[v.name] = "x";
             }
+        given["device.name"] = "web01";  // the job's own
         EXPECT_TRUE(check_variables(sequence, given)) << sample.name;
     }
 }

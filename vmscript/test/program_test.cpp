@@ -7,6 +7,7 @@
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
+#include "sequences/model.hpp"
 #include "vmscript/test/phony_source.hpp"
 
 using namespace slipway;
@@ -109,6 +110,29 @@ TEST_F(Vmscript, names_a_damaged_or_missing_inventory) {
     EXPECT_EQ(torn.exit_code, kExitFailed);
     EXPECT_NE(torn.error_text.find("gatherhw.not-an-inventory"), std::string::npos) << torn.error_text;
     EXPECT_FALSE(fs::exists(temp_ / "p2v"));
+}
+
+TEST_F(Vmscript, the_drivers_file_travels_in_the_sequences) {
+    give(vmscript::good_source());
+    ASSERT_TRUE(
+        write_file_atomic(temp_ / "d.xml", as_bytes("<Configuration>\n<Service Name=\"hp-health\" Start=\"Disable\"/>"
+                                                    "<!-- ${x} --></Configuration>"))
+            .ok());
+    auto done = run(generate({"--servicedriverstate", "d.xml"}));
+    ASSERT_EQ(done.exit_code, kExitDone) << done.error_text;
+    for (const char* name : {"DeployVM", "ServiceDriver"}) {
+        const auto xml = read_text_file(temp_ / fmt::format("p2v/triton/triton_{}.xml", name)).value();
+        const auto sequence = sequences::parse_sequence(xml);
+        ASSERT_TRUE(sequence.ok()) << sequence.error().describe();
+        const auto values = sequences::effective_variables(sequence->sequence, {});
+        const auto text = sequences::expand("${service-driver-file}", values);
+        EXPECT_NE(text->find("hp-health"), std::string::npos) << name;
+    }
+    ASSERT_TRUE(write_file_atomic(temp_ / "d.xml", as_bytes("<Other/>")).ok());
+    auto wrong = run(generate({"--servicedriverstate", "d.xml"}));
+    EXPECT_EQ(wrong.exit_code, kExitUsage);
+    EXPECT_NE(wrong.error_text.find("<Configuration>"), std::string::npos) << wrong.error_text;
+    EXPECT_EQ(run(generate({"--servicedriverstate", "none.xml"})).exit_code, kExitUsage);
 }
 
 TEST_F(Vmscript, a_usage_error_is_2) {

@@ -170,6 +170,23 @@ TEST(RepairTask, wrong_parameters_are_named_before_anything_is_touched) {
     }
 }
 
+TEST(RepairTask, who_the_machine_is_to_be_is_checked_before_any_disk_is_looked_at) {
+    Bench bench;
+    const std::vector<std::pair<channel::Parameters, std::string>> wrong{
+        {{{"hostname", "a b"}}, "fixup.personality"},
+        {{{"personality", R"({"devices": {"web01": {}}})"}, {"device", "web02"}}, "fixup.personality"},
+        {{{"personality", "/nowhere.json"}}, "base.not-found"},
+        {{{"addresses", "ens3=10.0.0.5"}}, "fixup.personality"},
+        {{{"service-driver-file", "<Other/>"}}, "fixup.drivers-file"},
+        {{{"template", "maybe"}}, std::string(errors::kParameter.name)},
+        {{{"personality", "web01"}}, std::string(errors::kParameter.name)}};
+    for (const auto& [parameters, name] : wrong) {
+        auto result = bench.run("repair", parameters);
+        ASSERT_FALSE(result.ok()) << name;
+        EXPECT_EQ(result.error().name(), name) << result.error().describe();
+    }
+}
+
 TEST(InventoryTask, gives_the_xml) {
     Bench bench;
     auto outcome = bench.run("inventory", {}).value();

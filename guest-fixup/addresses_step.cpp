@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include "guest-fixup/addresses.hpp"
+#include "guest-fixup/forget.hpp"
+#include "guest-fixup/network.hpp"
+#include "guest-fixup/steps.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::fixup {
+
+namespace {
+
+enum class System { Netplan, NetworkManager, RedHat, Suse, Ifupdown, Networkd, None };
+
+constexpr const char* kConnections = "/etc/NetworkManager/system-connections";
+constexpr const char* kUnits = "/etc/systemd/network";
+
+// The one that this system's configuration is written for. Netplan comes first, since it writes the others' files.
+System system_of(const Guest& guest) {
+    if (!matching(guest, "/etc/netplan", "*.yaml").empty()) return System::Netplan;
+    for (const auto& file : matching(guest, "/etc/sysconfig/network-scripts", "ifcfg-*"))
+        if (!file.ends_with("/ifcfg-lo")) return System::RedHat;
+    for (const auto& file : matching(guest, "/etc/sysconfig/network", "ifcfg-*"))
+        if (!file.ends_with("/ifcfg-lo")) return System::Suse;
+    const auto text = guest.read("/etc/network/interfaces", 1u << 20);
+    const bool manager = guest.exists("/usr/sbin/NetworkManager");
+    const bool ifupdown = text && *text && guest.exists("/sbin/ifup");
+    if (ifupdown && (!manager || !interfaces_in("/etc/network/interfaces", **text).empty())) return System::Ifupdown;
+    if (manager) return System::NetworkManager;
+    if (!matching(guest, kUnits, "*.network").empty()) return System::Networkd;
+    if (ifupdown) return System::Ifupdown;
+    return guest.exists("/lib/systemd/systemd-networkd") || guest.exists("/usr/lib/systemd/systemd-networkd")
+               ? System::Networkd
+               : System::None;
+}
+
+std::string what_of(const InterfaceSetup& setup) {
+    return fmt::format("addresses of {}", setup.name.empty() ? setup.mac->text() : setup.name);
+}
+
+// A file of our own, for what the files that are there say of other interfaces stays.
+Status set_netplan(Repair& repair, const std::vector<InterfaceSetup>& setups) {
+    auto& guest = repair.guest;
+    constexpr const char* kOurs = "/etc/netplan/90-slipway.yaml";
+    for (const auto& file : matching(guest, "/etc/netplan", "*.yaml")) {
+        if (file == kOurs) continue;
+        const auto text = TRY(guest.read(file, 1u << 20)).value_or("");
+        auto edited = text;
+        for (const auto& setup : setups) {
+            edited = without_netplan(edited, setup.name);
+            if (edited.find("set-name: " + setup.name) != std::string::npos)
+                repair.warn(fmt::format("{} gives the name {} to another entry: check it", file, setup.name));
+        }
+        TRY(guest.write("addresses: replaced in netplan", file, edited, 0600));
+    }
+    return guest.write("addresses in netplan", kOurs, netplan_file(setups), 0600);
+}
+
+Status set_connection(Repair& repair, const InterfaceSetup& setup) {
+    auto& guest = repair.guest;
+    const auto name = setup.name.empty() ? setup.mac->text() : setup.name;
+    const auto ours = fmt::format("{}/slipway-{}.nmconnection", kConnections, name);
+    for (const auto& file : matching(guest, kConnections, "*")) {
+        const auto text = file == ours ? std::string() : TRY(guest.read(file, 1u << 20)).value_or("");
+        bool same = false;
+        for (const auto& line : split(text, '\n'))
+            same = same || (!setup.name.empty() && trim(line) == "interface-name=" + setup.name) ||
+                   (setup.mac && to_lower(trim(line)) == "mac-address=" + setup.mac->text());
+        if (same) TRY(guest.remove(what_of(setup) + ": the connection before", file));
+    }
+    return write_private(guest, what_of(setup), ours, keyfile(setup));
+}
+
+Status set_ifcfg(Repair& repair, const InterfaceSetup& setup, bool suse) {
+    auto& guest = repair.guest;
+    const std::string directory = suse ? "/etc/sysconfig/network" : "/etc/sysconfig/network-scripts";
+    const auto path = fmt::format("{}/ifcfg-{}", directory, setup.name);
+    const auto text = TRY(guest.read(path)).value_or("");
+    TRY(guest.write(what_of(setup), path, suse ? suse_ifcfg(text, setup) : red_hat_ifcfg(text, setup)));
+    if (!suse) {
+        for (const char* kind : {"route-", "route6-"})
+            if (guest.exists(directory + "/" + kind + setup.name))
+                repair.warn(fmt::format("{}{} has routes of the addresses before: check it", kind, setup.name));
+        return {};
+    }
+    const auto routes = fmt::format("{}/ifroute-{}", directory, setup.name);
+    if (const auto route = suse_ifroute(setup); !route.empty()) TRY(guest.write(what_of(setup), routes, route));
+    else if (setup.dhcp) TRY(guest.remove(what_of(setup), routes));
+    if (setup.dns.empty() && setup.search.empty()) return {};
+    auto config = TRY(guest.read(directory + "/config")).value_or("");
+    auto set = [&](std::string_view key, const std::vector<std::string>& values) {
+        std::string out;
+        bool found = false;
+        for (const auto& line : split(trim(config), '\n')) {
+            const bool ours = line.starts_with(fmt::format("{}=", key));
+            found = found || ours;
+            out += (ours ? fmt::format("{}=\"{}\"", key, fmt::join(values, " ")) : line) + "\n";
+        }
+        config = found ? out : fmt::format("{}{}=\"{}\"\n", config.empty() ? "" : out, key, fmt::join(values, " "));
+    };
+    set("NETCONFIG_DNS_STATIC_SERVERS", setup.dns);
+    set("NETCONFIG_DNS_STATIC_SEARCHLIST", setup.search);
+    return guest.write(what_of(setup), directory + "/config", config);
+}
+
+Status set_ifupdown(Repair& repair, const InterfaceSetup& setup) {
+    auto& guest = repair.guest;
+    constexpr const char* kInterfaces = "/etc/network/interfaces";
+    for (const auto& file : matching(guest, "/etc/network/interfaces.d", "*")) {
+        const auto text = TRY(guest.read(file, 1u << 20));
+        if (text && text->find(setup.name) != std::string::npos)
+            TRY(guest.write(what_of(setup), file, without_ifupdown(*text, setup.name)));
+    }
+    const auto text = TRY(guest.read(kInterfaces, 1u << 20)).value_or("auto lo\niface lo inet loopback\n");
+    TRY(guest.write(what_of(setup), kInterfaces, ifupdown_interface(text, setup)));
+    if (setup.dns.empty() || link_target(guest, "/etc/resolv.conf") || guest.exists("/sbin/resolvconf")) return {};
+    return guest.write(what_of(setup), "/etc/resolv.conf", resolv_conf(setup));
+}
+
+// The first file that matches an interface is the one that holds for it.
+Status set_networkd(Repair& repair, const InterfaceSetup& setup) {
+    const auto name = setup.name.empty() ? join(split(setup.mac->text(), ':'), "") : setup.name;
+    return repair.guest.write(what_of(setup), fmt::format("{}/05-slipway-{}.network", kUnits, name),
+                              networkd_unit(setup));
+}
+
+// Most systems configure by name: that of the card is the one a configuration file gives it.
+Status name_by_mac(Repair& repair, std::vector<InterfaceSetup>& setups) {
+    std::vector<std::string> paths{"/etc/udev/rules.d/70-persistent-net.rules"};
+    for (const auto& file : matching(repair.guest, kUnits, "*.link")) paths.push_back(file);
+    for (const auto& path : paths)
+        for (const auto& known : named_macs(TRY(repair.guest.read(path, 1u << 20)).value_or("")))
+            for (auto& setup : setups)
+                if (setup.name.empty() && setup.mac == known.mac) setup.name = known.name;
+    return {};
+}
+
+}  // namespace
+
+Status set_addresses(Repair& repair, const std::vector<InterfaceSetup>& interfaces) {
+    if (interfaces.empty()) return {};
+    const auto system = system_of(repair.guest);
+    auto setups = interfaces;
+    TRY(name_by_mac(repair, setups));
+    if (system == System::None) {
+        repair.warn("this system's way to configure its network is not known: it has no new addresses");
+        return {};
+    }
+    if (system != System::NetworkManager && system != System::Networkd)
+        std::erase_if(setups, [&](const auto& setup) {
+            if (setup.name.empty())
+                repair.warn(fmt::format("no interface name is known for {}: it has no new address", setup.mac->text()));
+            return setup.name.empty();
+        });
+    if (system == System::Netplan) return setups.empty() ? Status() : set_netplan(repair, setups);
+    for (const auto& setup : setups) {
+        switch (system) {
+            case System::NetworkManager: TRY(set_connection(repair, setup)); break;
+            case System::RedHat: TRY(set_ifcfg(repair, setup, false)); break;
+            case System::Suse: TRY(set_ifcfg(repair, setup, true)); break;
+            case System::Ifupdown: TRY(set_ifupdown(repair, setup)); break;
+            default: TRY(set_networkd(repair, setup));
+        }
+    }
+    return {};
+}
+
+}  // namespace slipway::fixup
