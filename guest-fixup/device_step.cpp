@@ -2,6 +2,7 @@
 #include "guest-fixup/edits.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/steps.hpp"
+#include "guest-fixup/storage_edits.hpp"
 
 namespace slipway::fixup {
 
@@ -17,12 +18,46 @@ Status edit_file(Repair& repair, const std::string& path, Transformer transforme
     return repair.guest.write("devices by UUID", path, edited.text);
 }
 
-std::vector<std::string> command_line_files(const Guest& guest) {
-    std::vector<std::string> files{"/etc/initramfs-tools/conf.d/resume", "/etc/kernel/cmdline", "/boot/grub/grub.cfg",
-                                   "/boot/grub2/grub.cfg", "/boot/grub/menu.lst"};
-    for (const auto& name : guest.list("/boot/loader/entries"))
-        if (name.ends_with(".conf")) files.push_back("/boot/loader/entries/" + name);
-    return files;
+// Text of the guest through a transformer that knows no devices.
+Status edit_text(Repair& repair, const std::string& what, const std::string& path,
+                 Edited (*transformer)(std::string_view)) {
+    const auto text = TRY(repair.guest.read(path));
+    if (!text) return {};
+    auto edited = transformer(*text);
+    repair.warn(edited.warnings);
+    return repair.guest.write(what, path, edited.text);
+}
+
+// What md and LVM know of the old machine's disks.
+Status repair_layers(Repair& repair) {
+    auto& guest = repair.guest;
+    for (const char* path : {"/etc/mdadm.conf", "/etc/mdadm/mdadm.conf"})
+        TRY(edit_text(repair, "arrays by UUID", path, edit_mdadm));
+    TRY(edit_text(repair, "LVM looks at all disks", "/etc/lvm/lvm.conf", edit_lvm_filter));
+    constexpr const char* kDevices = "/etc/lvm/devices/system.devices";
+    if (const auto text = TRY(guest.read(kDevices)); text && devices_file_is_stale(*text)) {
+        // Without the file LVM looks at every disk; `vgimportdevices -a` makes a new one.
+        TRY(guest.write("LVM's list of the old machine's disks, kept", kDevices + std::string(".slipway-old"), *text,
+                        0600));
+        TRY(guest.remove("LVM's list of the old machine's disks", kDevices));
+    }
+    for (const char* path : {"/etc/blkid.tab", "/etc/blkid/blkid.tab", "/etc/lvm/cache/.cache"})
+        TRY(guest.remove("a cache of the old machine's disks", path));
+    return {};
+}
+
+// Not changed: who wrote these knew the hardware, and nothing in them keeps a system from starting.
+Status warn_of_disk_names(Repair& repair) {
+    for (const char* path : {"/etc/hdparm.conf", "/etc/smartd.conf", "/etc/smartmontools/smartd.conf"})
+        if (names_old_disks(TRY(repair.guest.read(path)).value_or("")))
+            repair.warn(path + std::string(" names disks of the old machine: check it after the first boot"));
+    for (const char* path : {"/etc/multipath.conf", "/etc/multipath/wwids"})
+        if (repair.guest.exists(path)) {
+            repair.warn(path + std::string(" is set up: multipath knows the old machine's disks by their WWIDs; "
+                                           "check it, or remove multipath, after the first boot"));
+            break;
+        }
+    return {};
 }
 
 Status check_grub(Repair& repair) {
@@ -41,6 +76,19 @@ Status check_grub(Repair& repair) {
 
 }  // namespace
 
+std::vector<std::string> command_line_files(const Guest& guest) {
+    std::vector<std::string> files{"/etc/initramfs-tools/conf.d/resume",
+                                   "/etc/kernel/cmdline",
+                                   "/boot/grub/grub.cfg",
+                                   "/boot/grub2/grub.cfg",
+                                   "/boot/grub/menu.lst",
+                                   "/etc/dracut.conf"};
+    for (const auto& name : guest.list("/boot/loader/entries"))
+        if (name.ends_with(".conf")) files.push_back("/boot/loader/entries/" + name);
+    for (const auto& name : guest.list("/etc/dracut.conf.d")) files.push_back("/etc/dracut.conf.d/" + name);
+    return files;
+}
+
 Status repair_device_names(Repair& repair) {
     TRY(edit_file(repair, "/etc/fstab", edit_fstab));
     TRY(edit_file(repair, "/etc/crypttab", edit_crypttab));
@@ -51,6 +99,8 @@ Status repair_device_names(Repair& repair) {
     // It maps BIOS drives to device names of the old machine; GRUB does without.
     for (const char* path : {"/boot/grub/device.map", "/boot/grub2/device.map"})
         TRY(repair.guest.remove("GRUB's map of the old machine's disks", path));
+    TRY(repair_layers(repair));
+    TRY(warn_of_disk_names(repair));
     return check_grub(repair);
 }
 

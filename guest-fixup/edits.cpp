@@ -11,22 +11,6 @@ namespace slipway::fixup {
 
 namespace {
 
-// Calls change(line) for each line without its newline, but for endless ones; the result keeps the line ends.
-template <typename Change>
-std::string map_lines(std::string_view text, Change&& change) {
-    std::string out;
-    while (!text.empty()) {
-        const auto end = text.find('\n');
-        const auto line = text.substr(0, end);
-        if (line.size() > kLongestLine) out += line;
-        else out += change(line);
-        if (end == std::string_view::npos) break;
-        out += '\n';
-        text.remove_prefix(end + 1);
-    }
-    return out;
-}
-
 struct Field {
     std::size_t begin = 0, length = 0;
 };

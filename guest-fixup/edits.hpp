@@ -7,12 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "guest-fixup/text_lines.hpp"
 #include "guest-fixup/volumes.hpp"
 
 namespace slipway::fixup {
-
-// Longer lines of a guest's files pass through unread: none is meant so, and std::regex recurses for each character.
-inline constexpr std::size_t kLongestLine = 4096;
 
 struct Edited {
     std::string text;

@@ -24,8 +24,8 @@ inline constexpr ErrorId kDirty{
     "fixup.dirty", "Boot the source and shut it down cleanly, then capture again; or run fsck on the deployed disk.",
     false};
 inline constexpr ErrorId kDistribution{"fixup.distribution",
-                                       "Debian and Ubuntu (initramfs-tools) and systems with dracut are repaired; on "
-                                       "another, add the target's drivers to its initramfs by hand before capture.",
+                                       "Install the distribution's own initramfs tool in the source and capture again; "
+                                       "or add the target's drivers to its initramfs by hand before capture.",
                                        false};
 inline constexpr ErrorId kNoKernel{"fixup.no-kernel", "Install a kernel package in the source and capture again.",
                                    false};

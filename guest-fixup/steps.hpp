@@ -9,8 +9,6 @@
 
 namespace slipway::fixup {
 
-enum class InitramfsTool { InitramfsTools, Dracut };
-
 struct Repair {
     const RepairRequest& request;
     Guest& guest;
@@ -25,6 +23,8 @@ struct Repair {
     }
 };
 
+// The guest's files that may hold kernel command lines.
+std::vector<std::string> command_line_files(const Guest& guest);
 Status repair_device_names(Repair& repair);  // fstab, crypttab, resume, kernel command lines, device.map
 Status repair_firmware(Repair& repair);      // the EFI fallback loader
 // links_changed: an initramfs carries copies of .link files, so it is made again then.

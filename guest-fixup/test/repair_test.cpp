@@ -204,11 +204,85 @@ TEST_F(RepairTest, dracut_system_gets_a_generic_initramfs) {
     script("/usr/bin/dracut",
            "[ \"$2\" = --no-hostonly ] || exit 9\n"
            "for m in $(sed -n 's/add_drivers+=\"\\(.*\\)\"/\\1/p' /etc/dracut.conf.d/90-slipway.conf)\n"
-           "do echo \"-rw-r--r-- 1 root root 9 Jan 1 k/$m.ko.xz\"; done >\"$5\"\n");
+           "do echo \"-rw-r--r-- 1 root root 9 Jan 1 k/$m.ko.xz\"; done >\"$3\"\n");
     script("/usr/bin/lsinitrd", "cat \"$1\"\n");
     const auto report = repaired();
     EXPECT_THAT(report.kernels, ElementsAre("6.1"));
     EXPECT_THAT(guest.get("/boot/initramfs-6.1.img"), HasSubstr("ata_piix"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, dracut_is_told_to_look_for_layers_when_no_command_line_does) {
+    fs::remove_all(guest.path() / "etc/initramfs-tools");
+    guest.put("/etc/fstab", "/dev/mapper/vg-root / ext4 defaults 0 1\n");
+    script("/usr/bin/dracut",
+           "# --no-hostonly\n"
+           "for m in $(sed -n 's/add_drivers+=\"\\(.*\\)\"/\\1/p' /etc/dracut.conf.d/90-slipway.conf)\n"
+           "do echo \"k/$m.ko\"; done >\"$3\"\n");
+    script("/usr/bin/lsinitrd", "cat \"$1\"\n");
+    repaired();
+    EXPECT_THAT(guest.get("/etc/dracut.conf.d/90-slipway.conf"), HasSubstr("rd.auto=1"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+    guest.put("/boot/grub/grub.cfg", "linux /vmlinuz root=/dev/mapper/vg-root rd.lvm.lv=vg/root\n");
+    repaired();
+    EXPECT_THAT(guest.get("/etc/dracut.conf.d/90-slipway.conf"), Not(HasSubstr("rd.auto")));
+}
+
+TEST_F(RepairTest, arch_gets_its_modules_list_and_its_preset_says_where_the_image_is) {
+    fs::remove_all(guest.path() / "etc/initramfs-tools");
+    guest.put("/etc/mkinitcpio.conf", "MODULES=(ext4)\nHOOKS=(base udev autodetect block)\n");
+    guest.put("/etc/mkinitcpio.d/linux.preset", "default_image=\"/boot/initramfs-linux.img\"\n");
+    guest.put("/lib/modules/6.1/pkgbase", "linux\n");
+    guest.put("/boot/initramfs-linux.img", "k/ahci.ko\n");
+    script("/usr/bin/mkinitcpio",
+           "[ \"$5 $6\" = '-S autodetect' ] || exit 9\n"
+           "for m in $(sed -n 's/MODULES=(\\(.*\\))/\\1/p' /etc/mkinitcpio.conf); do echo k/$m.ko.zst; done >\"$4\"\n");
+    script("/usr/bin/lsinitcpio", "cat \"$1\"\n");
+    EXPECT_THAT(repaired().kernels, ElementsAre("6.1"));
+    EXPECT_EQ(guest.get("/etc/mkinitcpio.conf"),
+              "MODULES=(ext4 ata_piix sd_mod)\nHOOKS=(base udev autodetect block)\n");
+    EXPECT_THAT(guest.get("/boot/initramfs-linux.img"), HasSubstr("ata_piix"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, alpine_gets_a_feature_and_its_image_is_listed_by_cpio) {
+    for (const char* applet : {"bin/cpio", "bin/gzip", "bin/find", "bin/mkdir", "bin/tr"})
+        fs::create_symlink("/bin/busybox", guest.path() / applet);
+    fs::remove_all(guest.path() / "etc/initramfs-tools");
+    fs::rename(guest.path() / "lib/modules/6.1", guest.path() / "lib/modules/6.6.31-0-lts");
+    guest.put("/etc/mkinitfs/mkinitfs.conf", "features=\"ata base\"\n");
+    guest.put("/boot/initramfs-lts", "old");
+    script("/sbin/mkinitfs",
+           "cd /tmp && mkdir k && for f in $(cat /etc/mkinitfs/features.d/slipway.modules); do echo >$f; done\n"
+           "find . | cpio -o -H newc | gzip >\"$2\"\n");
+    EXPECT_THAT(repaired().kernels, ElementsAre("6.6.31-0-lts"));
+    EXPECT_EQ(guest.get("/etc/mkinitfs/mkinitfs.conf"), "features=\"ata base slipway\"\n");
+    EXPECT_EQ(guest.get("/etc/mkinitfs/features.d/slipway.modules"), "k/ata_piix.ko\nk/sd_mod.ko\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, missing_decompressor_is_named) {
+    script("/usr/sbin/update-initramfs",
+           "printf '\\050\\265\\057\\375x' >/boot/new; busybox mv /boot/new /boot/initrd.img-6.1\n");
+    const auto report = repair(request);
+    ASSERT_FALSE(report.ok());
+    EXPECT_THAT(report.error().describe(), HasSubstr("compressed by zstd, and the guest has no program `zstd`"));
+    EXPECT_EQ(guest.get(kInitrd), "k/ahci.ko\n");
+}
+
+TEST_F(RepairTest, old_machines_disks_are_forgotten_by_md_and_lvm) {
+    guest.put("/etc/mdadm/mdadm.conf", "DEVICE /dev/sda1\n");
+    guest.put("/etc/lvm/devices/system.devices", "IDTYPE=sys_wwid IDNAME=naa.5 DEVNAME=/dev/sda2 PVID=x\n");
+    guest.put("/etc/lvm/cache/.cache", "x");
+    guest.put("/etc/smartd.conf", "/dev/sda -a\n");
+    guest.put("/etc/modprobe.d/local.conf", "blacklist ata_piix\n");
+    const auto report = repaired();
+    EXPECT_THAT(report.warnings, AllOf(Contains(HasSubstr("/etc/smartd.conf")), Contains(HasSubstr("kept ata_piix"))));
+    EXPECT_EQ(guest.get("/etc/mdadm/mdadm.conf"), "DEVICE partitions\n");
+    EXPECT_FALSE(guest.has("/etc/lvm/devices/system.devices"));
+    EXPECT_THAT(guest.get("/etc/lvm/devices/system.devices.slipway-old"), HasSubstr("naa.5"));
+    EXPECT_FALSE(guest.has("/etc/lvm/cache/.cache"));
+    EXPECT_EQ(guest.get("/etc/modprobe.d/local.conf"), "# slipway: blacklist ata_piix\n");
     EXPECT_THAT(repaired().journal, IsEmpty());
 }
 
