@@ -55,9 +55,10 @@ struct RepairRequest {
     TargetController target = TargetController::Ide;
     Firmware firmware = Firmware::Bios;
     std::vector<NicMapping> nics;
-    std::string proof_nonce;  // [A-Za-z0-9-]{1,64}; empty: no proof unit
-    bool dry_run = false;     // says what would change, changes nothing
-    int cancel_fd = -1;       // readable: the guest's tools are ended, and the repair with them
+    bool serial_console = false;  // the kernel and a login also on the first serial port
+    std::string proof_nonce;      // [A-Za-z0-9-]{1,64}; empty: no proof unit
+    bool dry_run = false;         // says what would change, changes nothing
+    int cancel_fd = -1;           // readable: the guest's tools are ended, and the repair with them
 };
 
 struct Change {

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
     app.add_option("--nic", nics, "OLD=NEW: an adapter's old name or MAC address and its new MAC address")
         ->allow_extra_args(false);
     app.add_option("--proof-nonce", request.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
+    app.add_flag("--serial-console", request.serial_console, "a console on the first serial port beside the screen");
     app.add_flag("--dry-run", request.dry_run, "says what would change, changes nothing");
     app.add_flag("--json", json, "the report as JSON");
     try {

@@ -78,15 +78,19 @@ Status save_journal(Guest& guest, const RepairReport& report) {
 
 Status run_steps(Repair& repair) {
     TRY(check_initramfs(repair));
+    TRY(check_boot_loader(repair));
     repair.note("device names");
     TRY(repair_device_names(repair));
+    TRY(repair_consoles(repair));
     TRY(repair_firmware(repair));
     repair.note("network");
     bool links_changed = false;
     TRY(repair_network(repair, links_changed));
     repair.note("drivers");
     TRY(repair_initramfs(repair, links_changed));
-    return add_proof_unit(repair);
+    TRY(repair_loaders(repair));
+    TRY(add_proof_unit(repair));
+    return label_new_files(repair);
 }
 
 // root has everything of the guest mounted below it.

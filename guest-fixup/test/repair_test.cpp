@@ -2,6 +2,7 @@
 // Whole repairs of a small guest whose tools are busybox scripts.
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <thread>
@@ -283,6 +284,98 @@ TEST_F(RepairTest, old_machines_disks_are_forgotten_by_md_and_lvm) {
     EXPECT_THAT(guest.get("/etc/lvm/devices/system.devices.slipway-old"), HasSubstr("naa.5"));
     EXPECT_FALSE(guest.has("/etc/lvm/cache/.cache"));
     EXPECT_EQ(guest.get("/etc/modprobe.d/local.conf"), "# slipway: blacklist ata_piix\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, loader_starts_a_kernel_that_has_the_drivers) {
+    guest.put("/lib/modules/6.2-cloud/modules.dep", "k/virtio_blk.ko:\n");
+    guest.put("/boot/initrd.img-6.2-cloud", "");
+    guest.put("/boot/vmlinuz-5.0-gone", "");
+    guest.put("/boot/grub/grub.cfg",
+              "set default=\"0\"\nmenuentry 'new' {\nlinux /boot/vmlinuz-6.2-cloud root=UUID=aaaa\n}\n"
+              "menuentry 'old' --id 'old-id' {\nlinux /boot/vmlinuz-6.1 root=UUID=aaaa\n}\n");
+    guest.put("/etc/default/grub", "GRUB_DEFAULT=0\n");
+    EXPECT_THAT(repaired().warnings,
+                AllOf(Contains(HasSubstr("starts 6.1 by itself now: kernel 6.2-cloud cannot find")),
+                      Contains(HasSubstr("/boot/vmlinuz-5.0-gone has no modules"))));
+    EXPECT_THAT(guest.get("/boot/grub/grub.cfg"), HasSubstr("set default=\"old-id\"\n"));
+    EXPECT_EQ(guest.get("/etc/default/grub"), "GRUB_DEFAULT=\"old-id\"\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, grub_with_entry_files_gets_its_default_in_the_environment) {
+    guest.put("/lib/modules/6.2-cloud/modules.dep", "");
+    guest.put("/boot/grub/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n");
+    auto block = std::string("# GRUB Environment Block\nsaved_entry=m-6.2-cloud\n");
+    block.resize(1024, '#');
+    guest.put("/boot/grub/grubenv", block);
+    guest.put("/boot/loader/entries/m-6.2-cloud.conf", "linux /vmlinuz-6.2-cloud\noptions root=UUID=aaaa\n");
+    guest.put("/boot/loader/entries/m-6.1.conf", "linux /vmlinuz-6.1\noptions root=UUID=aaaa\n");
+    repaired();
+    EXPECT_THAT(guest.get("/boot/grub/grubenv"), HasSubstr("saved_entry=m-6.1\n###"));
+    EXPECT_EQ(guest.get("/boot/grub/grubenv").size(), 1024u);
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, systemd_boot_gets_the_new_image_that_it_reads) {
+    fs::remove_all(guest.path() / "boot/grub");
+    guest.put("/boot/efi/loader/loader.conf", "timeout 3\n");
+    guest.put("/boot/efi/loader/entries/m-6.1.conf", "linux /m/6.1/linux\ninitrd /m/6.1/initrd.img-6.1\noptions x\n");
+    guest.put("/boot/efi/m/6.1/linux", "kernel");
+    guest.put("/boot/efi/m/6.1/initrd.img-6.1", "k/ahci.ko\n");
+    repaired();
+    EXPECT_EQ(guest.get("/boot/efi/m/6.1/initrd.img-6.1"), guest.get(kInitrd));
+    EXPECT_THAT(guest.get(kInitrd), HasSubstr("ata_piix"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, serial_console_is_added_only_when_asked_for) {
+    guest.put("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"\"\n");
+    guest.put("/etc/inittab", "1:2345:respawn:/sbin/getty 38400 tty1\n");
+    guest.put("/etc/securetty", "tty1\n");
+    repaired();
+    EXPECT_EQ(guest.get("/etc/default/grub"), "GRUB_CMDLINE_LINUX=\"\"\n");
+    request.serial_console = true;
+    repaired();
+    EXPECT_EQ(guest.get("/etc/default/grub"), "GRUB_CMDLINE_LINUX=\"console=tty0 console=ttyS0,115200n8\"\n");
+    EXPECT_THAT(guest.get("/boot/grub/grub.cfg"), HasSubstr("root=UUID=aaaa ro console=tty0 console=ttyS0,115200n8"));
+    EXPECT_THAT(guest.get("/etc/inittab"), HasSubstr("S0:2345:respawn"));
+    EXPECT_EQ(guest.get("/etc/securetty"), "tty1\nttyS0\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, lilo_is_refused_before_anything_changes) {
+    fs::remove_all(guest.path() / "boot/grub");
+    guest.put("/etc/lilo.conf", "boot=/dev/sda\n");
+    const auto before = guest.everything();
+    const auto report = repair(request);
+    ASSERT_FALSE(report.ok());
+    EXPECT_TRUE(report.error().is(fixup::errors::kLilo));
+    EXPECT_EQ(guest.everything(), before);
+}
+
+TEST_F(RepairTest, new_files_get_a_label_and_the_rest_is_labelled_at_the_first_boot) {
+    const auto label = [&](const std::string& path, const char* type) {
+        return ::lsetxattr((guest.path() / path).c_str(), "security.selinux", type, std::string(type).size(), 0) == 0;
+    };
+    const auto labelled = [&](const std::string& path) {
+        char value[64];
+        const auto size = ::lgetxattr((guest.path() / path).c_str(), "security.selinux", value, sizeof value);
+        return size > 0 ? std::string(value, static_cast<std::size_t>(size)) : "none";
+    };
+    guest.put("/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
+    if (!label("etc", "etc_t")) GTEST_SKIP() << "this file system keeps no labels";
+    ASSERT_TRUE(label("boot", "boot_t") && label("boot/grub", "boot_t") && label("boot/grub/grub.cfg", "boot_t"));
+    ASSERT_TRUE(label("etc/initramfs-tools", "etc_t") && label("etc/initramfs-tools/modules", "etc_t"));
+    auto report = repaired();
+    EXPECT_EQ(labelled("boot/initrd.img-6.1"), "boot_t");
+    EXPECT_FALSE(guest.has("/.autorelabel"));
+    // Beside what has no label itself there is none to be had.
+    request.target = TargetController::VirtioBlk;
+    ::lremovexattr((guest.path() / "boot").c_str(), "security.selinux");
+    report = repaired();
+    EXPECT_TRUE(guest.has("/.autorelabel"));
+    EXPECT_THAT(report.warnings, Contains(HasSubstr("/boot/initrd.img-6.1 got no SELinux label")));
     EXPECT_THAT(repaired().journal, IsEmpty());
 }
 
