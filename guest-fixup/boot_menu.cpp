@@ -216,7 +216,8 @@ BootMenu read_extlinux(std::string_view config) {
 }
 
 std::string set_default_extlinux(std::string_view config, std::string_view id) {
-    bool found = false, is_menu = false;
+    const std::string name(id);
+    bool found = false, on_timeout = false;
     std::string label;
     // The lines that make another entry the default go; a DEFAULT that is a menu program stays.
     auto out = map_lines(config, [&](std::string_view line) {
@@ -224,18 +225,16 @@ std::string set_default_extlinux(std::string_view config, std::string_view id) {
         if (words.empty()) return std::string(line);
         const auto key = to_lower(words[0]);
         if (key == "label") label = value_of(line);
-        if (key == "ontimeout") return "ONTIMEOUT " + std::string(id);
         if (key == "menu" && words.size() > 1 && iequals(words[1], "default") && label != id)
             return commented_out(line);
-        if (key != "default") return std::string(line);
-        found = true;
-        is_menu = value_of(line).ends_with(".c32");
-        return is_menu ? std::string(line) : "DEFAULT " + std::string(id);
+        on_timeout = on_timeout || key == "ontimeout";
+        found = found || key == "default";
+        if (key == "ontimeout") return "ONTIMEOUT " + name;
+        return key == "default" && !value_of(line).ends_with(".c32") ? "DEFAULT " + name : std::string(line);
     });
-    const bool timeout_set =
-        read_extlinux(out).chosen && read_extlinux(out).entries[*read_extlinux(out).chosen].id == id;
-    if (timeout_set) return out;
-    return (is_menu || found ? "ONTIMEOUT " : "DEFAULT ") + std::string(id) + "\n" + out;
+    const auto menu = read_extlinux(out);
+    if (on_timeout || (menu.chosen && menu.entries[*menu.chosen].id == id)) return out;
+    return (found ? "ONTIMEOUT " : "DEFAULT ") + name + "\n" + out;
 }
 
 }  // namespace slipway::fixup

@@ -10,7 +10,7 @@ namespace slipway::fixup {
 
 namespace {
 
-constexpr std::size_t kMostEntries = 1024, kDeepest = 16, kMostWords = 64;
+constexpr std::size_t kMostEntries = 1024, kDeepest = 16, kMostWords = 64, kLongestName = 512;
 
 // The words of a line of GRUB's script, without their quotes. Expansions stay as they are written.
 std::vector<std::string> script_words(std::string_view line) {
@@ -61,13 +61,14 @@ struct Reader {
     bool once = false;   // next_entry is looked at
 
     void begin_node(const std::vector<std::string>& words, Block::Kind kind) {
-        Node node{{}, {}, words.size() > 1 ? words[1] : ""};
+        Node node{{}, {}, words.size() > 1 ? words[1].substr(0, kLongestName) : ""};
         for (std::size_t i = 2; i < words.size(); ++i) {
             const bool next =
                 words[i] == "--id" || words[i] == "$menuentry_id_option" || words[i] == "${menuentry_id_option}";
             if (next && i + 1 < words.size()) node.id = words[i + 1];
             else if (words[i].starts_with("--id=")) node.id = words[i].substr(5);
         }
+        if (node.id.size() > kLongestName) node.id.clear();
         auto menu_above = std::find_if(blocks.rbegin(), blocks.rend(), [&](const Block& block) {
             return block.kind == Block::Kind::Submenu || &block == &blocks.front();
         });

@@ -2,6 +2,7 @@
 #include "guest-fixup/text_lines.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "lib/base/strings.hpp"
 
@@ -33,7 +34,7 @@ std::vector<std::string> split_words(std::string_view text) {
     return words;
 }
 
-std::vector<Assignment> assignments_of(std::string_view text, std::string_view variable) {
+std::optional<std::vector<Assignment>> assignments_of(std::string_view text, std::string_view variable) {
     std::vector<Assignment> found;
     for (std::size_t line = 0; line < text.size();) {
         const auto line_end = std::min(text.find('\n', line), text.size());
@@ -51,11 +52,11 @@ std::vector<Assignment> assignments_of(std::string_view text, std::string_view v
                 const char open = value.empty() ? ' ' : value.front();
                 const char close = open == '(' ? ')' : open;
                 if (open == '(' || open == '"' || open == '\'') {
-                    auto end = text.find(close, begin + 1);
-                    const bool closed = end != std::string_view::npos && end < line_end;
-                    if (!closed) end = std::min({end, begin + 16 * kLongestLine, text.size()});
-                    found.push_back({end, closed, split_words(text.substr(begin + 1, end - begin - 1))});
-                    next = std::max(next, end + 1);
+                    const auto end = text.find(close, begin + 1);
+                    // A list that never ends: the shell would not read this file either.
+                    if (end == text.npos || end - begin > 16 * kLongestLine) return std::nullopt;
+                    found.push_back({end, end < line_end, split_words(text.substr(begin + 1, end - begin - 1))});
+                    next = std::max(next, std::min(text.find('\n', end), text.size()) + 1);
                 } else {
                     found.push_back({0, false, split_words(value)});
                 }
@@ -90,7 +91,7 @@ std::string_view without_quotes(std::string_view text) {
 
 std::vector<std::string> words_of_list(std::string_view text, std::string_view variable) {
     std::vector<std::string> words;
-    for (auto& assignment : assignments_of(text, variable))
+    for (auto& assignment : assignments_of(text, variable).value_or(std::vector<Assignment>{}))
         words.insert(words.end(), assignment.words.begin(), assignment.words.end());
     return words;
 }
@@ -102,16 +103,16 @@ std::string add_to_list(std::string_view text, std::string_view variable, const 
     for (const auto& word : words)
         if (std::find(known.begin(), known.end(), word) == known.end()) missing.push_back(word);
     std::string out(text);
-    if (missing.empty()) return out;
     const auto assignments = assignments_of(text, variable);
-    if (!assignments.empty() && assignments.back().on_one_line) {
-        const auto& last = assignments.back();
+    if (missing.empty() || !assignments) return out;
+    if (!assignments->empty() && assignments->back().on_one_line) {
+        const auto& last = assignments->back();
         return out.insert(last.end, (last.words.empty() ? "" : " ") + join(missing, " "));
     }
     if (!out.empty() && out.back() != '\n') out += '\n';
     const std::string name(variable);
     if (syntax == ListSyntax::Array) return out + name + "+=(" + join(missing, " ") + ")\n";
-    return out + name + "=\"" + (assignments.empty() ? "" : "$" + name + " ") + join(missing, " ") + "\"\n";
+    return out + name + "=\"" + (assignments->empty() ? "" : "$" + name + " ") + join(missing, " ") + "\"\n";
 }
 
 }  // namespace slipway::fixup
