@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <set>
+
 #include "guest-fixup/edits.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/loader_files.hpp"
 #include "guest-fixup/steps.hpp"
 #include "guest-fixup/storage_edits.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
 
@@ -74,9 +77,15 @@ Status warn_of_disk_names(Repair& repair) {
 
 Status check_grub(Repair& repair) {
     std::string root;
+    std::set<std::string> missing;
     for (const char* path : {"/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"}) {
         const auto text = TRY(repair.guest.read(path));
         if (!text) continue;
+        if (!repair.names.volumes().empty())
+            for (const auto& uuid : searched_uuids(*text))
+                if (!repair.names.find("UUID=" + uuid) && missing.insert(uuid).second)
+                    repair.warn(fmt::format("{} looks for the file system {}, which is not on this disk", path,
+                                            printable(uuid)));
         root = root_argument(*text);
         if (root.starts_with("UUID=") && !repair.names.volumes().empty() && !repair.names.find(root))
             repair.warn(path + std::string(" says root=") + root + ", which is not on this disk");

@@ -33,5 +33,7 @@ Edited edit_command_lines(std::string_view text, const DeviceNames& names);
 Edited edit_grub_defaults(std::string_view text, const DeviceNames& names);
 // What root= of the first kernel command line in text says; empty when there is none.
 std::string root_argument(std::string_view text);
+// The file systems that GRUB looks for by "search --fs-uuid".
+std::vector<std::string> searched_uuids(std::string_view text);
 
 }  // namespace slipway::fixup

@@ -7,6 +7,7 @@
 #include "guest-fixup/drivers.hpp"
 #include "guest-fixup/edits.hpp"
 #include "guest-fixup/errors.hpp"
+#include "guest-fixup/loader_files.hpp"
 #include "guest-fixup/storage_edits.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/fd.hpp"
@@ -38,6 +39,16 @@ Result<std::string> package_of(const Guest& guest, const InitramfsTool& tool, co
     return plain_name(name) ? name : std::string();
 }
 
+// kernel-install keeps the image beside the kernel on the EFI system partition: an entry says where.
+Result<std::string> image_of_entry(const Guest& guest, const std::string& version) {
+    for (const auto& place : boot_places())
+        for (const auto& entry : read_entries_for_systemd_boot(TRY(read_entry_files(guest, place)), "").entries) {
+            if (version_in_path(entry.kernel) != version) continue;
+            if (auto path = path_in_guest(guest, place, entry.initrd); !path.empty()) return path;
+        }
+    return std::string();
+}
+
 // Where its image is; an empty path when there is none.
 Status find_image(const Guest& guest, const InitramfsTool& tool, Kernel& kernel) {
     if (tool.kind == InitramfsKind::Mkinitcpio && !kernel.package.empty()) {
@@ -56,6 +67,9 @@ Status find_image(const Guest& guest, const InitramfsTool& tool, Kernel& kernel)
         kernel.initramfs = path;
         return {};
     }
+    // These make their image where they are told; the others have one place for it.
+    if (tool.kind != InitramfsKind::InitramfsTools && tool.kind != InitramfsKind::SuseMkinitrd)
+        kernel.initramfs = TRY(image_of_entry(guest, kernel.version));
     return {};
 }
 

@@ -5,6 +5,7 @@
 
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/initramfs_setup.hpp"
+#include "guest-fixup/loader_files.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 
@@ -86,15 +87,32 @@ Status make_initramfs(Repair& repair, const InitramfsTool& tool, const Kernel& k
 
 }  // namespace
 
+namespace {
+
+using Texts = std::vector<std::pair<std::string, std::string>>;
+
+Result<Texts> boot_entries(const Guest& guest) {
+    Texts entries;
+    for (const auto& place : boot_places())
+        for (auto& [name, text] : TRY(read_entry_files(guest, place)))
+            entries.emplace_back(place + "/loader/entries/" + name, std::move(text));
+    return entries;
+}
+
+}  // namespace
+
 Status repair_initramfs(Repair& repair, bool make_again) {
     const auto& tool = *TRY(find_tool(repair.guest));
     const auto kernels = TRY(find_kernels(repair, tool));
     TRY(configure_drivers(repair, tool, kernels));
     for (const auto& change : repair.guest.journal()) make_again = make_again || copied_into_initramfs(change.where);
+    // A tool's hook may call kernel-install, which takes the command line of the kernel that runs now: ours.
+    const auto entries = TRY(boot_entries(repair.guest));
     for (const auto& kernel : kernels) {
         if (make_again || !list_image(repair, tool, kernel).missing.empty()) TRY(make_initramfs(repair, tool, kernel));
         repair.report.kernels.push_back(kernel.version);
     }
+    for (const auto& [path, text] : entries) TRY(repair.guest.write("boot entry as it was", path, text));
     return {};
 }
 

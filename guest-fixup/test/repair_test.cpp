@@ -329,6 +329,25 @@ TEST_F(RepairTest, systemd_boot_gets_the_new_image_that_it_reads) {
     EXPECT_THAT(repaired().journal, IsEmpty());
 }
 
+TEST_F(RepairTest, image_that_only_an_entry_knows_is_made_where_it_is) {
+    fs::remove_all(guest.path() / "etc/initramfs-tools");
+    fs::remove_all(guest.path() / "boot/grub");
+    fs::remove(guest.path() / std::string(kInitrd).substr(1));
+    guest.put("/efi/loader/entries/m-6.1.conf", "linux /m/6.1/linux\ninitrd /m/6.1/initrd\noptions root=UUID=aaaa\n");
+    guest.put("/efi/m/6.1/linux", "kernel");
+    guest.put("/efi/m/6.1/initrd", "k/ahci.ko\n");
+    // With a hook that writes the entry with the command line of the kernel that runs now.
+    script("/usr/bin/dracut",
+           "for m in $(sed -n 's/add_drivers+=\"\\(.*\\)\"/\\1/p' /etc/dracut.conf.d/90-slipway.conf)\n"
+           "do echo \"k/$m.ko\"; done >/efi/new; busybox mv /efi/new \"$2\"\n"
+           "echo options root=/dev/loop0 >/efi/loader/entries/m-6.1.conf\n");
+    script("/usr/bin/lsinitrd", "cat \"$1\"\n");
+    EXPECT_THAT(repaired().kernels, ElementsAre("6.1"));
+    EXPECT_THAT(guest.get("/efi/m/6.1/initrd"), HasSubstr("ata_piix"));
+    EXPECT_THAT(guest.get("/efi/loader/entries/m-6.1.conf"), HasSubstr("options root=UUID=aaaa"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
 TEST_F(RepairTest, serial_console_is_added_only_when_asked_for) {
     guest.put("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"\"\n");
     guest.put("/etc/inittab", "1:2345:respawn:/sbin/getty 38400 tty1\n");
