@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Repairs a deployed operating system, offline, for the hardware it will find: storage drivers in
-// the initramfs, devices by UUID in fstab, crypttab and resume, GRUB, network identity. Optionally
+// the initramfs, the kernel its loader starts, devices by UUID in fstab, crypttab and resume, consoles,
+// the EFI fallback loader, network identity (docs/repair.md). Optionally
 // leaves a proof unit behind that reports the first good boot on the second serial port.
 //
 // Every change is in the report's journal and in the guest's /var/lib/slipway/repair.json. A second

@@ -17,6 +17,7 @@ Examples:
   slipway-fixup --disk /dev/sda --target ide --nic ens18=52:54:00:51:00:02
   slipway-fixup --disk poseidon.vhd --target virtio-blk --proof-nonce a1b2c3
   slipway-fixup --root /mnt --target nvme --firmware uefi --dry-run --json
+  slipway-fixup --disk web.img --target virtio-scsi --serial-console
 
 Exit codes: 0 done (also when nothing was to do), 1 failed, 2 usage, 3 done with warnings.)";
 
