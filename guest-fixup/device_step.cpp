@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <set>
+
 #include "guest-fixup/edits.hpp"
 #include "guest-fixup/errors.hpp"
+#include "guest-fixup/loader_files.hpp"
 #include "guest-fixup/steps.hpp"
+#include "guest-fixup/storage_edits.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
 
@@ -17,29 +22,91 @@ Status edit_file(Repair& repair, const std::string& path, Transformer transforme
     return repair.guest.write("devices by UUID", path, edited.text);
 }
 
-std::vector<std::string> command_line_files(const Guest& guest) {
-    std::vector<std::string> files{"/etc/initramfs-tools/conf.d/resume", "/etc/kernel/cmdline", "/boot/grub/grub.cfg",
-                                   "/boot/grub2/grub.cfg", "/boot/grub/menu.lst"};
-    for (const auto& name : guest.list("/boot/loader/entries"))
-        if (name.ends_with(".conf")) files.push_back("/boot/loader/entries/" + name);
-    return files;
+// Command lines that are not lines of their own: Debian's "# kopt=" and GRUB's environment.
+Status edit_hidden_arguments(Repair& repair, const LoaderFile& file) {
+    if (file.syntax != LoaderSyntax::GrubLegacy && file.syntax != LoaderSyntax::Environment) return {};
+    const auto text = TRY(repair.guest.read(file.path));
+    if (!text) return {};
+    const auto edited = map_arguments(*text, file.syntax, [&](std::string_view arguments, bool) {
+        return edit_command_lines(arguments, repair.names).text;
+    });
+    return repair.guest.write("devices by UUID", file.path, edited);
+}
+
+// Text of the guest through a transformer that knows no devices.
+Status edit_text(Repair& repair, const std::string& what, const std::string& path,
+                 Edited (*transformer)(std::string_view)) {
+    const auto text = TRY(repair.guest.read(path));
+    if (!text) return {};
+    auto edited = transformer(*text);
+    repair.warn(edited.warnings);
+    return repair.guest.write(what, path, edited.text);
+}
+
+// What md and LVM know of the old machine's disks.
+Status repair_layers(Repair& repair) {
+    auto& guest = repair.guest;
+    for (const char* path : {"/etc/mdadm.conf", "/etc/mdadm/mdadm.conf"})
+        TRY(edit_text(repair, "arrays by UUID", path, edit_mdadm));
+    TRY(edit_text(repair, "LVM looks at all disks", "/etc/lvm/lvm.conf", edit_lvm_filter));
+    constexpr const char* kDevices = "/etc/lvm/devices/system.devices";
+    if (const auto text = TRY(guest.read(kDevices)); text && devices_file_is_stale(*text)) {
+        // Without the file LVM looks at every disk; `vgimportdevices -a` makes a new one.
+        TRY(guest.write("LVM's list of the old machine's disks, kept", kDevices + std::string(".slipway-old"), *text,
+                        0600));
+        TRY(guest.remove("LVM's list of the old machine's disks", kDevices));
+    }
+    for (const char* path : {"/etc/blkid.tab", "/etc/blkid/blkid.tab", "/etc/lvm/cache/.cache"})
+        TRY(guest.remove("a cache of the old machine's disks", path));
+    return {};
+}
+
+// Not changed: who wrote these knew the hardware, and nothing in them keeps a system from starting.
+Status warn_of_disk_names(Repair& repair) {
+    for (const char* path : {"/etc/hdparm.conf", "/etc/smartd.conf", "/etc/smartmontools/smartd.conf"})
+        if (names_old_disks(TRY(repair.guest.read(path)).value_or("")))
+            repair.warn(path + std::string(" names disks of the old machine: check it after the first boot"));
+    for (const char* path : {"/etc/multipath.conf", "/etc/multipath/wwids"})
+        if (repair.guest.exists(path)) {
+            repair.warn(path + std::string(" is set up: multipath knows the old machine's disks by their WWIDs; "
+                                           "check it, or remove multipath, after the first boot"));
+            break;
+        }
+    return {};
 }
 
 Status check_grub(Repair& repair) {
     std::string root;
+    std::set<std::string> missing;
     for (const char* path : {"/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"}) {
         const auto text = TRY(repair.guest.read(path));
         if (!text) continue;
+        if (!repair.names.volumes().empty())
+            for (const auto& uuid : searched_uuids(*text))
+                if (!repair.names.find("UUID=" + uuid) && missing.insert(uuid).second)
+                    repair.warn(fmt::format("{} looks for the file system {}, which is not on this disk", path,
+                                            printable(uuid)));
         root = root_argument(*text);
         if (root.starts_with("UUID=") && !repair.names.volumes().empty() && !repair.names.find(root))
             repair.warn(path + std::string(" says root=") + root + ", which is not on this disk");
         return {};
     }
-    repair.warn("no grub.cfg was found: check that the boot loader of this system starts on the new hardware");
+    if (!loader_files(repair.guest).empty()) return {};
+    repair.warn(
+        "no boot loader's configuration was found: check that the boot loader of this system starts on the new "
+        "hardware");
     return {};
 }
 
 }  // namespace
+
+std::vector<std::string> command_line_files(const Guest& guest) {
+    std::vector<std::string> files{"/etc/initramfs-tools/conf.d/resume", "/etc/dracut.conf"};
+    for (const auto& name : guest.list("/etc/dracut.conf.d")) files.push_back("/etc/dracut.conf.d/" + name);
+    for (const auto& file : loader_files(guest))
+        if (file.syntax != LoaderSyntax::Environment) files.push_back(file.path);
+    return files;
+}
 
 Status repair_device_names(Repair& repair) {
     TRY(edit_file(repair, "/etc/fstab", edit_fstab));
@@ -48,36 +115,13 @@ Status repair_device_names(Repair& repair) {
     for (const auto& name : repair.guest.list("/etc/default/grub.d"))
         if (name.ends_with(".cfg")) TRY(edit_file(repair, "/etc/default/grub.d/" + name, edit_grub_defaults));
     for (const auto& path : command_line_files(repair.guest)) TRY(edit_file(repair, path, edit_command_lines));
+    for (const auto& file : loader_files(repair.guest)) TRY(edit_hidden_arguments(repair, file));
     // It maps BIOS drives to device names of the old machine; GRUB does without.
     for (const char* path : {"/boot/grub/device.map", "/boot/grub2/device.map"})
         TRY(repair.guest.remove("GRUB's map of the old machine's disks", path));
+    TRY(repair_layers(repair));
+    TRY(warn_of_disk_names(repair));
     return check_grub(repair);
-}
-
-Status repair_firmware(Repair& repair) {
-    if (repair.request.firmware != Firmware::Uefi) return {};
-    std::string esp;
-    for (const char* path : {"/boot/efi", "/efi", "/boot"})
-        if (esp.empty() && repair.guest.exists(path + std::string("/EFI"))) esp = path;
-    if (esp.empty())
-        return make_error(errors::kBootLoader,
-                          "the target boots by UEFI, but there is no EFI system partition in "
-                          "/boot/efi, /efi or /boot of this system");
-    // The VM's firmware remembers no boot entry of the old machine's: it starts the fallback loader.
-    if (repair.guest.exists(esp + "/EFI/BOOT/BOOTX64.EFI")) return {};
-    constexpr std::uint64_t kLoaderLimit = 32u << 20;
-    for (const auto& vendor : repair.guest.list(esp + "/EFI")) {
-        const auto directory = esp + "/EFI/" + vendor;
-        const auto shim = TRY(repair.guest.read(directory + "/shimx64.efi", kLoaderLimit));
-        const auto grub = TRY(repair.guest.read(directory + "/grubx64.efi", kLoaderLimit));
-        if (!grub) continue;
-        TRY(repair.guest.write_unrecorded(esp + "/EFI/BOOT/BOOTX64.EFI", shim ? *shim : *grub, 0644));
-        if (shim) TRY(repair.guest.write_unrecorded(esp + "/EFI/BOOT/grubx64.efi", *grub, 0644));
-        repair.guest.note_change({"EFI fallback loader", esp + "/EFI/BOOT/BOOTX64.EFI", "", "copy of " + directory});
-        return {};
-    }
-    repair.warn("the EFI system partition holds no GRUB to make a fallback loader of");
-    return {};
 }
 
 }  // namespace slipway::fixup

@@ -97,9 +97,4 @@ std::string modules_policy(std::string_view text) {
     return policy;
 }
 
-std::string dracut_config(const std::vector<std::string>& modules) {
-    return "# Written by Slipway: the drivers of this machine's disk controller.\nadd_drivers+=\" " +
-           join(modules, " ") + " \"\n";
-}
-
 }  // namespace slipway::fixup

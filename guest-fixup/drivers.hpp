@@ -39,6 +39,5 @@ std::set<std::string> modules_in_listing(std::string_view listing);
 std::string add_modules(std::string_view text, const std::vector<std::string>& modules);
 // The last MODULES= of initramfs.conf or of a conf.d file; empty when it sets none.
 std::string modules_policy(std::string_view text);
-std::string dracut_config(const std::vector<std::string>& modules);
 
 }  // namespace slipway::fixup

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "guest-fixup/edits.hpp"
 
+#include <algorithm>
 #include <regex>
 
 #include <fmt/format.h>
@@ -10,22 +11,6 @@
 namespace slipway::fixup {
 
 namespace {
-
-// Calls change(line) for each line without its newline, but for endless ones; the result keeps the line ends.
-template <typename Change>
-std::string map_lines(std::string_view text, Change&& change) {
-    std::string out;
-    while (!text.empty()) {
-        const auto end = text.find('\n');
-        const auto line = text.substr(0, end);
-        if (line.size() > kLongestLine) out += line;
-        else out += change(line);
-        if (end == std::string_view::npos) break;
-        out += '\n';
-        text.remove_prefix(end + 1);
-    }
-    return out;
-}
 
 struct Field {
     std::size_t begin = 0, length = 0;
@@ -121,6 +106,19 @@ std::string root_argument(std::string_view text) {
             std::regex_search(line.data(), line.data() + line.size(), match, argument) &&
             line.find("set root=") == std::string_view::npos)
             found = match[1].str();
+        return std::string();
+    });
+    return found;
+}
+
+std::vector<std::string> searched_uuids(std::string_view text) {
+    std::vector<std::string> found;
+    map_lines(text, [&](std::string_view line) {
+        const auto words = words_of(line);
+        if (words.size() < 3 || !words[0].starts_with("search") || found.size() > 1024) return std::string();
+        const auto named = [](std::string_view word) { return word == "--fs-uuid" || word == "-u"; };
+        if (words[0] == "search.fs_uuid") found.emplace_back(words[1]);
+        else if (std::any_of(words.begin(), words.end(), named)) found.emplace_back(words.back());
         return std::string();
     });
     return found;

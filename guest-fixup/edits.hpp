@@ -7,12 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "guest-fixup/text_lines.hpp"
 #include "guest-fixup/volumes.hpp"
 
 namespace slipway::fixup {
-
-// Longer lines of a guest's files pass through unread: none is meant so, and std::regex recurses for each character.
-inline constexpr std::size_t kLongestLine = 4096;
 
 struct Edited {
     std::string text;
@@ -35,5 +33,7 @@ Edited edit_command_lines(std::string_view text, const DeviceNames& names);
 Edited edit_grub_defaults(std::string_view text, const DeviceNames& names);
 // What root= of the first kernel command line in text says; empty when there is none.
 std::string root_argument(std::string_view text);
+// The file systems that GRUB looks for by "search --fs-uuid".
+std::vector<std::string> searched_uuids(std::string_view text);
 
 }  // namespace slipway::fixup

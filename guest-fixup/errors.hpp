@@ -24,8 +24,8 @@ inline constexpr ErrorId kDirty{
     "fixup.dirty", "Boot the source and shut it down cleanly, then capture again; or run fsck on the deployed disk.",
     false};
 inline constexpr ErrorId kDistribution{"fixup.distribution",
-                                       "Debian and Ubuntu (initramfs-tools) and systems with dracut are repaired; on "
-                                       "another, add the target's drivers to its initramfs by hand before capture.",
+                                       "Install the distribution's own initramfs tool in the source and capture again; "
+                                       "or add the target's drivers to its initramfs by hand before capture.",
                                        false};
 inline constexpr ErrorId kNoKernel{"fixup.no-kernel", "Install a kernel package in the source and capture again.",
                                    false};
@@ -37,7 +37,12 @@ inline constexpr ErrorId kInitramfs{
     "See the guest tool's own words above; often the guest's disk is full. The old initramfs is in place again.",
     false};
 inline constexpr ErrorId kBootLoader{
-    "fixup.boot-loader", "See the guest tool's own words above; grub-install can be run from a rescue system.", false};
+    "fixup.boot-loader",
+    "Choose the target's firmware that the system is set up for, or set the source up for the other and capture again.",
+    false};
+inline constexpr ErrorId kLilo{
+    "fixup.lilo", "Install GRUB in the source in place of LILO and capture again; LILO cannot be set up offline.",
+    false};
 inline constexpr ErrorId kGuestFile{
     "fixup.guest-file", "The file in the guest is not of the expected kind; look at it from a rescue system.", false};
 inline constexpr ErrorId kNetwork{"fixup.network", "Check the --nic mapping against the inventory.", false};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Repairs a deployed operating system, offline, for the hardware it will find: storage drivers in
-// the initramfs, devices by UUID in fstab, crypttab and resume, GRUB, network identity. Optionally
+// the initramfs, the kernel its loader starts, devices by UUID in fstab, crypttab and resume, consoles,
+// the EFI fallback loader, network identity (docs/repair.md). Optionally
 // leaves a proof unit behind that reports the first good boot on the second serial port.
 //
 // Every change is in the report's journal and in the guest's /var/lib/slipway/repair.json. A second
@@ -65,8 +66,9 @@ struct RepairRequest {
     TargetController target = TargetController::Ide;
     Firmware firmware = Firmware::Bios;
     std::vector<NicMapping> nics;
-    std::string proof_nonce;  // [A-Za-z0-9-]{1,64}; empty: no proof unit
-    bool dry_run = false;     // says what would change, changes nothing
+    bool serial_console = false;  // the kernel and a login also on the first serial port
+    std::string proof_nonce;      // [A-Za-z0-9-]{1,64}; empty: no proof unit
+    bool dry_run = false;         // says what would change, changes nothing
     // ---- personality, leftovers, vendor agents, template
     std::string personality;      // JSON of this one machine (personality.hpp); empty: it stays who it was
     std::string drivers_file;     // the P2V drivers file's XML (vendor_agents.hpp); empty: none

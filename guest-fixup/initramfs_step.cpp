@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "guest-fixup/drivers.hpp"
 #include "guest-fixup/errors.hpp"
-#include "guest-fixup/steps.hpp"
+#include "guest-fixup/initramfs_setup.hpp"
+#include "guest-fixup/loader_files.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 
@@ -17,86 +17,6 @@ namespace fs = std::filesystem;
 
 // MODULES=most compresses some 60 MB; in an emulated machine that takes minutes.
 constexpr std::chrono::seconds kMakeLimit{3600};
-constexpr std::chrono::seconds kListLimit{600};
-constexpr const char* kModulesFile = "/etc/initramfs-tools/modules";
-constexpr const char* kPolicyFile = "/etc/initramfs-tools/conf.d/zz-slipway";
-constexpr const char* kDracutFile = "/etc/dracut.conf.d/90-slipway.conf";
-
-struct Kernel {
-    std::string version;
-    std::string initramfs;             // path in the guest
-    std::vector<std::string> modules;  // that it must hold
-};
-
-Result<InitramfsTool> find_tool(const Guest& guest) {
-    if (guest.exists("/etc/initramfs-tools/initramfs.conf")) return InitramfsTool::InitramfsTools;
-    for (const char* path : {"/usr/bin/dracut", "/usr/sbin/dracut", "/sbin/dracut"})
-        if (guest.exists(path)) return InitramfsTool::Dracut;
-    return make_error(errors::kDistribution, "this system has neither initramfs-tools nor dracut");
-}
-
-std::string initramfs_of(const Guest& guest, const std::string& version) {
-    for (const auto& path :
-         {"/boot/initrd.img-" + version, "/boot/initramfs-" + version + ".img", "/boot/initrd-" + version})
-        if (guest.exists(path)) return path;
-    return {};
-}
-
-Result<std::vector<Kernel>> find_kernels(Repair& repair) {
-    std::vector<Kernel> kernels;
-    std::string lacking;
-    for (const auto& version : repair.guest.list("/lib/modules")) {
-        const auto image = initramfs_of(repair.guest, version);
-        if (image.empty()) continue;
-        const auto directory = "/lib/modules/" + version;
-        const auto dep = TRY(repair.guest.read(directory + "/modules.dep"));
-        const auto builtin = TRY(repair.guest.read(directory + "/modules.builtin"));
-        auto needed =
-            needed_modules(drivers_of(repair.request.target), parse_modules(dep.value_or(""), builtin.value_or("")));
-        if (needed.missing.empty()) kernels.push_back({version, image, std::move(needed.in_initramfs)});
-        else {
-            lacking = fmt::format("kernel {} has no {}", version, join(needed.missing, ", "));
-            repair.warn(lacking);
-        }
-    }
-    if (kernels.empty() && !lacking.empty()) return make_error(errors::kNoDriver, "{}", lacking);
-    if (kernels.empty()) return make_error(errors::kNoKernel, "no kernel with modules and an initramfs was found");
-    return kernels;
-}
-
-Status configure(Repair& repair, InitramfsTool tool, const std::vector<Kernel>& kernels) {
-    std::vector<std::string> modules;
-    for (const auto& kernel : kernels)
-        for (const auto& name : kernel.modules)
-            if (std::find(modules.begin(), modules.end(), name) == modules.end()) modules.push_back(name);
-    if (tool == InitramfsTool::Dracut)
-        return repair.guest.write("dracut: drivers of the target", kDracutFile, dracut_config(modules));
-    auto& guest = repair.guest;
-    const auto listed = TRY(guest.read(kModulesFile)).value_or("");
-    TRY(guest.write("initramfs: drivers of the target", kModulesFile, add_modules(listed, modules)));
-    auto policy = modules_policy(TRY(guest.read("/etc/initramfs-tools/initramfs.conf")).value_or(""));
-    for (const auto& name : guest.list("/etc/initramfs-tools/conf.d")) {
-        const auto own = modules_policy(TRY(guest.read("/etc/initramfs-tools/conf.d/" + name)).value_or(""));
-        if (!own.empty()) policy = own;
-    }
-    if (policy != "dep") return {};
-    // "dep" looks at the hardware it runs on, which here is not the guest's.
-    repair.warn(std::string("MODULES=dep was set to most in ") + kPolicyFile +
-                "; the file may be removed once the system runs on its new hardware");
-    return guest.write("initramfs: modules for any hardware", kPolicyFile, "MODULES=most\n");
-}
-
-// The modules that the initramfs lacks; all of them when it cannot be listed.
-std::vector<std::string> lacking(Repair& repair, InitramfsTool tool, const Kernel& kernel) {
-    const char* program = tool == InitramfsTool::Dracut ? "lsinitrd" : "lsinitramfs";
-    auto listing = repair.run({program, kernel.initramfs}, kListLimit);
-    if (!listing || !listing->ok()) return kernel.modules;
-    const auto held = modules_in_listing(listing->output);
-    std::vector<std::string> out;
-    for (const auto& name : kernel.modules)
-        if (!held.contains(name)) out.push_back(name);
-    return out;
-}
 
 // The old initramfs under a second name while a new one is made.
 class KeptFile {
@@ -127,13 +47,22 @@ private:
     fs::path file_, kept_;
 };
 
+// Configuration that the tools copy into the image or read when they make it.
+bool copied_into_initramfs(const std::string& path) {
+    static constexpr std::string_view kStarts[] = {"/etc/initramfs-tools/", "/etc/dracut.conf", "/etc/mkinit",
+                                                   "/etc/booster",          "/etc/modprobe",    "/etc/modules",
+                                                   "/etc/crypttab",         "/etc/lvm/",        "/etc/mdadm",
+                                                   "/etc/sysconfig/kernel", "/etc/multipath"};
+    return std::any_of(std::begin(kStarts), std::end(kStarts), [&](auto start) { return path.starts_with(start); });
+}
+
 std::string last_words(const CommandResult& result) {
     auto text = result.output + result.error_text;
     if (text.size() > 1000) text.erase(0, text.size() - 1000);
     return printable(trim(text));
 }
 
-Status make_initramfs(Repair& repair, InitramfsTool tool, const Kernel& kernel) {
+Status make_initramfs(Repair& repair, const InitramfsTool& tool, const Kernel& kernel) {
     repair.note("initramfs " + kernel.version);
     const auto file = repair.guest.resolve(kernel.initramfs);
     if (!file) return make_error(errors::kInitramfs, "{} is gone", kernel.initramfs);
@@ -143,17 +72,14 @@ Status make_initramfs(Repair& repair, InitramfsTool tool, const Kernel& kernel) 
         return {};
     }
     auto kept = TRY(KeptFile::keep(*file));
-    const std::vector<std::string> argv =
-        tool == InitramfsTool::Dracut
-            ? std::vector<std::string>{"dracut", "--force", "--no-hostonly", "--kver", kernel.version, kernel.initramfs}
-            : std::vector<std::string>{"update-initramfs", "-u", "-k", kernel.version};
+    const auto argv = make_command(tool, TRY(image_to_make(repair, tool, kernel)));
     const auto made = TRY(repair.run(argv, kMakeLimit));
     if (!made.ok())
         return make_error(errors::kInitramfs, "`{}` ended with {}: {}", join(argv, " "), made.exit_code,
                           last_words(made));
-    if (const auto missing = lacking(repair, tool, kernel); !missing.empty())
+    if (const auto listing = list_image(repair, tool, kernel); !listing.missing.empty())
         return make_error(errors::kInitramfs, "the new initramfs {} lacks {}: {}", kernel.initramfs,
-                          join(missing, ", "), last_words(made));
+                          join(listing.missing, ", "), listing.trouble.empty() ? last_words(made) : listing.trouble);
     kept.accept();
     repair.guest.note_change({"initramfs " + kernel.version, kernel.initramfs, before, TRY(file_digest(*file))});
     return {};
@@ -161,23 +87,39 @@ Status make_initramfs(Repair& repair, InitramfsTool tool, const Kernel& kernel) 
 
 }  // namespace
 
+namespace {
+
+using Texts = std::vector<std::pair<std::string, std::string>>;
+
+Result<Texts> boot_entries(const Guest& guest) {
+    Texts entries;
+    for (const auto& place : boot_places())
+        for (auto& [name, text] : TRY(read_entry_files(guest, place)))
+            entries.emplace_back(place + "/loader/entries/" + name, std::move(text));
+    return entries;
+}
+
+}  // namespace
+
 Status repair_initramfs(Repair& repair, bool make_again) {
-    const auto tool = TRY(find_tool(repair.guest));
-    const auto kernels = TRY(find_kernels(repair));
-    const auto before = repair.guest.journal().size();
-    TRY(configure(repair, tool, kernels));
-    make_again = make_again || repair.guest.journal().size() != before;
+    const auto& tool = *TRY(find_tool(repair.guest));
+    const auto kernels = TRY(find_kernels(repair, tool));
+    TRY(configure_drivers(repair, tool, kernels));
+    for (const auto& change : repair.guest.journal()) make_again = make_again || copied_into_initramfs(change.where);
+    // A tool's hook may call kernel-install, which takes the command line of the kernel that runs now: ours.
+    const auto entries = TRY(boot_entries(repair.guest));
     for (const auto& kernel : kernels) {
-        if (make_again || !lacking(repair, tool, kernel).empty()) TRY(make_initramfs(repair, tool, kernel));
+        if (make_again || !list_image(repair, tool, kernel).missing.empty()) TRY(make_initramfs(repair, tool, kernel));
         repair.report.kernels.push_back(kernel.version);
     }
+    for (const auto& [path, text] : entries) TRY(repair.guest.write("boot entry as it was", path, text));
     return {};
 }
 
 Status check_initramfs(Repair& repair) {
-    TRY(find_tool(repair.guest));
+    const auto& tool = *TRY(find_tool(repair.guest));
     const auto warnings = repair.report.warnings.size();
-    TRY(find_kernels(repair));
+    TRY(find_kernels(repair, tool));
     repair.report.warnings.resize(warnings);
     return {};
 }

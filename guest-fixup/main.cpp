@@ -23,6 +23,7 @@ Examples:
       --address ens3=10.0.0.5/24,gateway=10.0.0.1,dns=10.0.0.53 --first-boot-script setup.sh
   slipway-fixup --disk old-server.img --target ide --drivers-file P2Vdrivers.xml
   slipway-fixup --disk reference.img --prepare-template       clears keys, ids, logs; cannot be undone
+  slipway-fixup --disk web.img --target virtio-scsi --serial-console
 
 Exit codes: 0 done (also when nothing was to do), 1 failed, 2 usage, 3 done with warnings.)";
 
@@ -55,6 +56,7 @@ int main(int argc, char** argv) {
     app.add_option("--proof-nonce", request.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
     fixup::IdentityOptions identity;
     identity.add_to(app);
+    app.add_flag("--serial-console", request.serial_console, "a console on the first serial port beside the screen");
     app.add_flag("--dry-run", request.dry_run, "says what would change, changes nothing");
     app.add_flag("--json", json, "the report as JSON");
     try {

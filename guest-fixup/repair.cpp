@@ -105,8 +105,10 @@ Status run_identity_steps(Repair& repair) {
 Status run_steps(Repair& repair) {
     if (repair.request.prepare_template == Template::Only) return prepare_template(repair);
     TRY(check_initramfs(repair));
+    TRY(check_boot_loader(repair));
     repair.note("device names");
     TRY(repair_device_names(repair));
+    TRY(repair_consoles(repair));
     TRY(repair_firmware(repair));
     repair.note("network");
     bool links_changed = false;
@@ -115,8 +117,10 @@ Status run_steps(Repair& repair) {
     TRY(apply_drivers_file(repair, links_changed));
     repair.note("drivers");
     TRY(repair_initramfs(repair, links_changed));
+    TRY(repair_loaders(repair));
     TRY(run_identity_steps(repair));
-    return add_proof_unit(repair);
+    TRY(add_proof_unit(repair));
+    return label_new_files(repair);
 }
 
 // root has everything of the guest mounted below it.

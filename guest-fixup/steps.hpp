@@ -10,8 +10,6 @@
 
 namespace slipway::fixup {
 
-enum class InitramfsTool { InitramfsTools, Dracut };
-
 struct Repair {
     const RepairRequest& request;
     Guest& guest;
@@ -26,13 +24,21 @@ struct Repair {
     }
 };
 
+// The guest's files that may hold kernel command lines.
+std::vector<std::string> command_line_files(const Guest& guest);
 Status repair_device_names(Repair& repair);  // fstab, crypttab, resume, kernel command lines, device.map
-Status repair_firmware(Repair& repair);      // the EFI fallback loader
+Status repair_firmware(Repair& repair);      // the EFI fallback loader; BIOS and UEFI
 // links_changed: an initramfs carries copies of .link files, so it is made again then.
 Status repair_network(Repair& repair, bool& links_changed);
 // Before anything is changed: is this a system whose initramfs can be made fit?
 Status check_initramfs(Repair& repair);
 Status repair_initramfs(Repair& repair, bool make_again);
+// LILO alone is refused, before anything is changed.
+Status check_boot_loader(Repair& repair);
+Status repair_consoles(Repair& repair);  // and module blacklists, on kernel command lines; inittab, securetty
+// After the initramfs: the kernel that each loader starts by itself is a fit one; systemd-boot's copies are new.
+Status repair_loaders(Repair& repair);
+Status label_new_files(Repair& repair);  // last: SELinux
 Status add_proof_unit(Repair& repair);
 // ---- what is not to start on the new hardware; before the initramfs, which carries copies of what they change
 Status quiet_leftovers(Repair& repair, bool& initramfs_changed);

@@ -109,6 +109,12 @@ TEST(CommandLines, the_root_that_grub_gives_is_found) {
     EXPECT_EQ(root_argument("set root='hd0,1'\n"), "");
 }
 
+TEST(CommandLines, what_grub_searches_for_is_found) {
+    EXPECT_THAT(searched_uuids("search --no-floppy --fs-uuid --set=root --hint-bios=hd0,msdos1  aaaa-1\n"
+                               "search.fs_uuid 1234-ABCD root hd0,gpt1\nsearch --file /x\n# search --fs-uuid b\n"),
+                ElementsAre("aaaa-1", "1234-ABCD"));
+}
+
 TEST(Hostile, endless_lines_pass_through) {
     const DeviceNames names(two_volumes(), "UUID=aaaa-1");
     const std::string endless(4u << 20, 'a');

@@ -2,6 +2,7 @@
 // Whole repairs of a small guest whose tools are busybox scripts.
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <thread>
@@ -204,11 +205,196 @@ TEST_F(RepairTest, dracut_system_gets_a_generic_initramfs) {
     script("/usr/bin/dracut",
            "[ \"$2\" = --no-hostonly ] || exit 9\n"
            "for m in $(sed -n 's/add_drivers+=\"\\(.*\\)\"/\\1/p' /etc/dracut.conf.d/90-slipway.conf)\n"
-           "do echo \"-rw-r--r-- 1 root root 9 Jan 1 k/$m.ko.xz\"; done >\"$5\"\n");
+           "do echo \"-rw-r--r-- 1 root root 9 Jan 1 k/$m.ko.xz\"; done >\"$3\"\n");
     script("/usr/bin/lsinitrd", "cat \"$1\"\n");
     const auto report = repaired();
     EXPECT_THAT(report.kernels, ElementsAre("6.1"));
     EXPECT_THAT(guest.get("/boot/initramfs-6.1.img"), HasSubstr("ata_piix"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, dracut_is_told_to_look_for_layers_when_no_command_line_does) {
+    fs::remove_all(guest.path() / "etc/initramfs-tools");
+    guest.put("/etc/fstab", "/dev/mapper/vg-root / ext4 defaults 0 1\n");
+    script("/usr/bin/dracut",
+           "# --no-hostonly\n"
+           "for m in $(sed -n 's/add_drivers+=\"\\(.*\\)\"/\\1/p' /etc/dracut.conf.d/90-slipway.conf)\n"
+           "do echo \"k/$m.ko\"; done >\"$3\"\n");
+    script("/usr/bin/lsinitrd", "cat \"$1\"\n");
+    repaired();
+    EXPECT_THAT(guest.get("/etc/dracut.conf.d/90-slipway.conf"), HasSubstr("rd.auto=1"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+    guest.put("/boot/grub/grub.cfg", "linux /vmlinuz root=/dev/mapper/vg-root rd.lvm.lv=vg/root\n");
+    repaired();
+    EXPECT_THAT(guest.get("/etc/dracut.conf.d/90-slipway.conf"), Not(HasSubstr("rd.auto")));
+}
+
+TEST_F(RepairTest, arch_gets_its_modules_list_and_its_preset_says_where_the_image_is) {
+    fs::remove_all(guest.path() / "etc/initramfs-tools");
+    guest.put("/etc/mkinitcpio.conf", "MODULES=(ext4)\nHOOKS=(base udev autodetect block)\n");
+    guest.put("/etc/mkinitcpio.d/linux.preset", "default_image=\"/boot/initramfs-linux.img\"\n");
+    guest.put("/lib/modules/6.1/pkgbase", "linux\n");
+    guest.put("/boot/initramfs-linux.img", "k/ahci.ko\n");
+    script("/usr/bin/mkinitcpio",
+           "[ \"$5 $6\" = '-S autodetect' ] || exit 9\n"
+           "for m in $(sed -n 's/MODULES=(\\(.*\\))/\\1/p' /etc/mkinitcpio.conf); do echo k/$m.ko.zst; done >\"$4\"\n");
+    script("/usr/bin/lsinitcpio", "cat \"$1\"\n");
+    EXPECT_THAT(repaired().kernels, ElementsAre("6.1"));
+    EXPECT_EQ(guest.get("/etc/mkinitcpio.conf"),
+              "MODULES=(ext4 ata_piix sd_mod)\nHOOKS=(base udev autodetect block)\n");
+    EXPECT_THAT(guest.get("/boot/initramfs-linux.img"), HasSubstr("ata_piix"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, alpine_gets_a_feature_and_its_image_is_listed_by_cpio) {
+    for (const char* applet : {"bin/cpio", "bin/gzip", "bin/find", "bin/mkdir", "bin/tr"})
+        fs::create_symlink("/bin/busybox", guest.path() / applet);
+    fs::remove_all(guest.path() / "etc/initramfs-tools");
+    fs::rename(guest.path() / "lib/modules/6.1", guest.path() / "lib/modules/6.6.31-0-lts");
+    guest.put("/etc/mkinitfs/mkinitfs.conf", "features=\"ata base\"\n");
+    guest.put("/boot/initramfs-lts", "old");
+    script("/sbin/mkinitfs",
+           "cd /tmp && mkdir k && for f in $(cat /etc/mkinitfs/features.d/slipway.modules); do echo >$f; done\n"
+           "find . | cpio -o -H newc | gzip >\"$2\"\n");
+    EXPECT_THAT(repaired().kernels, ElementsAre("6.6.31-0-lts"));
+    EXPECT_EQ(guest.get("/etc/mkinitfs/mkinitfs.conf"), "features=\"ata base slipway\"\n");
+    EXPECT_EQ(guest.get("/etc/mkinitfs/features.d/slipway.modules"), "k/ata_piix.ko\nk/sd_mod.ko\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, missing_decompressor_is_named) {
+    script("/usr/sbin/update-initramfs",
+           "printf '\\050\\265\\057\\375x' >/boot/new; busybox mv /boot/new /boot/initrd.img-6.1\n");
+    const auto report = repair(request);
+    ASSERT_FALSE(report.ok());
+    EXPECT_THAT(report.error().describe(), HasSubstr("compressed by zstd, and the guest has no program `zstd`"));
+    EXPECT_EQ(guest.get(kInitrd), "k/ahci.ko\n");
+}
+
+TEST_F(RepairTest, old_machines_disks_are_forgotten_by_md_and_lvm) {
+    guest.put("/etc/mdadm/mdadm.conf", "DEVICE /dev/sda1\n");
+    guest.put("/etc/lvm/devices/system.devices", "IDTYPE=sys_wwid IDNAME=naa.5 DEVNAME=/dev/sda2 PVID=x\n");
+    guest.put("/etc/lvm/cache/.cache", "x");
+    guest.put("/etc/smartd.conf", "/dev/sda -a\n");
+    guest.put("/etc/modprobe.d/local.conf", "blacklist ata_piix\n");
+    const auto report = repaired();
+    EXPECT_THAT(report.warnings, AllOf(Contains(HasSubstr("/etc/smartd.conf")), Contains(HasSubstr("kept ata_piix"))));
+    EXPECT_EQ(guest.get("/etc/mdadm/mdadm.conf"), "DEVICE partitions\n");
+    EXPECT_FALSE(guest.has("/etc/lvm/devices/system.devices"));
+    EXPECT_THAT(guest.get("/etc/lvm/devices/system.devices.slipway-old"), HasSubstr("naa.5"));
+    EXPECT_FALSE(guest.has("/etc/lvm/cache/.cache"));
+    EXPECT_EQ(guest.get("/etc/modprobe.d/local.conf"), "# slipway: blacklist ata_piix\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, loader_starts_a_kernel_that_has_the_drivers) {
+    guest.put("/lib/modules/6.2-cloud/modules.dep", "k/virtio_blk.ko:\n");
+    guest.put("/boot/initrd.img-6.2-cloud", "");
+    guest.put("/boot/vmlinuz-5.0-gone", "");
+    guest.put("/boot/grub/grub.cfg",
+              "set default=\"0\"\nmenuentry 'new' {\nlinux /boot/vmlinuz-6.2-cloud root=UUID=aaaa\n}\n"
+              "menuentry 'old' --id 'old-id' {\nlinux /boot/vmlinuz-6.1 root=UUID=aaaa\n}\n");
+    guest.put("/etc/default/grub", "GRUB_DEFAULT=0\n");
+    EXPECT_THAT(repaired().warnings,
+                AllOf(Contains(HasSubstr("starts 6.1 by itself now: kernel 6.2-cloud cannot find")),
+                      Contains(HasSubstr("/boot/vmlinuz-5.0-gone has no modules"))));
+    EXPECT_THAT(guest.get("/boot/grub/grub.cfg"), HasSubstr("set default=\"old-id\"\n"));
+    EXPECT_EQ(guest.get("/etc/default/grub"), "GRUB_DEFAULT=\"old-id\"\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, grub_with_entry_files_gets_its_default_in_the_environment) {
+    guest.put("/lib/modules/6.2-cloud/modules.dep", "");
+    guest.put("/boot/grub/grub.cfg", "set default=\"${saved_entry}\"\nblscfg\n");
+    auto block = std::string("# GRUB Environment Block\nsaved_entry=m-6.2-cloud\n");
+    block.resize(1024, '#');
+    guest.put("/boot/grub/grubenv", block);
+    guest.put("/boot/loader/entries/m-6.2-cloud.conf", "linux /vmlinuz-6.2-cloud\noptions root=UUID=aaaa\n");
+    guest.put("/boot/loader/entries/m-6.1.conf", "linux /vmlinuz-6.1\noptions root=UUID=aaaa\n");
+    repaired();
+    EXPECT_THAT(guest.get("/boot/grub/grubenv"), HasSubstr("saved_entry=m-6.1\n###"));
+    EXPECT_EQ(guest.get("/boot/grub/grubenv").size(), 1024u);
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, systemd_boot_gets_the_new_image_that_it_reads) {
+    fs::remove_all(guest.path() / "boot/grub");
+    guest.put("/boot/efi/loader/loader.conf", "timeout 3\n");
+    guest.put("/boot/efi/loader/entries/m-6.1.conf", "linux /m/6.1/linux\ninitrd /m/6.1/initrd.img-6.1\noptions x\n");
+    guest.put("/boot/efi/m/6.1/linux", "kernel");
+    guest.put("/boot/efi/m/6.1/initrd.img-6.1", "k/ahci.ko\n");
+    repaired();
+    EXPECT_EQ(guest.get("/boot/efi/m/6.1/initrd.img-6.1"), guest.get(kInitrd));
+    EXPECT_THAT(guest.get(kInitrd), HasSubstr("ata_piix"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, image_that_only_an_entry_knows_is_made_where_it_is) {
+    fs::remove_all(guest.path() / "etc/initramfs-tools");
+    fs::remove_all(guest.path() / "boot/grub");
+    fs::remove(guest.path() / std::string(kInitrd).substr(1));
+    guest.put("/efi/loader/entries/m-6.1.conf", "linux /m/6.1/linux\ninitrd /m/6.1/initrd\noptions root=UUID=aaaa\n");
+    guest.put("/efi/m/6.1/linux", "kernel");
+    guest.put("/efi/m/6.1/initrd", "k/ahci.ko\n");
+    // With a hook that writes the entry with the command line of the kernel that runs now.
+    script("/usr/bin/dracut",
+           "for m in $(sed -n 's/add_drivers+=\"\\(.*\\)\"/\\1/p' /etc/dracut.conf.d/90-slipway.conf)\n"
+           "do echo \"k/$m.ko\"; done >/efi/new; busybox mv /efi/new \"$2\"\n"
+           "echo options root=/dev/loop0 >/efi/loader/entries/m-6.1.conf\n");
+    script("/usr/bin/lsinitrd", "cat \"$1\"\n");
+    EXPECT_THAT(repaired().kernels, ElementsAre("6.1"));
+    EXPECT_THAT(guest.get("/efi/m/6.1/initrd"), HasSubstr("ata_piix"));
+    EXPECT_THAT(guest.get("/efi/loader/entries/m-6.1.conf"), HasSubstr("options root=UUID=aaaa"));
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, serial_console_is_added_only_when_asked_for) {
+    guest.put("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"\"\n");
+    guest.put("/etc/inittab", "1:2345:respawn:/sbin/getty 38400 tty1\n");
+    guest.put("/etc/securetty", "tty1\n");
+    repaired();
+    EXPECT_EQ(guest.get("/etc/default/grub"), "GRUB_CMDLINE_LINUX=\"\"\n");
+    request.serial_console = true;
+    repaired();
+    EXPECT_EQ(guest.get("/etc/default/grub"), "GRUB_CMDLINE_LINUX=\"console=tty0 console=ttyS0,115200n8\"\n");
+    EXPECT_THAT(guest.get("/boot/grub/grub.cfg"), HasSubstr("root=UUID=aaaa ro console=tty0 console=ttyS0,115200n8"));
+    EXPECT_THAT(guest.get("/etc/inittab"), HasSubstr("S0:2345:respawn"));
+    EXPECT_EQ(guest.get("/etc/securetty"), "tty1\nttyS0\n");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+}
+
+TEST_F(RepairTest, lilo_is_refused_before_anything_changes) {
+    fs::remove_all(guest.path() / "boot/grub");
+    guest.put("/etc/lilo.conf", "boot=/dev/sda\n");
+    const auto before = guest.everything();
+    const auto report = repair(request);
+    ASSERT_FALSE(report.ok());
+    EXPECT_TRUE(report.error().is(fixup::errors::kLilo));
+    EXPECT_EQ(guest.everything(), before);
+}
+
+TEST_F(RepairTest, new_files_get_a_label_and_the_rest_is_labelled_at_the_first_boot) {
+    const auto label = [&](const std::string& path, const char* type) {
+        return ::lsetxattr((guest.path() / path).c_str(), "security.selinux", type, std::string(type).size(), 0) == 0;
+    };
+    const auto labelled = [&](const std::string& path) {
+        char value[64];
+        const auto size = ::lgetxattr((guest.path() / path).c_str(), "security.selinux", value, sizeof value);
+        return size > 0 ? std::string(value, static_cast<std::size_t>(size)) : "none";
+    };
+    guest.put("/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
+    if (!label("etc", "etc_t")) GTEST_SKIP() << "this file system keeps no labels";
+    ASSERT_TRUE(label("boot", "boot_t") && label("boot/grub", "boot_t") && label("boot/grub/grub.cfg", "boot_t"));
+    ASSERT_TRUE(label("etc/initramfs-tools", "etc_t") && label("etc/initramfs-tools/modules", "etc_t"));
+    auto report = repaired();
+    EXPECT_EQ(labelled("boot/initrd.img-6.1"), "boot_t");
+    EXPECT_FALSE(guest.has("/.autorelabel"));
+    // Beside what has no label itself there is none to be had.
+    request.target = TargetController::VirtioBlk;
+    ::lremovexattr((guest.path() / "boot").c_str(), "security.selinux");
+    report = repaired();
+    EXPECT_TRUE(guest.has("/.autorelabel"));
+    EXPECT_THAT(report.warnings, Contains(HasSubstr("/boot/initrd.img-6.1 got no SELinux label")));
     EXPECT_THAT(repaired().journal, IsEmpty());
 }
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "guest-fixup/text_lines.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "lib/base/strings.hpp"
+
+namespace slipway::fixup {
+
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r";
+
+// One assignment to a list: where its words are, and how it ends.
+struct Assignment {
+    std::size_t end = 0;       // of the words
+    bool on_one_line = false;  // closed by its own delimiter on the line it began on
+    std::vector<std::string> words;
+};
+
+std::vector<std::string> split_words(std::string_view text) {
+    std::vector<std::string> words;
+    for (std::size_t at = 0; (at = text.find_first_not_of(" \t\r\n\\\"'", at)) != std::string_view::npos;) {
+        const auto end = std::min(text.find_first_of(" \t\r\n\\\"'", at), text.size());
+        if (text[at] == '#') {  // a comment within an array
+            at = text.find('\n', at);
+            if (at == std::string_view::npos) break;
+            continue;
+        }
+        words.emplace_back(text.substr(at, end - at));
+        at = end;
+    }
+    return words;
+}
+
+std::optional<std::vector<Assignment>> assignments_of(std::string_view text, std::string_view variable) {
+    std::vector<Assignment> found;
+    for (std::size_t line = 0; line < text.size();) {
+        const auto line_end = std::min(text.find('\n', line), text.size());
+        auto rest = text.substr(line, line_end - line);
+        const auto blanks = std::min(rest.find_first_not_of(kBlanks), rest.size());
+        rest.remove_prefix(blanks);
+        std::size_t next = line_end + 1;
+        if (rest.size() <= kLongestLine && rest.starts_with(variable)) {
+            auto value = rest.substr(variable.size());
+            if (value.starts_with("+=")) value.remove_prefix(2);
+            else if (value.starts_with("=")) value.remove_prefix(1);
+            else value = {};
+            if (value.data() && (!value.empty() || rest.size() > variable.size())) {
+                const auto begin = static_cast<std::size_t>(value.data() - text.data());
+                const char open = value.empty() ? ' ' : value.front();
+                const char close = open == '(' ? ')' : open;
+                if (open == '(' || open == '"' || open == '\'') {
+                    const auto end = text.find(close, begin + 1);
+                    // A list that never ends: the shell would not read this file either.
+                    if (end == text.npos || end - begin > 16 * kLongestLine) return std::nullopt;
+                    found.push_back({end, end < line_end, split_words(text.substr(begin + 1, end - begin - 1))});
+                    next = std::max(next, std::min(text.find('\n', end), text.size()) + 1);
+                } else {
+                    found.push_back({0, false, split_words(value)});
+                }
+            }
+        }
+        line = next;
+    }
+    return found;
+}
+
+}  // namespace
+
+std::vector<std::string_view> words_of(std::string_view line) {
+    std::vector<std::string_view> words;
+    std::size_t at = 0;
+    while ((at = line.find_first_not_of(kBlanks, at)) != std::string_view::npos) {
+        if (words.empty() && line[at] == '#') return {};
+        const auto end = std::min(line.find_first_of(kBlanks, at), line.size());
+        words.push_back(line.substr(at, end - at));
+        at = end;
+    }
+    return words;
+}
+
+std::string commented_out(std::string_view line) { return "# slipway: " + std::string(line); }
+
+std::string_view without_quotes(std::string_view text) {
+    if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front())
+        return text.substr(1, text.size() - 2);
+    return text;
+}
+
+std::vector<std::string> words_of_list(std::string_view text, std::string_view variable) {
+    std::vector<std::string> words;
+    for (auto& assignment : assignments_of(text, variable).value_or(std::vector<Assignment>{}))
+        words.insert(words.end(), assignment.words.begin(), assignment.words.end());
+    return words;
+}
+
+std::string add_to_list(std::string_view text, std::string_view variable, const std::vector<std::string>& words,
+                        ListSyntax syntax) {
+    const auto known = words_of_list(text, variable);
+    std::vector<std::string> missing;
+    for (const auto& word : words)
+        if (std::find(known.begin(), known.end(), word) == known.end()) missing.push_back(word);
+    std::string out(text);
+    const auto assignments = assignments_of(text, variable);
+    if (missing.empty() || !assignments) return out;
+    if (!assignments->empty() && assignments->back().on_one_line) {
+        const auto& last = assignments->back();
+        return out.insert(last.end, (last.words.empty() ? "" : " ") + join(missing, " "));
+    }
+    if (!out.empty() && out.back() != '\n') out += '\n';
+    const std::string name(variable);
+    if (syntax == ListSyntax::Array) return out + name + "+=(" + join(missing, " ") + ")\n";
+    return out + name + "=\"" + (assignments->empty() ? "" : "$" + name + " ") + join(missing, " ") + "\"\n";
+}
+
+}  // namespace slipway::fixup
