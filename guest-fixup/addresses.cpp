@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "guest-fixup/lines.hpp"
+#include "guest-fixup/text_lines.hpp"
 #include "lib/base/sha256.hpp"
 #include "lib/base/strings.hpp"
 
@@ -24,14 +24,6 @@ std::vector<std::string> of_family(const std::vector<std::string>& list, bool si
 std::string gateway_of(const InterfaceSetup& setup, bool six) {
     const auto found = of_family(setup.gateways, six);
     return found.empty() ? "" : found[0];
-}
-
-std::vector<std::string> words_of(std::string_view line) {
-    std::vector<std::string> words;
-    for (auto& word : split(trim(line), ' '))
-        for (auto& part : split(word, '\t'))
-            if (!part.empty()) words.push_back(part);
-    return words;
 }
 
 std::size_t indent_of(std::string_view line) {
@@ -81,7 +73,7 @@ std::string without_ifupdown(std::string_view text, std::string_view name) {
             if (words[0] == "auto" || words[0].starts_with("allow-")) {
                 std::vector<std::string> kept;
                 for (const auto& word : words)
-                    if (word != name) kept.push_back(word);
+                    if (word != name) kept.emplace_back(word);
                 if (kept.size() != words.size()) {
                     if (kept.size() > 1) out += join(kept, " ") + "\n";
                     return std::string();

@@ -4,6 +4,7 @@
 #include "guest-fixup/addresses.hpp"
 #include "guest-fixup/forget.hpp"
 #include "guest-fixup/network.hpp"
+#include "guest-fixup/network/config.hpp"
 #include "guest-fixup/steps.hpp"
 #include "lib/base/strings.hpp"
 
@@ -16,6 +17,13 @@ enum class System { Netplan, NetworkManager, RedHat, Suse, Ifupdown, Networkd, N
 constexpr const char* kConnections = "/etc/NetworkManager/system-connections";
 constexpr const char* kUnits = "/etc/systemd/network";
 
+// ifupdown's file as it is installed names the loopback alone.
+bool configures_a_card(std::string_view interfaces) {
+    const auto read = read_ifupdown(interfaces);
+    return std::any_of(read.interfaces.begin(), read.interfaces.end(),
+                       [](const auto& i) { return i.kind != InterfaceKind::Loopback; });
+}
+
 // The one that this system's configuration is written for. Netplan comes first, since it writes the others' files.
 System system_of(const Guest& guest) {
     if (!matching(guest, "/etc/netplan", "*.yaml").empty()) return System::Netplan;
@@ -26,7 +34,7 @@ System system_of(const Guest& guest) {
     const auto text = guest.read("/etc/network/interfaces", 1u << 20);
     const bool manager = guest.exists("/usr/sbin/NetworkManager");
     const bool ifupdown = text && *text && guest.exists("/sbin/ifup");
-    if (ifupdown && (!manager || !interfaces_in("/etc/network/interfaces", **text).empty())) return System::Ifupdown;
+    if (ifupdown && (!manager || configures_a_card(**text))) return System::Ifupdown;
     if (manager) return System::NetworkManager;
     if (!matching(guest, kUnits, "*.network").empty()) return System::Networkd;
     if (ifupdown) return System::Ifupdown;
@@ -130,9 +138,9 @@ Status name_by_mac(Repair& repair, std::vector<InterfaceSetup>& setups) {
     std::vector<std::string> paths{"/etc/udev/rules.d/70-persistent-net.rules"};
     for (const auto& file : matching(repair.guest, kUnits, "*.link")) paths.push_back(file);
     for (const auto& path : paths)
-        for (const auto& known : named_macs(TRY(repair.guest.read(path, 1u << 20)).value_or("")))
+        for (const auto& known : read_config({path, TRY(repair.guest.read(path, 1u << 20)).value_or("")}).interfaces)
             for (auto& setup : setups)
-                if (setup.name.empty() && setup.mac == known.mac) setup.name = known.name;
+                if (setup.name.empty() && setup.mac && setup.mac == known.selects) setup.name = known.name;
     return {};
 }
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "guest-fixup/lines.hpp"
+#include "guest-fixup/text_lines.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
@@ -13,17 +13,6 @@ namespace slipway::fixup {
 namespace {
 
 constexpr std::string_view kNote = "# Slipway: of another hypervisor: ";
-
-std::vector<std::string_view> words_of(std::string_view line) {
-    std::vector<std::string_view> words;
-    std::size_t at = 0;
-    while ((at = line.find_first_not_of(" \t\r", at)) != std::string_view::npos) {
-        const auto end = std::min(line.find_first_of(" \t\r", at), line.size());
-        words.push_back(line.substr(at, end - at));
-        at = end;
-    }
-    return words;
-}
 
 bool among(const std::vector<std::string_view>& list, std::string_view name) {
     return std::find(list.begin(), list.end(), name) != list.end();
@@ -81,8 +70,7 @@ std::span<const Leftover> leftovers() {
 std::string comment_file_systems(std::string_view text, const std::vector<std::string_view>& types) {
     return map_lines(text, [&](std::string_view line) {
         const auto words = words_of(line);
-        return words.size() >= 3 && words[0][0] != '#' && among(types, words[2]) ? fmt::format("{}{}", kNote, line)
-                                                                                 : std::string(line);
+        return words.size() >= 3 && among(types, words[2]) ? fmt::format("{}{}", kNote, line) : std::string(line);
     });
 }
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "guest-fixup/lines.hpp"
+#include "guest-fixup/text_lines.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
@@ -18,23 +18,9 @@ bool among(const std::vector<std::string>& names, std::string_view name) {
 
 bool loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
 
-std::string without_quotes(std::string_view value) {
-    if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front())
-        value = value.substr(1, value.size() - 2);
-    return std::string(value);
-}
-
 // The words of a line before its comment.
-std::vector<std::string_view> words_of(std::string_view line) {
-    std::vector<std::string_view> words;
-    line = line.substr(0, line.find('#'));
-    std::size_t at = 0;
-    while ((at = line.find_first_not_of(" \t\r", at)) != std::string_view::npos) {
-        const auto end = std::min(line.find_first_of(" \t\r", at), line.size());
-        words.push_back(line.substr(at, end - at));
-        at = end;
-    }
-    return words;
+std::vector<std::string_view> uncommented_words(std::string_view line) {
+    return words_of(line.substr(0, line.find('#')));
 }
 
 // The names of one line of /etc/hosts after the change, in their order and each once.
@@ -81,7 +67,7 @@ Edited edit_hosts(std::string_view text, const std::vector<std::string>& old_nam
     Edited out;
     bool own_line = false;
     out.text = map_lines(text, [&](std::string_view line) {
-        const auto words = words_of(line);
+        const auto words = uncommented_words(line);
         if (words.size() < 2) return std::string(line);
         const bool own = words[0] == "127.0.1.1";
         const bool named =
@@ -104,7 +90,7 @@ Edited edit_hosts(std::string_view text, const std::vector<std::string>& old_nam
     const auto has_name = [&] {
         bool found = false;
         map_lines(out.text, [&](std::string_view line) {
-            const auto words = words_of(line);
+            const auto words = uncommented_words(line);
             for (std::size_t i = 1; i < words.size(); ++i) found = found || among(new_names, words[i]);
             return std::string();
         });

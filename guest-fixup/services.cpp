@@ -5,7 +5,7 @@
 #include <set>
 
 #include "guest-fixup/forget.hpp"
-#include "guest-fixup/lines.hpp"
+#include "guest-fixup/text_lines.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {

@@ -5,9 +5,9 @@
 
 #include "guest-fixup/first_boot.hpp"
 #include "guest-fixup/forget.hpp"
-#include "guest-fixup/lines.hpp"
 #include "guest-fixup/personality_edits.hpp"
 #include "guest-fixup/steps.hpp"
+#include "guest-fixup/text_lines.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
