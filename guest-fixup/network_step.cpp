@@ -163,10 +163,19 @@ GuestTraits traits_of(const Guest& guest, const std::vector<ConfigFile>& files) 
 
 }  // namespace
 
+// What names the new cards already is wanted as it is: clearing a template's old names leaves it.
+static void want_names(Repair& repair, const std::vector<ConfigFile>& files) {
+    for (const auto& file : files)
+        for (const auto& interface : read_config(file).interfaces)
+            for (const auto& nic : repair.request.nics)
+                if (interface.names_only && interface.selects == nic.new_mac) repair.guest.want(file.path);
+}
+
 Status repair_network(Repair& repair, bool& links_changed) {
     const auto before = repair.guest.journal().size();
     const auto files = network_files(repair);
     const auto plan = plan_network(files, repair.request.nics, traits_of(repair.guest, files));
+    want_names(repair, files);
     for (const auto& edit : plan.edits) {
         if (edit.text) TRY(repair.guest.write(edit.what, edit.path, *edit.text));
         else TRY(repair.guest.remove(edit.what, edit.path));
