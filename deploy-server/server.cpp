@@ -16,6 +16,7 @@
 #include "deploy-server/netboot/boot.hpp"
 #include "deploy-server/netboot/made_loaders.hpp"
 #include "deploy-server/netboot/traces.hpp"
+#include "deploy-server/netboot/uploads.hpp"
 #include "deploy-server/privileges.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
@@ -95,6 +96,7 @@ struct DeployServer::Impl {
     std::shared_ptr<http::Router> clear_routes = std::make_shared<http::Router>();
     std::unique_ptr<http::Server> http;
     pxe::TraceLog trace{clock, kernel_neighbour};  // before those who write into it
+    std::unique_ptr<Uploads> uploads;
     std::unique_ptr<DhcpDesk> dhcp;
     std::unique_ptr<pxe::NetbootService> netboot;  // uses dhcp's lease table
     std::vector<std::string> listeners;
@@ -105,11 +107,12 @@ struct DeployServer::Impl {
 
     Status open_state() {
         std::error_code ec;
-        for (const char* part :
-             {"db", "store", "pki", "boot/ramdisk", "boot/images", "boot/loaders", "repository/user", "sequences"})
+        for (const char* part : {"db", "store", "pki", "boot/ramdisk", "boot/images", "boot/loaders", "boot/uploads",
+                                 "repository/user", "sequences"})
             fs::create_directories(options.state / part, ec);
         // Images hold what the machines hold, their secrets too.
-        for (const char* part : {"db", "store"}) fs::permissions(options.state / part, fs::perms::owner_all, ec);
+        for (const char* part : {"db", "store", "boot/uploads"})
+            fs::permissions(options.state / part, fs::perms::owner_all, ec);
         lock = TRY(open_fd(options.state / "lock", O_RDWR | O_CREAT, 0600));
         if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
             return make_error(errors::kStateInUse, "{} is locked", options.state.string());
@@ -285,6 +288,10 @@ struct DeployServer::Impl {
         n.ports = options.netboot_ports;
         if (dhcp) TRY_WITH(dhcp->join(n), "the DHCP server");
         join_netboot(n, boot_place());
+        uploads = std::make_unique<Uploads>(
+            *db, options.state / "boot/uploads", [this](Ipv4Address address) { return trace.holders(address); },
+            [this](const MacAddress& mac, pxe::Uploaded what) { trace.note(mac, std::move(what)); });
+        n.upload = [this](const std::string& name, const UdpEndpoint& client) { return uploads->open(name, client); };
         netboot = TRY(pxe::NetbootService::create(std::move(n)));
         if (dhcp) dhcp->attach(*netboot);
         const auto& bound = netboot->ports();

@@ -116,6 +116,7 @@ public:
     Digest(Story& story, const BootContext& context) : s_(story), context_(context) {}
 
     void take(const BootEvent& e) {
+        if (std::holds_alternative<Uploaded>(e.detail)) return;
         id_ = e.id;
         time_ = s_.last = e.time;
         std::visit([this](const auto& d) { on(d); }, e.detail);
@@ -174,6 +175,7 @@ private:
         s_.trouble = {};
     }
     void on(const Ready& r) { s_.ready = seen(r); }
+    void on(const Uploaded&) {}
 
     static bool same(const Transfer& a, const Transfer& b) { return a.file == b.file && a.http == b.http; }
 

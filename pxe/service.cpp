@@ -88,6 +88,7 @@ struct NetbootService::Impl {
         t.source = [this, ours = interface.address](const std::string& name, const UdpEndpoint& client) {
             return open(name, client, ours);
         };
+        t.sink = options.upload;
         t.on_transfer = [this](const tftp::TransferReport& r) {
             note(r, r.failure.empty() ? Stage::Whole : Stage::Broken);
             log::info("tftp", "{} '{}': {} in {} ms{}{}", r.client.text(), printable(r.file), human_bytes(r.bytes),

@@ -61,6 +61,7 @@ struct NetbootOptions {
     // "script/525400510001", "grub/grub.cfg". ours: the address it came to. May be empty.
     std::function<Result<tftp::Content>(const std::string& name, const UdpEndpoint& client, Ipv4Address ours)>
         boot_file;
+    tftp::Sink upload;  // what clients may send by TFTP; empty: nothing
     // On the service's thread, so it should be quick.
     std::function<Decision(const MacAddress&, const ClientFacts&)> decide;
     std::function<void(const MacAddress&, const std::string& text)>

@@ -67,6 +67,9 @@ CREATE TABLE alerts (
   time INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL);
 CREATE INDEX alerts_device ON alerts(device, id);
 )sql",
+    R"sql(
+ALTER TABLE devices ADD COLUMN tftp_upload INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }

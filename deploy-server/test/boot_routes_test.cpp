@@ -140,5 +140,16 @@ TEST_F(ServerTest, ramdisks_are_listed_and_asked_for_by_device) {
     EXPECT_EQ(api("GET", "/agent/ramdisks/poseidon").object().at("name"), "poseidon");
 }
 
+TEST_F(ServerTest, a_device_may_upload_when_it_is_told_to) {
+    add_device();
+    auto may = [&] { return api("GET", "/devices/poseidon").object().at("tftp_upload").as_bool(); };
+    EXPECT_FALSE(may());
+    EXPECT_EQ(api("PATCH", "/devices/poseidon", {{"tftp_upload", "on"}}).error(), "server.bad-request");
+    ASSERT_EQ(api("PATCH", "/devices/poseidon", {{"tftp_upload", true}}).status, 200u);
+    EXPECT_TRUE(may());
+    ASSERT_EQ(api("PATCH", "/devices/poseidon", {{"description", "x"}}).status, 200u);
+    EXPECT_TRUE(may());
+}
+
 }  // namespace
 }  // namespace slipway::server
