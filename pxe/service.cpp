@@ -12,10 +12,10 @@
 #include "dhcp-helper/overhear.hpp"
 #include "dhcp-helper/server.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/seldom.hpp"
 #include "lib/base/strings.hpp"
 #include "pxe/dhcp_answer.hpp"
 #include "pxe/errors.hpp"
-#include "pxe/seldom.hpp"
 #include "tftp/errors.hpp"
 #include "tftp/server.hpp"
 
@@ -158,8 +158,8 @@ struct NetbootService::Impl {
         auto text =
             fmt::format("{} '{}': {}", dhcp::name_of(request.type()), printable(facts.vendor_class), choice.why);
         if (choice.answer) log::info("pxe", "{} {}", facts.mac.text(), text);
-        else if (silences.due(facts.mac, SystemClock().now()))
-            log::info("pxe", "no answer to {} {}{}", facts.mac.text(), text, next_step(choice));
+        else if (auto left_out = silences.due(facts.mac, SystemClock().now()))
+            log::info("pxe", "no answer to {} {}{}{}", facts.mac.text(), text, next_step(choice), *left_out);
         if (options.on_answer) options.on_answer(facts.mac, text);
         if (!options.trace) return;
         if (choice.answer) options.trace->note(facts.mac, Answered{port, choice.answer->file, choice.why});
