@@ -215,7 +215,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
             log::debug("dhcp", "{}: {}", datagram.from.text(), message.error().describe());
             return;
         }
-        if (!admitted(guard, message->mac())) {
+        if (!admitted(guard, *message, datagram)) {
             ++counters.limited;
             return;
         }
