@@ -99,8 +99,13 @@ std::string finding_text(const json::value& finding) {
 
 std::string hearing_note(const json::value& answer) {
     const auto* hearing = member(answer, "hearing");
-    if (!hearing || flag_at(*hearing, "other_servers")) return {};
-    return "note: the answers of other DHCP and PXE servers are not heard here: " +
+    if (!hearing) return {};
+    std::string out;
+    for (const auto& r : array_at(*hearing, "rogues"))
+        out += fmt::format("note: another server: {} (last heard {})\n", printable(text_at(r, "text")),
+                           printable(text_at(r, "last")));
+    if (flag_at(*hearing, "other_servers")) return out;
+    return out + "note: the answers of other DHCP and PXE servers are not heard here: " +
            printable(text_at(*hearing, "why")) + "\n";
 }
 

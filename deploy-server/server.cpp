@@ -211,7 +211,8 @@ struct DeployServer::Impl {
                                        [this](const DeviceRow& device, const gatherhw::Inventory&) {
                                            return ramdisks ? ramdisks->cards_without_driver(device.name)
                                                            : std::vector<std::string>();
-                                       }});
+                                       },
+                                       [this] { return netboot ? netboot->rogues() : std::vector<pxe::Rogue>(); }});
         if (ramdisks) add_ramdisk_routes(*tls_routes, *db, *ramdisks);
         add_netboot_routes(*tls_routes, api);
         add_dhcp_routes(*tls_routes, {*db, clock, dhcp.get(), options.netboot});

@@ -32,6 +32,8 @@ struct NetbootService::Impl {
     std::optional<dhcp::Server> dhcp;
     std::thread thread;
     Seldom silences;
+    mutable std::mutex rogues_mutex;  // guards rogues
+    Rogues rogues;
     std::mutex ending;  // guards stopped, and with it that nothing is posted after the end
     bool stopped = false;
 
@@ -107,6 +109,7 @@ struct NetbootService::Impl {
         auto on_answer = [this, name = interface.name](const dhcp::Overhearer::Answer& a) {
             auto seen = overheard_of(a.message, name);
             if (seen.server.is_zero()) seen.server = a.from;
+            if (!a.own) look_for_rogue(seen);
             // What this machine sends without an address to give is our own answer, which is noted already.
             if (!a.own || !seen.given.is_zero()) options.trace->note(a.message.mac(), std::move(seen));
         };
@@ -114,6 +117,17 @@ struct NetbootService::Impl {
         if (made.ok()) return overhearers.push_back(std::move(*made));
         deaf = made.error().describe();
         log::warning("pxe", "the answers of other servers are not heard: {}", deaf);
+    }
+
+    void look_for_rogue(const Overheard& seen) {
+        std::vector<Ipv4Address> ours;
+        for (const auto& interface : options.interfaces) ours.push_back(interface.address);
+        SystemClock clock;
+        std::lock_guard lock(rogues_mutex);
+        auto told = rogues.heard(seen, is_own_segment(seen.interface), ours, clock.now(), clock.wall());
+        if (told)
+            log::warning("pxe", "another server: {} [{}]; what to do: {}", describe(*told), errors::kOtherServer.name,
+                         errors::kOtherServer.next_step);
     }
 
     void note(const tftp::TransferReport& r, Stage stage) const {
@@ -264,5 +278,9 @@ bool NetbootService::with_dhcp(const std::function<void(dhcp::Server&)>& use) {
 
 const Ports& NetbootService::ports() const { return impl_->ports; }
 const std::string& NetbootService::deaf() const { return impl_->deaf; }
+std::vector<Rogue> NetbootService::rogues() const {
+    std::lock_guard lock(impl_->rogues_mutex);
+    return impl_->rogues.list();
+}
 
 }  // namespace slipway::pxe

@@ -12,6 +12,7 @@
 #include "dhcp-helper/lease.hpp"
 #include "dhcp-helper/subnet.hpp"
 #include "pxe/policy.hpp"
+#include "pxe/rogues.hpp"
 #include "pxe/trace_log.hpp"
 #include "tftp/source.hpp"
 
@@ -80,6 +81,7 @@ public:
     const Ports& ports() const;  // as bound, on the first interface
     // Why the answers of other servers are not heard (no right to); empty: they are.
     const std::string& deaf() const;
+    std::vector<Rogue> rogues() const;  // other servers heard since the start; from any thread
     // Calls `use` on the service's thread and waits for it. False, and not called: no DHCP server, or stopped. Between
     // create() and start() it waits for start().
     bool with_dhcp(const std::function<void(dhcp::Server&)>& use);

@@ -134,6 +134,15 @@ json::object hearing_json(const TracePlace& p) {
     auto deaf = p.deaf();
     json::object out{{"other_servers", deaf.empty()}};
     if (!deaf.empty()) out["why"] = deaf;
+    json::array rogues;
+    for (const auto& r : p.rogues ? p.rogues() : std::vector<pxe::Rogue>())
+        rogues.push_back({{"server", r.server.text()},
+                          {"interface", r.interface},
+                          {"addresses", r.addresses},
+                          {"boots", r.boots},
+                          {"last", iso8601(r.last)},
+                          {"text", pxe::describe(r)}});
+    out["rogues"] = std::move(rogues);
     return out;
 }
 
