@@ -89,6 +89,9 @@ static Status fill(DeviceRow& d, const json::object& body) {
         }
     }
     if (!sequences::valid_name(d.name)) return make_error(errors::kBadRequest, "'{}' is not a name", printable(d.name));
+    // Its ramdisk has its name, beside these.
+    if ((d.id == 0 || body.contains("name")) && kSharedRamdisks.contains(d.name))
+        return make_error(errors::kBadRequest, "'{}' is the name of a ramdisk of many devices: choose another", d.name);
     if (d.kind != "device" && d.kind != "vmhost") return make_error(errors::kBadRequest, "kind is device or vmhost");
     if (d.power_driver != "prompt" && d.power_driver != "command" && d.power_driver != "vm")
         return make_error(errors::kBadRequest, "power_driver is prompt, command or vm");

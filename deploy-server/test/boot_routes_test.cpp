@@ -151,5 +151,12 @@ TEST_F(ServerTest, a_device_may_upload_when_it_is_told_to) {
     EXPECT_TRUE(may());
 }
 
+TEST_F(ServerTest, no_device_has_the_name_of_a_ramdisk_of_many) {
+    for (const char* name : {"broad", "default", "by-content"})
+        EXPECT_EQ(api("POST", "/devices", {{"name", name}}).error(), "server.bad-request") << name;
+    add_device();
+    EXPECT_EQ(api("PATCH", "/devices/poseidon", {{"name", "broad"}}).error(), "server.bad-request");
+}
+
 }  // namespace
 }  // namespace slipway::server
