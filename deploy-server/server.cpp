@@ -213,7 +213,7 @@ struct DeployServer::Impl {
                                                            : std::vector<std::string>();
                                        },
                                        [this] { return netboot ? netboot->rogues() : std::vector<pxe::Rogue>(); }});
-        if (ramdisks) add_ramdisk_routes(*tls_routes, *db, *ramdisks);
+        if (ramdisks) add_ramdisk_routes(*tls_routes, *db, *ramdisks, long_calls);
         add_netboot_routes(*tls_routes, api);
         add_dhcp_routes(*tls_routes, {*db, clock, dhcp.get(), options.netboot});
         add_server_address_routes(*tls_routes, {*db, options.netboot, options.dhcp, options.state / "address"});
