@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
-#include <thread>
 
 #include <poll.h>
 #include <sys/prctl.h>
@@ -87,14 +86,13 @@ bool under_way(const json::value& r) {
     return state == "waiting" || state == "building";
 }
 
-// The server builds behind our back: it is asked again until it is done.
+// The server builds behind our back, and answers when it is done.
 Result<json::value> wait_until_built(RestClient& client, const std::string& path) {
     while (true) {
-        auto answer = TRY(client.get(path));
+        auto answer = TRY(client.get(path + "?wait=5"));
         const auto& items = array_at(answer, "items");
         bool busy = under_way(answer) || std::any_of(items.begin(), items.end(), under_way);
         if (!busy || cancel_flag()) return answer;
-        std::this_thread::sleep_for(std::chrono::milliseconds(300));
     }
 }
 

@@ -49,6 +49,8 @@ std::string device_text(const json::value& d) {
     line("Secure Boot", text_at(d, "secure_boot"));
     if (auto loader = text_at(d, "loader"); loader != "auto") line("loader", loader);
     if (auto way = text_at(d, "local_boot"); way != "auto") line("local boot", way);
+    if (const auto* may = member(d, "tftp_upload"); may && may->is_bool() && may->get_bool())
+        line("TFTP upload", "to STATE/boot/uploads/" + text_at(d, "name"));
     for (const auto& alert : array_at(d, "alerts"))
         line("alert", text_at(alert, "time") + "  " + text_at(alert, "text"));
     return out;
@@ -117,7 +119,7 @@ Result<ExitCode> show(const std::string& name, const Context& context) {
 }
 
 struct SetArguments {
-    std::string name, pxe_action, image, loader, local_boot, secure_boot, description;
+    std::string name, pxe_action, image, loader, local_boot, secure_boot, tftp_upload, description;
     bool has_description = false;
 };
 
@@ -131,6 +133,7 @@ Result<ExitCode> set(const SetArguments& a, const Context& context) {
     given("loader", a.loader);
     given("local_boot", a.local_boot);
     given("secure_boot", a.secure_boot);
+    if (!a.tftp_upload.empty()) body["tftp_upload"] = a.tftp_upload == "on";
     if (a.has_description) body["description"] = a.description;
     if (body.empty()) return make_error(errors::kUsage, "nothing to set is given");
     auto client = TRY(RestClient::open());
@@ -144,7 +147,8 @@ void add_set_command(CLI::App& device, Context& context) {
     auto* app = add_command(device, context, "set", "Say what a device boots by network, and how",
                             "  slipway device set poseidon --pxe-action local-disk\n"
                             "  slipway device set poseidon --image dos.img\n"
-                            "  slipway device set poseidon --secure-boot off --loader auto\n");
+                            "  slipway device set poseidon --secure-boot off --loader auto\n"
+                            "  slipway device set switch7 --tftp-upload on\n");
     app->add_option("name", a->name, "the device")->required();
     app->add_option("--pxe-action", a->pxe_action, "without a job; default: as `slipway netboot settings` says")
         ->check(CLI::IsMember({"default", "boot-to-da", "image", "ignore", "local-disk"}));
@@ -154,6 +158,9 @@ void add_set_command(CLI::App& device, Context& context) {
         ->check(CLI::IsMember({"auto", "exit", "sanboot", "chainload"}));
     app->add_option("--secure-boot", a->secure_boot, "of its firmware; the agent corrects it")
         ->check(CLI::IsMember({"unknown", "on", "off"}));
+    app->add_option("--tftp-upload", a->tftp_upload,
+                    "under control, it may send files by TFTP; they are kept in the server's STATE/boot/uploads/NAME")
+        ->check(CLI::IsMember({"on", "off"}));
     auto* text = app->add_option("--description", a->description, "for people");
     on_command(*app, context, [a, text, &context] {
         a->has_description = text->count() > 0;

@@ -38,12 +38,16 @@ std::string BootLines::line(const json::value& event, bool with_machine) {
     auto ms = number_at(event, "ms");
     auto& boot = boots_[mac];
     bool again = boot.first_ms == 0 || ms - std::min(ms, boot.last_ms) > kPause;
-    // iPXE asks once more after the firmware's loader; after its script it is another boot (pxe/doctor.cpp).
-    bool over = boot.scripted || (boot.fetched && !flag_at(event, "ipxe"));
-    if (again || (over && is_boot_discover(event))) boot = {ms, ms, 0, false, false};
+    // iPXE asks once more after the firmware's loader; after its script it is another boot, and so is who asks anew
+    // after having chosen an address (pxe/doctor.cpp).
+    bool ipxe = flag_at(event, "ipxe");
+    bool over = boot.scripted || (boot.fetched && !ipxe) || boot.ipxe_chose || (boot.firmware_chose && !ipxe);
+    if (again || (over && is_boot_discover(event))) boot = {.first_ms = ms};
     boot.last_ms = ms;
     boot.fetched |= kind == "transfer";
-    boot.scripted |= kind == "script" || kind == "ready";
+    boot.scripted |= kind == "script" || kind == "ready" || kind == "enrolment" || kind == "trouble";
+    if (kind == "heard" && text_at(event, "type") == "REQUEST" && flag_at(event, "boots"))
+        (ipxe ? boot.ipxe_chose : boot.firmware_chose) = true;
     bool moving = text_at(event, "stage") == "moving";
     if (moving && !terminal_ && ms - std::min(ms, boot.shown_ms) < kShow) return {};
     if (kind == "transfer") boot.shown_ms = ms;
@@ -95,8 +99,13 @@ std::string finding_text(const json::value& finding) {
 
 std::string hearing_note(const json::value& answer) {
     const auto* hearing = member(answer, "hearing");
-    if (!hearing || flag_at(*hearing, "other_servers")) return {};
-    return "note: the answers of other DHCP and PXE servers are not heard here: " +
+    if (!hearing) return {};
+    std::string out;
+    for (const auto& r : array_at(*hearing, "rogues"))
+        out += fmt::format("note: another server: {} (last heard {})\n", printable(text_at(r, "text")),
+                           printable(text_at(r, "last")));
+    if (flag_at(*hearing, "other_servers")) return out;
+    return out + "note: the answers of other DHCP and PXE servers are not heard here: " +
            printable(text_at(*hearing, "why")) + "\n";
 }
 

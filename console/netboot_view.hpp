@@ -25,7 +25,7 @@ public:
 private:
     struct Boot {
         std::uint64_t first_ms = 0, last_ms = 0, shown_ms = 0;
-        bool fetched = false, scripted = false;
+        bool fetched = false, scripted = false, firmware_chose = false, ipxe_chose = false;
     };
     bool terminal_, open_ = false;
     std::map<std::string, Boot> boots_;  // by MAC

@@ -17,6 +17,7 @@
 #include "deploy-server/netboot/boot.hpp"
 #include "deploy-server/netboot/made_loaders.hpp"
 #include "deploy-server/netboot/traces.hpp"
+#include "deploy-server/netboot/uploads.hpp"
 #include "deploy-server/privileges.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
@@ -97,6 +98,7 @@ struct DeployServer::Impl {
     std::shared_ptr<http::Router> clear_routes = std::make_shared<http::Router>();
     std::unique_ptr<http::Server> http;
     pxe::TraceLog trace{clock, kernel_neighbour};  // before those who write into it
+    std::unique_ptr<Uploads> uploads;
     std::unique_ptr<DhcpDesk> dhcp;
     std::unique_ptr<pxe::NetbootService> netboot;  // uses dhcp's lease table
     std::vector<std::string> listeners;
@@ -107,11 +109,12 @@ struct DeployServer::Impl {
 
     Status open_state() {
         std::error_code ec;
-        for (const char* part :
-             {"db", "store", "pki", "boot/ramdisk", "boot/images", "boot/loaders", "repository/user", "sequences"})
+        for (const char* part : {"db", "store", "pki", "boot/ramdisk", "boot/images", "boot/loaders", "boot/uploads",
+                                 "repository/user", "sequences"})
             fs::create_directories(options.state / part, ec);
         // Images hold what the machines hold, their secrets too.
-        for (const char* part : {"db", "store"}) fs::permissions(options.state / part, fs::perms::owner_all, ec);
+        for (const char* part : {"db", "store", "boot/uploads"})
+            fs::permissions(options.state / part, fs::perms::owner_all, ec);
         lock = TRY(open_fd(options.state / "lock", O_RDWR | O_CREAT, 0600));
         if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
             return make_error(errors::kStateInUse, "{} is locked", options.state.string());
@@ -216,8 +219,9 @@ struct DeployServer::Impl {
                                        [this](const DeviceRow& device, const gatherhw::Inventory&) {
                                            return ramdisks ? ramdisks->cards_without_driver(device.name)
                                                            : std::vector<std::string>();
-                                       }});
-        if (ramdisks) add_ramdisk_routes(*tls_routes, *db, *ramdisks);
+                                       },
+                                       [this] { return netboot ? netboot->rogues() : std::vector<pxe::Rogue>(); }});
+        if (ramdisks) add_ramdisk_routes(*tls_routes, *db, *ramdisks, long_calls);
         add_netboot_routes(*tls_routes, api);
         add_dhcp_routes(*tls_routes, {*db, clock, dhcp.get(), options.netboot});
         add_server_address_routes(*tls_routes, {*db, options.netboot, options.dhcp, options.state / "address"});
@@ -294,6 +298,10 @@ struct DeployServer::Impl {
         n.ports = options.netboot_ports;
         if (dhcp) TRY_WITH(dhcp->join(n), "the DHCP server");
         join_netboot(n, boot_place());
+        uploads = std::make_unique<Uploads>(
+            *db, options.state / "boot/uploads", [this](Ipv4Address address) { return trace.holders(address); },
+            [this](const MacAddress& mac, pxe::Uploaded what) { trace.note(mac, std::move(what)); });
+        n.upload = [this](const std::string& name, const UdpEndpoint& client) { return uploads->open(name, client); };
         netboot = TRY(pxe::NetbootService::create(std::move(n)));
         if (dhcp) dhcp->attach(*netboot);
         const auto& bound = netboot->ports();

@@ -6,6 +6,8 @@
 #include <set>
 
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -156,8 +158,20 @@ json::object as_json(const FoundServer& f) {
             {"options", std::move(options)}};
 }
 
+std::set<Ipv4Address> addresses_here() {
+    std::set<Ipv4Address> out;
+    ifaddrs* all = nullptr;
+    if (::getifaddrs(&all) != 0) return out;
+    for (auto* i = all; i; i = i->ifa_next)
+        if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET)
+            out.insert({ntohl(reinterpret_cast<const sockaddr_in*>(i->ifa_addr)->sin_addr.s_addr)});
+    ::freeifaddrs(all);
+    return out;
+}
+
 Result<ExitCode> find(const Arguments& a) {
-    std::set<Ipv4Address> expected, unexpected, addresses, boots;
+    std::set<Ipv4Address> expected;
+    const auto own = addresses_here();
     for (const auto& text : a.expected) {
         auto address = Ipv4Address::parse(text);
         if (!address) return make_error(dhcp::errors::kWhichConfig, "--expect '{}' is no address", printable(text));
@@ -166,22 +180,24 @@ Result<ExitCode> find(const Arguments& a) {
     auto found = TRY(find_servers(a.interface, std::chrono::milliseconds(static_cast<long>(a.seconds * 1000))));
     json::array items;
     for (const auto& f : found) {
-        if (!expected.contains(f.server_id)) unexpected.insert(f.server_id);
-        if (!f.offered.is_zero()) addresses.insert(f.server_id);
-        if (f.pxe || !f.boot_file.empty()) boots.insert(f.server_id);
-        items.push_back(as_json(f));
+        const bool ours = own.contains(f.address) || own.contains(f.server_id);
+        auto item = as_json(f);
+        item["this_machine"] = ours;
+        items.push_back(std::move(item));
         if (!a.as_json)
-            std::printf("%-13s %-15s %s asked as %-6s offers %s%s%s\n", f.kind(), f.server_id.text().c_str(),
+            std::printf("%-13s %-15s %s asked as %-6s offers %s%s%s%s\n", f.kind(), f.server_id.text().c_str(),
                         f.mac.text().c_str(), f.asked_as_pxe ? "PXE" : "client",
                         f.offered.is_zero() ? "no address" : f.offered.text().c_str(),
-                        f.boot_file.empty() ? "" : ", boot file ", printable(f.boot_file).c_str());
+                        f.boot_file.empty() ? "" : ", boot file ", printable(f.boot_file).c_str(),
+                        ours ? ", this machine's own" : "");
     }
     if (a.as_json)
         std::printf("%s\n",
                     json::serialize(json::object{{"interface", a.interface}, {"servers", std::move(items)}}).c_str());
     else if (found.empty()) std::printf("no DHCP or proxyDHCP server answers on %s\n", a.interface.c_str());
-    if (!expected.empty()) return unexpected.empty() ? kExitDone : kExitWarnings;
-    return addresses.size() > 1 || boots.size() > 1 ? kExitWarnings : kExitDone;
+    auto judged = judge(found, expected, own);
+    if (!expected.empty()) return judged.unexpected.empty() ? kExitDone : kExitWarnings;
+    return judged.doubled ? kExitWarnings : kExitDone;
 }
 
 void add_commands(CLI::App& app, Arguments& a, std::function<Result<ExitCode>()>& chosen) {
@@ -212,7 +228,8 @@ void add_commands(CLI::App& app, Arguments& a, std::function<Result<ExitCode>()>
                       [&] { return find(a); });
     f->add_option("interface", a.interface, "Network interface to ask on")->required();
     f->add_option("--seconds", a.seconds, "How long to wait for answers")->check(CLI::Range(0.1, 60.0));
-    f->add_option("--expect", a.expected, "A server that may answer (again for more); any other one is exit code 3");
+    f->add_option("--expect", a.expected,
+                  "A server that may answer (again for more); any other one but this machine's is exit code 3");
     f->add_flag("--json", a.as_json, "Print JSON");
 }
 

@@ -114,4 +114,18 @@ Result<std::vector<FoundServer>> find_servers(const std::string& name, std::chro
     }
 }
 
+FoundJudgement judge(const std::vector<FoundServer>& found, const std::set<Ipv4Address>& expected,
+                     const std::set<Ipv4Address>& own) {
+    FoundJudgement out;
+    std::set<Ipv4Address> addresses, boots;
+    for (const auto& f : found) {
+        const bool ours = own.contains(f.address) || own.contains(f.server_id);
+        if (!expected.empty() && !ours && !expected.contains(f.server_id)) out.unexpected.insert(f.server_id);
+        if (!f.offered.is_zero()) addresses.insert(f.server_id);
+        if (f.pxe || !f.boot_file.empty()) boots.insert(f.server_id);
+    }
+    out.doubled = addresses.size() > 1 || boots.size() > 1;
+    return out;
+}
+
 }  // namespace slipway::dhcp

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,15 @@ struct FoundServer {
     auto operator<=>(const FoundServer&) const = default;
     const char* kind() const { return offered.is_zero() ? "proxyDHCP" : pxe ? "DHCP with PXE" : "DHCP"; }
 };
+
+// What an operator has to know of them. `own`: addresses of this machine, whose server nobody has to be warned of; but
+// two that give addresses, or two that answer boot clients, are two.
+struct FoundJudgement {
+    std::set<Ipv4Address> unexpected;  // neither expected nor ours; empty when nothing is expected
+    bool doubled = false;
+};
+FoundJudgement judge(const std::vector<FoundServer>& found, const std::set<Ipv4Address>& expected,
+                     const std::set<Ipv4Address>& own);
 
 // Answers in the order they came, each once. Takes `patience`, no more. Needs CAP_NET_RAW.
 Result<std::vector<FoundServer>> find_servers(const std::string& interface, std::chrono::milliseconds patience);

@@ -329,7 +329,8 @@ void ServerEngine::discover(const Arrived& request, UnixSeconds now, Actions& ou
     auto address = choose(request, client, now);
     if (!address) {
         out.emplace_back(Note{
-            true, fmt::format("{}: no address is free in {}", m.mac().text(), config_.subnets[links.front()].text())});
+            true, fmt::format("{}: no address is free in {}", m.mac().text(), config_.subnets[links.front()].text()),
+            m.mac()});
         return;
     }
     put_offer(*address, request, client, now, out);
@@ -450,7 +451,7 @@ void ServerEngine::nak(const Arrived& request, std::string_view why, Actions& ou
     reply.options.set(Code::Text, why);
     if (auto id = m.options.get(Code::ClientId); !id.empty()) reply.options.set(Code::ClientId, id);
     if (auto agent = m.options.get(Code::RelayAgent); !agent.empty()) reply.options.set(Code::RelayAgent, agent);
-    out.emplace_back(Note{false, fmt::format("{}: NAK, {}", m.mac().text(), why)});
+    out.emplace_back(Note{false, fmt::format("{}: NAK, {}", m.mac().text(), why), {}});
     out.emplace_back(addressed(request, std::move(reply)));
 }
 
@@ -460,7 +461,7 @@ void ServerEngine::set_aside(Ipv4Address address, UnixSeconds now, std::string_v
     Lease lease{address, LeaseState::Declined, now, now + config_.decline_hold.count(), {}, {}, {}};
     remember(lease);
     commit(lease, std::nullopt, out);
-    out.emplace_back(Note{true, fmt::format("{} is used by a machine without a lease: {}", address.text(), why)});
+    out.emplace_back(Note{true, fmt::format("{} is used by a machine without a lease: {}", address.text(), why), {}});
 }
 
 void ServerEngine::probed(const Probed& probe, UnixSeconds now, Actions& out) {

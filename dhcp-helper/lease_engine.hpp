@@ -71,6 +71,7 @@ struct Commit {  // answered by Committed; tickets count up
 struct Note {
     bool warning = false;
     std::string text;
+    std::optional<MacAddress> client;  // whose retries make the same note again and again
 };
 using Action = std::variant<Send, Probe, Commit, Note>;
 

@@ -88,7 +88,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
             return;
         }
         if (message->op != Op::Request || message->hardware_type != 1 || message->hardware_length != 6) return;
-        if (!admitted(guard, message->mac())) return;
+        if (!admitted(guard, *message, datagram)) return;
         Arrival arrival{std::move(*message), datagram.from, datagram.local,
                         options.answer_source ? kBootServerPort : options.port};
         auto reply = options.handler(arrival);

@@ -22,6 +22,7 @@
 #include "lib/base/clock.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/seldom.hpp"
 
 namespace slipway::dhcp {
 
@@ -128,6 +129,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
     std::unique_ptr<Writer> writer;
     ServerCounters counters;
     FloodGuard guard;
+    Seldom full;  // lines of a range that is used up
     bool stopped = false;
 
     Impl(asio::io_context& context, ServerOptions o, ServerEngine e, UniqueFd raw_socket)
@@ -213,7 +215,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
             log::debug("dhcp", "{}: {}", datagram.from.text(), message.error().describe());
             return;
         }
-        if (!admitted(guard, message->mac())) {
+        if (!admitted(guard, *message, datagram)) {
             ++counters.limited;
             return;
         }
@@ -232,7 +234,9 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
     void carry_out(Commit& commit) { writer->put(std::move(commit)); }
 
     void carry_out(const Note& note) {
-        if (note.warning) log::warning("dhcp", "{}", note.text);
+        auto left_out = note.client ? full.due(*note.client, SystemClock().now()) : std::string();
+        if (!left_out) return;
+        if (note.warning) log::warning("dhcp", "{}{}", note.text, *left_out);
         else log::debug("dhcp", "{}", note.text);
     }
 

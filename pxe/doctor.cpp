@@ -116,6 +116,7 @@ public:
     Digest(Story& story, const BootContext& context) : s_(story), context_(context) {}
 
     void take(const BootEvent& e) {
+        if (std::holds_alternative<Uploaded>(e.detail)) return;
         id_ = e.id;
         time_ = s_.last = e.time;
         std::visit([this](const auto& d) { on(d); }, e.detail);
@@ -174,6 +175,7 @@ private:
         s_.trouble = {};
     }
     void on(const Ready& r) { s_.ready = seen(r); }
+    void on(const Uploaded&) {}
 
     static bool same(const Transfer& a, const Transfer& b) { return a.file == b.file && a.http == b.http; }
 
@@ -416,30 +418,41 @@ Hop reached(const Story& s) {
 }
 
 // How far a boot came: who asks for an address after that, begins another.
-enum class Came { Nowhere, ToFiles, ToScript };
+struct Came {
+    bool files = false, script = false;
+    bool firmware_chose = false, ipxe_chose = false;  // a DHCP server's offer
+
+    void on(const EventDetail& d) {
+        files |= std::holds_alternative<Transfer>(d);
+        script |= std::holds_alternative<ScriptGiven>(d) || std::holds_alternative<Ready>(d) ||
+                  std::holds_alternative<Enrolment>(d) || std::holds_alternative<Trouble>(d);
+        const auto* h = std::get_if<Heard>(&d);
+        if (h && h->boots && h->type == MessageType::Request) (h->ipxe ? ipxe_chose : firmware_chose) = true;
+    }
+};
 
 // A later boot of the machine: after a pause, or when its firmware asks again after more than DHCP. iPXE asks once more
-// after a loader; after its script it is another boot that asks, also where iPXE is the firmware.
-bool begins_boot(const BootEvent& e, const BootEvent* before, Came came) {
+// after a loader; after its script it is another boot that asks, also where iPXE is the firmware. Nobody asks anew who
+// has taken an address: then that boot was dead, and this is another.
+bool begins_boot(const BootEvent& e, const BootEvent* before, const Came& came) {
     const auto* h = std::get_if<Heard>(&e.detail);
     if (!h || !h->boots || h->type != MessageType::Discover) return false;
     if (before && e.time - before->time > kPause) return true;
-    return came == Came::ToScript || (came == Came::ToFiles && !h->ipxe);
+    if (came.script || (came.files && !h->ipxe)) return true;
+    return h->ipxe ? came.ipxe_chose : came.firmware_chose || came.ipxe_chose;
 }
 
 std::vector<std::span<const BootEvent>> boots_in(std::span<const BootEvent> events) {
     std::vector<std::span<const BootEvent>> out;
     std::size_t from = 0;
-    auto came = Came::Nowhere;
+    Came came;
     for (std::size_t i = 0; i < events.size(); ++i) {
         if (i > from && begins_boot(events[i], &events[i - 1], came)) {
             out.push_back(events.subspan(from, i - from));
             from = i;
-            came = Came::Nowhere;
+            came = {};
         }
-        const auto& d = events[i].detail;
-        if (std::holds_alternative<ScriptGiven>(d) || std::holds_alternative<Ready>(d)) came = Came::ToScript;
-        else if (std::holds_alternative<Transfer>(d)) came = std::max(came, Came::ToFiles);
+        came.on(events[i].detail);
     }
     out.push_back(events.subspan(from));
     return out;

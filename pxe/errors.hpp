@@ -12,6 +12,11 @@ inline constexpr ErrorId kLoader{
     "pxe.loader", "Install Debian's package ipxe, which holds the boot loaders served to PXE clients.", false};
 
 // Why a boot client gets no answer.
+inline constexpr ErrorId kOtherServer{
+    "pxe.other-server",
+    "Find whose it is by its address and switch it off, or leave the segment to it: `dhcp-coexist find IFACE` asks who "
+    "is "
+    "there. A second server that is meant: --dhcp-authorized IFACE, which a restart needs beside it."};
 inline constexpr ErrorId kIgnored{"pxe.ignored", "See `slipway device show` for what its next network boot does."};
 inline constexpr ErrorId kNoArchitecture{
     "pxe.no-architecture",

@@ -91,7 +91,7 @@ const FindingRow kOfferNotTaken{
     "The machine took an address, but never came for the boot program that we offered it. The switch may drop answers "
     "from "
     "our port as those of a rogue DHCP server (DHCP snooping: make the port trusted); a firewall may drop UDP 68 or "
-    "69; the "
+    "69, this server's own too (`nft list ruleset`, `iptables -S`: UDP 67, 69 and 4011 have to come in); the "
     "firmware may be set to another kind of network boot (HTTP, IPv6) than the one that was answered."};
 const FindingRow kWrongArchitecture{"netboot.wrong-architecture", Hop::Loader,
                                     "The machine fetched a boot program of another architecture",

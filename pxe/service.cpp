@@ -12,10 +12,10 @@
 #include "dhcp-helper/overhear.hpp"
 #include "dhcp-helper/server.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/seldom.hpp"
 #include "lib/base/strings.hpp"
 #include "pxe/dhcp_answer.hpp"
 #include "pxe/errors.hpp"
-#include "pxe/seldom.hpp"
 #include "tftp/errors.hpp"
 #include "tftp/server.hpp"
 
@@ -32,6 +32,8 @@ struct NetbootService::Impl {
     std::optional<dhcp::Server> dhcp;
     std::thread thread;
     Seldom silences;
+    mutable std::mutex rogues_mutex;  // guards rogues
+    Rogues rogues;
     std::mutex ending;  // guards stopped, and with it that nothing is posted after the end
     bool stopped = false;
 
@@ -88,6 +90,7 @@ struct NetbootService::Impl {
         t.source = [this, ours = interface.address](const std::string& name, const UdpEndpoint& client) {
             return open(name, client, ours);
         };
+        t.sink = options.upload;
         t.on_transfer = [this](const tftp::TransferReport& r) {
             note(r, r.failure.empty() ? Stage::Whole : Stage::Broken);
             log::info("tftp", "{} '{}': {} in {} ms{}{}", r.client.text(), printable(r.file), human_bytes(r.bytes),
@@ -106,6 +109,7 @@ struct NetbootService::Impl {
         auto on_answer = [this, name = interface.name](const dhcp::Overhearer::Answer& a) {
             auto seen = overheard_of(a.message, name);
             if (seen.server.is_zero()) seen.server = a.from;
+            if (!a.own) look_for_rogue(seen);
             // What this machine sends without an address to give is our own answer, which is noted already.
             if (!a.own || !seen.given.is_zero()) options.trace->note(a.message.mac(), std::move(seen));
         };
@@ -113,6 +117,17 @@ struct NetbootService::Impl {
         if (made.ok()) return overhearers.push_back(std::move(*made));
         deaf = made.error().describe();
         log::warning("pxe", "the answers of other servers are not heard: {}", deaf);
+    }
+
+    void look_for_rogue(const Overheard& seen) {
+        std::vector<Ipv4Address> ours;
+        for (const auto& interface : options.interfaces) ours.push_back(interface.address);
+        SystemClock clock;
+        std::lock_guard lock(rogues_mutex);
+        auto told = rogues.heard(seen, is_own_segment(seen.interface), ours, clock.now(), clock.wall());
+        if (told)
+            log::warning("pxe", "another server: {} [{}]; what to do: {}", describe(*told), errors::kOtherServer.name,
+                         errors::kOtherServer.next_step);
     }
 
     void note(const tftp::TransferReport& r, Stage stage) const {
@@ -157,8 +172,8 @@ struct NetbootService::Impl {
         auto text =
             fmt::format("{} '{}': {}", dhcp::name_of(request.type()), printable(facts.vendor_class), choice.why);
         if (choice.answer) log::info("pxe", "{} {}", facts.mac.text(), text);
-        else if (silences.due(facts.mac, SystemClock().now()))
-            log::info("pxe", "no answer to {} {}{}", facts.mac.text(), text, next_step(choice));
+        else if (auto left_out = silences.due(facts.mac, SystemClock().now()))
+            log::info("pxe", "no answer to {} {}{}{}", facts.mac.text(), text, next_step(choice), *left_out);
         if (options.on_answer) options.on_answer(facts.mac, text);
         if (!options.trace) return;
         if (choice.answer) options.trace->note(facts.mac, Answered{port, choice.answer->file, choice.why});
@@ -263,5 +278,9 @@ bool NetbootService::with_dhcp(const std::function<void(dhcp::Server&)>& use) {
 
 const Ports& NetbootService::ports() const { return impl_->ports; }
 const std::string& NetbootService::deaf() const { return impl_->deaf; }
+std::vector<Rogue> NetbootService::rogues() const {
+    std::lock_guard lock(impl_->rogues_mutex);
+    return impl_->rogues.list();
+}
 
 }  // namespace slipway::pxe

@@ -12,6 +12,7 @@
 #include "dhcp-helper/lease.hpp"
 #include "dhcp-helper/subnet.hpp"
 #include "pxe/policy.hpp"
+#include "pxe/rogues.hpp"
 #include "pxe/trace_log.hpp"
 #include "tftp/source.hpp"
 
@@ -61,6 +62,7 @@ struct NetbootOptions {
     // "script/525400510001", "grub/grub.cfg". ours: the address it came to. May be empty.
     std::function<Result<tftp::Content>(const std::string& name, const UdpEndpoint& client, Ipv4Address ours)>
         boot_file;
+    tftp::Sink upload;  // what clients may send by TFTP; empty: nothing
     // On the service's thread, so it should be quick.
     std::function<Decision(const MacAddress&, const ClientFacts&)> decide;
     std::function<void(const MacAddress&, const std::string& text)>
@@ -79,6 +81,7 @@ public:
     const Ports& ports() const;  // as bound, on the first interface
     // Why the answers of other servers are not heard (no right to); empty: they are.
     const std::string& deaf() const;
+    std::vector<Rogue> rogues() const;  // other servers heard since the start; from any thread
     // Calls `use` on the service's thread and waits for it. False, and not called: no DHCP server, or stopped. Between
     // create() and start() it waits for start().
     bool with_dhcp(const std::function<void(dhcp::Server&)>& use);

@@ -50,7 +50,7 @@ void cut_texts(EventDetail& detail) {
                  cut(e.error);
                  cut(e.text);
              },
-             [](Ready& r) { cut(r.version); }},
+             [](Ready& r) { cut(r.version); }, [](Uploaded& u) { cut(u.file); }},
         detail);
 }
 
@@ -121,7 +121,8 @@ std::string_view kind_of(const EventDetail& detail) {
                            [](const TlsRefused&) { return std::string_view("tls-refused"); },
                            [](const Trouble&) { return std::string_view("trouble"); },
                            [](const Enrolment&) { return std::string_view("enrolment"); },
-                           [](const Ready&) { return std::string_view("ready"); }},
+                           [](const Ready&) { return std::string_view("ready"); },
+                           [](const Uploaded&) { return std::string_view("uploaded"); }},
                       detail);
 }
 
@@ -141,7 +142,10 @@ std::string describe(const EventDetail& detail) {
                  return e.error.empty() ? std::string("the agent is enrolled")
                                         : fmt::format("enrolment refused: {} [{}]", printable(e.text), e.error);
              },
-             [](const Ready& r) { return fmt::format("ready: agent {} says hello", printable(r.version)); }},
+             [](const Ready& r) { return fmt::format("ready: agent {} says hello", printable(r.version)); },
+             [](const Uploaded& u) {
+                 return fmt::format("uploaded '{}', {}", printable(u.file), human_bytes(u.bytes));
+             }},
         detail);
 }
 

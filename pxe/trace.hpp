@@ -91,8 +91,14 @@ struct Ready {  // the agent said hello
     bool operator==(const Ready&) const = default;
 };
 
-using EventDetail =
-    std::variant<Heard, Overheard, Answered, Silence, Transfer, ScriptGiven, TlsRefused, Trouble, Enrolment, Ready>;
+struct Uploaded {  // it sent a file by TFTP, which is kept; no part of a boot
+    std::string file;
+    std::uint64_t bytes = 0;
+    bool operator==(const Uploaded&) const = default;
+};
+
+using EventDetail = std::variant<Heard, Overheard, Answered, Silence, Transfer, ScriptGiven, TlsRefused, Trouble,
+                                 Enrolment, Ready, Uploaded>;
 
 struct BootEvent {
     std::uint64_t id = 0;  // grows over all machines

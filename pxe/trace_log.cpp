@@ -42,6 +42,11 @@ void TraceLog::note(Ipv4Address address, EventDetail detail) {
 
 std::optional<MacAddress> TraceLog::owner_of(Ipv4Address address) {
     if (auto mac = store_.owner(address)) return mac;
+    auto mac = neighbour_of(address);
+    return mac && store_.knows(*mac) ? mac : std::nullopt;
+}
+
+std::optional<MacAddress> TraceLog::neighbour_of(Ipv4Address address) {
     // The kernel's table is read line by line: whoever makes up addresses must not keep the boot service at it.
     if (!neighbour_) return std::nullopt;
     if (clock_.now() >= looks_until_) {
@@ -49,8 +54,15 @@ std::optional<MacAddress> TraceLog::owner_of(Ipv4Address address) {
         looks_until_ = clock_.now() + std::chrono::seconds(1);
     }
     if (++looks_ > kLooksPerSecond) return std::nullopt;
-    auto mac = neighbour_(address);
-    return mac && store_.knows(*mac) ? mac : std::nullopt;
+    return neighbour_(address);
+}
+
+std::vector<MacAddress> TraceLog::holders(Ipv4Address address) {
+    std::lock_guard lock(mutex_);
+    std::vector<MacAddress> out;
+    if (auto mac = neighbour_of(address)) out.push_back(*mac);
+    if (auto mac = store_.owner(address); mac && out != std::vector{*mac}) out.push_back(*mac);
+    return out;
 }
 
 bool TraceLog::knows(const MacAddress& mac) const {

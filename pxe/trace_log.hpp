@@ -25,6 +25,9 @@ public:
     void note(Ipv4Address address, EventDetail detail);
     void claim(Ipv4Address address, const MacAddress& mac);
     bool knows(const MacAddress& mac) const;
+    // Who may have this address: whose frames come from it, then who claimed it (behind a router the former is the
+    // router's).
+    std::vector<MacAddress> holders(Ipv4Address address);
 
     struct News {
         std::vector<BootEvent> events;
@@ -46,7 +49,9 @@ private:
         Instant until;
         std::function<void(News)> done;
     };
-    std::optional<MacAddress> owner_of(Ipv4Address address);  // with the mutex held
+    // With the mutex held.
+    std::optional<MacAddress> owner_of(Ipv4Address address);
+    std::optional<MacAddress> neighbour_of(Ipv4Address address);
     std::optional<News> news_for(std::uint64_t after, const std::optional<MacAddress>& mac) const;
     void run();
 

@@ -11,8 +11,8 @@
 # DISK is sda, /dev/sda or a serial number. PLACE is one of
 #   usb:NAME[/DIRECTORY]             a partition by label, UUID or name (sdb1); usb: alone is the only one there is
 #   nfs:HOST:/EXPORT
-#   cifs://HOST/SHARE[?user=U&password=P]
-#   stream:HOST:PORT                 a raw disk, without a name: nc -l -p PORT at the other end
+#   cifs://HOST/SHARE[?user=U&password=P]   as a guest without a user; more of mount.cifs(8)'s options by &
+#   stream:HOST:PORT                 a raw disk, without a name: nc -l -p PORT at the other end, its input open (no </dev/null)
 # From the kernel's command line: slipway.run=capture,IMAGE,DISK,PLACE (commas for spaces) or slipway.run=script, which runs the
 # medium's own script; slipway.ip=ADDRESS/PREFIX,GATEWAY; slipway.then=poweroff|reboot|shell.
 # shellcheck disable=SC3040  # busybox has it
@@ -108,29 +108,35 @@ mount_nfs() {
     address=$(resolve "$host")
     modprobe -a nfs nfsv4 nfsv3 2>/dev/null
     if command -v mount.nfs >/dev/null; then
-        mount.nfs "$host:$export" $place -o nolock || fail "$1 cannot be mounted"
+        mount.nfs "$host:$export" $place -o nolock || not_mounted "$1"
         return
     fi
     # The kernel's own options; -i: not by busybox, which speaks an older protocol.
     mount -i -t nfs4 -o "addr=$address,clientaddr=$(own_address)" "$host:$export" $place 2>/dev/null ||
         mount -i -t nfs -o "addr=$address,vers=3,nolock,proto=tcp,mountproto=tcp" "$host:$export" $place ||
-        fail "$1 cannot be mounted"
+        not_mounted "$1"
 }
 
 mount_cifs() {
     share=${1#cifs:}
     options=${share#*\?}
-    [ "$options" != "$share" ] || options=guest
+    # What mount.cifs makes of guest, which the kernel does not know.
+    [ "$options" != "$share" ] || options='username=&password='
     share=${share%%\?*}
     host=${share#//}
     host=${host%%/*}
     net
-    modprobe cifs
-    mount -i -t cifs -o "ip=$(resolve "$host"),unc=$share,$(echo "$options" | tr '&' ',')" "$share" $place ||
-        fail "$share cannot be mounted"
+    modprobe -a ctr cmac ghash_generic seqiv cifs 2>/dev/null
+    mount -i -t cifs -o "ip=$(resolve "$host"),$(echo "$options" | tr '&' ',' | sed 's/^user=/username=/; s/,user=/,username=/')" "$share" $place ||
+        not_mounted "$share"
 }
 
 own_address() { ip -4 -o addr show scope global | sed -n 's/.* inet \([0-9.]*\).*/\1/p' | head -n 1; }
+# Mounting says "no such file" of a wrong name, a wrong password and a missing module alike; the kernel says which.
+not_mounted() {
+    dmesg | grep -iE 'cifs|nfs' | tail -n 3
+    fail "$1 cannot be mounted"
+}
 resolve() {
     case $1 in *[!0-9.]*) nslookup "$1" 2>/dev/null | sed -n 's/^Address.*: *\([0-9.]*\)$/\1/p' | tail -n 1 ;; *) echo "$1" ;; esac
 }
@@ -171,20 +177,38 @@ net() {
     fail "no card got an address: slipway-local net ADDRESS/PREFIX"
 }
 
-# Both ends can hold the sum against each other's.
+# A stream has neither a name nor an end of its own: both ends can hold bytes and sum against each other's. Neither end's program may
+# see the end of its input before its time, for some (busybox's nc) then end the connection: hence a FIFO that nobody writes to.
+begin_sum() {
+    rm -f /run/sum /run/count
+    mkfifo /run/sum /run/count
+    sha256sum </run/sum >/run/sum.text &
+    summed=$!
+    wc -c </run/count >/run/count.text &
+    counted=$!
+}
 stream_out() {
     net
-    mkfifo /run/sum
-    sha256sum </run/sum &
-    dd if="$1" bs=1M 2>/run/dd.log | tee /run/sum | nc "$2" "$3"
+    begin_sum
+    dd if="$1" bs=1M 2>/run/dd.log | tee /run/sum /run/count | nc "$2" "$3"
     code=$?
-    wait
-    rm -f /run/sum
-    return $code
+    wait $summed $counted
+    [ $code = 0 ] || fail "$2 ended the connection before all was sent: is its nc's input open (a terminal), and its disk large enough?"
+    say "$(cat /run/count.text) bytes sent, SHA-256 $(cut -c1-64 /run/sum.text)"
 }
 stream_in() {
     net
-    nc "$2" "$3" </dev/null | dd of="$1" bs=1M conv=fsync
+    begin_sum
+    rm -f /run/idle
+    mkfifo /run/idle
+    nc "$2" "$3" <>/run/idle | tee /run/sum /run/count | dd of="$1" bs=1M conv=fsync 2>/run/dd.log
+    code=$?
+    wait $summed $counted
+    [ $code = 0 ] || fail "the stream of $2:$3 is not on $1: $(tail -n 1 /run/dd.log)"
+    bytes=$(cat /run/count.text)
+    [ "${bytes:-0}" -gt 0 ] || fail "$2:$3 sent nothing"
+    [ $((bytes % 512)) = 0 ] || fail "the stream of $2:$3 was cut: $bytes bytes are no disk"
+    say "$bytes bytes came, SHA-256 $(cut -c1-64 /run/sum.text): hold both against the other end's"
 }
 host_of() {
     host=${1#stream:}

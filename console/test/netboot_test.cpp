@@ -40,6 +40,22 @@ TEST(BootLines, times_count_from_the_first_packet_of_each_boot) {
     EXPECT_EQ(lines.line(ipxe, false), "   0.000 s  heard!");  // a ROM that is iPXE, after that agent
 }
 
+TEST(BootLines, a_machine_switched_on_again_before_it_fetched_anything_begins_anew) {
+    for (bool ipxe : {false, true}) {
+        BootLines lines(true);
+        auto heard = [&](std::uint64_t id, std::uint64_t ms, const char* type, bool by_ipxe) {
+            return lines.line(event(id, ms, "heard", {{"type", type}, {"boots", true}, {"ipxe", by_ipxe}}), false);
+        };
+        EXPECT_EQ(heard(1, 0, "DISCOVER", ipxe), "   0.000 s  heard!");
+        EXPECT_EQ(heard(2, 1000, "DISCOVER", ipxe), "   1.000 s  heard!");
+        EXPECT_EQ(heard(3, 2000, "REQUEST", ipxe), "   2.000 s  heard!");
+        if (!ipxe) {
+            EXPECT_EQ(heard(4, 3000, "DISCOVER", true), "   3.000 s  heard!");
+        }
+        EXPECT_EQ(heard(5, 9000, "DISCOVER", ipxe), "   0.000 s  heard!");
+    }
+}
+
 TEST(BootLines, a_log_gets_progress_every_few_seconds_and_the_end_of_it_always) {
     BootLines log(false);
     EXPECT_FALSE(log.line(event(1, 0, "transfer", {{"stage", "begun"}}), false).empty());

@@ -38,7 +38,8 @@ json::object device_json(const ApiPlace& p, const DeviceRow& d) {
                      {"pxe_image", d.pxe_image},
                      {"loader", d.loader},
                      {"local_boot", d.local_boot},
-                     {"secure_boot", d.secure_boot}};
+                     {"secure_boot", d.secure_boot},
+                     {"tftp_upload", d.tftp_upload}};
     auto next = next_boot(d, p.netboot->get());
     out["next_boot"] = {{"action", pxe::name_of(next.action)}, {"why", next.why}};
     if (!d.hardware.empty())
@@ -74,6 +75,10 @@ static Status fill(DeviceRow& d, const json::object& body) {
     if (auto v = TRY(optional_text(body, "loader"))) d.loader = *v;
     if (auto v = TRY(optional_text(body, "local_boot"))) d.local_boot = *v;
     if (auto v = TRY(optional_text(body, "secure_boot"))) d.secure_boot = *v;
+    if (const auto* v = body.if_contains("tftp_upload")) {
+        if (!v->is_bool()) return make_error(errors::kBadRequest, "tftp_upload is true or false");
+        d.tftp_upload = v->get_bool();
+    }
     if (auto v = TRY(optional_texts(body, "macs"))) {
         d.macs.clear();
         for (const auto& text : *v) {
@@ -84,6 +89,9 @@ static Status fill(DeviceRow& d, const json::object& body) {
         }
     }
     if (!sequences::valid_name(d.name)) return make_error(errors::kBadRequest, "'{}' is not a name", printable(d.name));
+    // Its ramdisk has its name, beside these.
+    if ((d.id == 0 || body.contains("name")) && kSharedRamdisks.contains(d.name))
+        return make_error(errors::kBadRequest, "'{}' is the name of a ramdisk of many devices: choose another", d.name);
     if (d.kind != "device" && d.kind != "vmhost") return make_error(errors::kBadRequest, "kind is device or vmhost");
     if (d.power_driver != "prompt" && d.power_driver != "command" && d.power_driver != "vm")
         return make_error(errors::kBadRequest, "power_driver is prompt, command or vm");

@@ -12,6 +12,8 @@ using http::Response;
 
 namespace {
 
+constexpr std::uint64_t kMaxWait = 30;  // s
+
 json::array missing_json(const builder::DriverCheck& check, const std::string& kernel) {
     json::array out;
     for (const auto& m : check.missing)
@@ -65,17 +67,35 @@ Answer build(Database& db, Ramdisks& ramdisks, const Request& r) {
     return json_response(202, list_json(ramdisks));
 }
 
+// `?wait=SECONDS`: once nothing is to be made any more, or after that time, on a thread of its own.
+void answer_when_idle(Ramdisks& ramdisks, LongCalls& calls, const Request& r, const http::Responder& out,
+                      std::function<Answer()> answer) {
+    auto say = [out, answer = std::move(answer)] {
+        auto made = answer();
+        out.send(made ? std::move(*made) : error_response(made.error()));
+    };
+    auto wait = std::min(kMaxWait, parse_u64(r.query_value("wait")).value_or(0));
+    if (!wait) return say();
+    calls.run([&ramdisks, wait, say](const std::atomic<bool>& cancel) {
+        (void)ramdisks.wait_idle(std::chrono::seconds(wait), &cancel);
+        say();
+    });
+}
+
 }  // namespace
 
-void add_ramdisk_routes(http::Router& router, Database& db, Ramdisks& ramdisks) {
-    router.add("GET", "/api/v1/agent/ramdisks",
-               handler([&](const Request&) -> Answer { return json_response(200, list_json(ramdisks)); }));
+void add_ramdisk_routes(http::Router& router, Database& db, Ramdisks& ramdisks, LongCalls& calls) {
+    router.add("GET", "/api/v1/agent/ramdisks", [&](const Request& r, const http::Responder& out) {
+        answer_when_idle(ramdisks, calls, r, out, [&]() -> Answer { return json_response(200, list_json(ramdisks)); });
+    });
     router.add("POST", "/api/v1/agent/ramdisks", handler([&](const Request& r) { return build(db, ramdisks, r); }));
-    router.add("GET", "/api/v1/agent/ramdisks/{name}", handler([&](const Request& r) -> Answer {
-                   auto entry = ramdisks.find(r.parameter("name"));
-                   if (!entry) return make_error(errors::kNoRamdisk, "no ramdisk '{}'", printable(r.parameter("name")));
-                   return json_response(200, ramdisk_json(ramdisks, *entry, true));
-               }));
+    router.add("GET", "/api/v1/agent/ramdisks/{name}", [&](const Request& r, const http::Responder& out) {
+        answer_when_idle(ramdisks, calls, r, out, [&, name = r.parameter("name")]() -> Answer {
+            auto entry = ramdisks.find(name);
+            if (!entry) return make_error(errors::kNoRamdisk, "no ramdisk '{}'", printable(name));
+            return json_response(200, ramdisk_json(ramdisks, *entry, true));
+        });
+    });
 }
 
 }  // namespace slipway::server

@@ -31,6 +31,7 @@ struct DeviceRow {
     std::string pxe_image;                   // image: a file of STATE/boot/images
     std::string loader = "auto", local_boot = "auto";  // pxe::valid_loader(), pxe::kLocalBootNames
     std::string secure_boot = "unknown";               // unknown | off | on
+    bool tftp_upload = false;                          // it may send files: STATE/boot/uploads/NAME
     std::string hardware;                              // JSON object text of the agent's hello
     std::string agent_version, agent_kind, boot_id;    // of the last hello
     std::int64_t last_seen_ms = 0;

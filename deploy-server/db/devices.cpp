@@ -8,8 +8,8 @@ namespace slipway::server {
 
 static constexpr std::string_view kDeviceColumns =
     "SELECT id, name, description, kind, controlled, power_driver, power_command, vmhost, boot_action, hardware, "
-    "agent_version, agent_kind, boot_id, last_seen, pxe_action, pxe_image, loader, local_boot, secure_boot FROM "
-    "devices ";
+    "agent_version, agent_kind, boot_id, last_seen, pxe_action, pxe_image, loader, local_boot, secure_boot, "
+    "tftp_upload FROM devices ";
 
 static DeviceRow read_device(Row r) {
     DeviceRow d;
@@ -32,6 +32,7 @@ static DeviceRow read_device(Row r) {
     d.loader = r.text(16);
     d.local_boot = r.text(17);
     d.secure_boot = r.text(18);
+    d.tftp_upload = r.number(19) != 0;
     return d;
 }
 
@@ -78,12 +79,13 @@ Result<DeviceRow> Database::add_device(const DeviceRow& d) {
     std::int64_t id = 0;
     TRY(sqlite_->transaction([&]() -> Status {
         if (TRY(device(d.name))) return make_error(errors::kExists, "there is a device '{}'", d.name);
-        TRY(sqlite_->run(
-            "INSERT INTO devices(name, description, kind, controlled, power_driver, power_command, "
-            "vmhost, boot_action, pxe_action, pxe_image, loader, local_boot, secure_boot) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            {d.name, d.description, d.kind, std::int64_t{d.controlled}, d.power_driver, texts_to_json(d.power_command),
-             d.vmhost, d.boot_action, d.pxe_action, d.pxe_image, d.loader, d.local_boot, d.secure_boot}));
+        TRY(
+            sqlite_->run("INSERT INTO devices(name, description, kind, controlled, power_driver, power_command, "
+                         "vmhost, boot_action, pxe_action, pxe_image, loader, local_boot, secure_boot, tftp_upload) "
+                         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         {d.name, d.description, d.kind, std::int64_t{d.controlled}, d.power_driver,
+                          texts_to_json(d.power_command), d.vmhost, d.boot_action, d.pxe_action, d.pxe_image, d.loader,
+                          d.local_boot, d.secure_boot, std::int64_t{d.tftp_upload}}));
         id = sqlite_->last_id();
         return store_macs(*sqlite_, id, d.macs);
     }));
@@ -96,10 +98,11 @@ Status Database::update_device(const DeviceRow& d) {
         if (other && other->id != d.id) return make_error(errors::kExists, "there is a device '{}'", d.name);
         TRY(sqlite_->run(
             "UPDATE devices SET name = ?, description = ?, kind = ?, power_driver = ?, "
-            "power_command = ?, vmhost = ?, pxe_action = ?, pxe_image = ?, loader = ?, local_boot = ?, secure_boot = ? "
-            "WHERE id = ?",
+            "power_command = ?, vmhost = ?, pxe_action = ?, pxe_image = ?, loader = ?, local_boot = ?, secure_boot = "
+            "?, "
+            "tftp_upload = ? WHERE id = ?",
             {d.name, d.description, d.kind, d.power_driver, texts_to_json(d.power_command), d.vmhost, d.pxe_action,
-             d.pxe_image, d.loader, d.local_boot, d.secure_boot, d.id}));
+             d.pxe_image, d.loader, d.local_boot, d.secure_boot, std::int64_t{d.tftp_upload}, d.id}));
         return store_macs(*sqlite_, d.id, d.macs);
     });
 }

@@ -73,6 +73,9 @@ CREATE TABLE distribution_settings (
   group_address INTEGER NOT NULL, port INTEGER NOT NULL, ttl INTEGER NOT NULL, interface INTEGER NOT NULL,
   wait INTEGER NOT NULL);
 )sql",
+    R"sql(
+ALTER TABLE devices ADD COLUMN tftp_upload INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }

@@ -8,6 +8,7 @@
 #include "deploy-server/errors.hpp"
 #include "deploy-server/netboot/traces.hpp"
 #include "lib/base/log.hpp"
+#include "lib/base/seldom.hpp"
 #include "lib/base/strings.hpp"
 #include "pxe/errors.hpp"
 #include "pxe/script.hpp"
@@ -105,13 +106,33 @@ Result<std::string> boot_script(const BootPlace& p, const MacAddress& mac, Ipv4A
     }
 }
 
+namespace {
+
+// A machine that is refused asks again every few seconds.
+class Refusals {
+public:
+    explicit Refusals(const Clock& clock) : clock_(clock) {}
+    void say(const MacAddress& mac, const std::string& whom, const Error& error) {
+        std::lock_guard lock(mutex_);
+        if (auto left_out = seldom_.due(mac, clock_.now()))
+            log::warning("server", "refused a boot script to {}: {}{}", whom, error.describe(), *left_out);
+    }
+
+private:
+    const Clock& clock_;
+    std::mutex mutex_;  // guards seldom_
+    Seldom seldom_;
+};
+
+}  // namespace
+
 static Ipv4Address our_address(const BootPlace& p, const Request& r) {
     auto host = r.headers.get("Host");
     auto address = Ipv4Address::parse(std::string_view(host).substr(0, host.find(':')));
     return address ? *address : p.address.value_or(Ipv4Address{});
 }
 
-static Answer script(const BootPlace& p, const Request& r, ScriptFor whom) {
+static Answer script(const BootPlace& p, Refusals& refusals, const Request& r, ScriptFor whom) {
     auto text = r.query_value("mac");
     auto mac = MacAddress::parse(text);
     if (!mac) return make_error(errors::kBadRequest, "'{}' is not a MAC address", printable(text));
@@ -122,7 +143,7 @@ static Answer script(const BootPlace& p, const Request& r, ScriptFor whom) {
     if (seen && peer) p.trace->claim(*peer, *mac);
     if (!script) {
         if (seen) p.trace->note(*mac, pxe::Silence{"a boot script was refused: " + script.error().message()});
-        log::warning("server", "refused a boot script to {}: {}", r.peer_address, script.error().describe());
+        refusals.say(*mac, fmt::format("{} ({})", mac->text(), r.peer_address), script.error());
         return std::move(script).error();
     }
     return Response::text(200, std::move(*script));
@@ -142,8 +163,11 @@ static std::string_view content_type(std::string_view name) {
 }
 
 void add_boot_routes(http::Router& router, const BootPlace& p) {
-    router.add("GET", "/boot/script", handler([p](const Request& r) { return script(p, r, ScriptFor::Ipxe); }));
-    router.add("GET", "/boot/grub.cfg", handler([p](const Request& r) { return script(p, r, ScriptFor::Grub); }));
+    auto refusals = std::make_shared<Refusals>(p.clock);  // both handlers'
+    router.add("GET", "/boot/script",
+               handler([p, refusals](const Request& r) { return script(p, *refusals, r, ScriptFor::Ipxe); }));
+    router.add("GET", "/boot/grub.cfg",
+               handler([p, refusals](const Request& r) { return script(p, *refusals, r, ScriptFor::Grub); }));
     router.add("GET", "/boot/kernel", handler([p](const Request&) -> Answer {
                    return file_response(TRY(tftp::open_below(p.root, "kernel")));
                }));
@@ -170,13 +194,14 @@ static std::optional<MacAddress> mac_in(std::string_view name) {
     return MacAddress::parse(name);
 }
 
-static Result<tftp::Content> boot_file(const BootPlace& p, const std::string& name, Ipv4Address ours) {
+static Result<tftp::Content> boot_file(const BootPlace& p, Refusals& refusals, const std::string& name,
+                                       Ipv4Address ours) {
     auto for_mac = [&](std::size_t prefix, ScriptFor whom) -> Result<tftp::Content> {
         auto mac = mac_in(std::string_view(name).substr(prefix));
         if (!mac) return make_error(tftp::errors::kNotFound, "'{}'", printable(name));
         auto script = boot_script(p, *mac, ours, whom);
         if (!script) {
-            log::warning("server", "refused a boot script to {}: {}", mac->text(), script.error().describe());
+            refusals.say(*mac, mac->text(), script.error());
             return std::move(script).error();
         }
         return tftp::Content::of_text(std::move(*script));
@@ -198,8 +223,9 @@ void join_netboot(pxe::NetbootOptions& options, const BootPlace& p) {
         auto decision = boot_decision(p, mac);
         return decision ? *decision : pxe::Decision(pxe::Action::Ignore, decision.error().describe());
     };
-    options.boot_file = [p](const std::string& name, const UdpEndpoint&, Ipv4Address ours) {
-        return boot_file(p, name, ours);
+    auto refusals = std::make_shared<Refusals>(p.clock);  // copied with the function
+    options.boot_file = [p, refusals](const std::string& name, const UdpEndpoint&, Ipv4Address ours) {
+        return boot_file(p, *refusals, name, ours);
     };
 }
 

@@ -205,9 +205,15 @@ void Ramdisks::look_at(const std::string& device) { queue({device, false}); }
 void Ramdisks::rebuild() { queue({"default", true}); }
 void Ramdisks::rebuild(const std::string& device) { queue({device, true}); }
 
-bool Ramdisks::wait_idle(std::chrono::milliseconds time) const {
+bool Ramdisks::wait_idle(std::chrono::milliseconds time, const std::atomic<bool>* cancel) const {
+    constexpr std::chrono::milliseconds kLook{200};  // at `cancel`, which wakes nobody
+    const auto end = std::chrono::steady_clock::now() + time;
+    auto idle = [&] { return queue_.empty() && !busy_; };
     std::unique_lock hold(mutex_);
-    return idle_.wait_for(hold, time, [&] { return queue_.empty() && !busy_; });
+    if (!cancel) return idle_.wait_until(hold, end, idle);
+    while (!*cancel && std::chrono::steady_clock::now() < end)
+        if (idle_.wait_until(hold, std::min(end, std::chrono::steady_clock::now() + kLook), idle)) return true;
+    return idle();
 }
 
 void Ramdisks::queue(Errand errand) {

@@ -93,7 +93,8 @@ public:
     // by hand.
     void rebuild();
     void rebuild(const std::string& device);
-    bool wait_idle(std::chrono::milliseconds time) const;  // tests
+    // Until nothing is to be made any more, the time is up, or `cancel`.
+    bool wait_idle(std::chrono::milliseconds time, const std::atomic<bool>* cancel = nullptr) const;
 
     // The archive of PostSystem for that kernel; empty: nothing is in it. Kept until the folder changes.
     Result<std::shared_ptr<const Bytes>> post_system(const std::string& kernel_version);

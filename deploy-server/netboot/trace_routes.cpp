@@ -91,6 +91,9 @@ json::object detail_json(const pxe::EventDetail& detail) {
              },
              [](const pxe::Ready& r) {
                  return json::object{{"version", printable(r.version)}};
+             },
+             [](const pxe::Uploaded& u) {
+                 return json::object{{"file", printable(u.file)}, {"bytes", u.bytes}};
              }},
         detail);
 }
@@ -122,7 +125,8 @@ Result<MacAddress> machine_of(const TracePlace& p, const std::string& text) {
 bool boots(const std::vector<pxe::BootEvent>& events) {
     return std::any_of(events.begin(), events.end(), [](const pxe::BootEvent& e) {
         const auto* heard = std::get_if<pxe::Heard>(&e.detail);
-        return !heard ? !std::holds_alternative<pxe::Overheard>(e.detail) : heard->boots;
+        if (heard) return heard->boots;
+        return !std::holds_alternative<pxe::Overheard>(e.detail) && !std::holds_alternative<pxe::Uploaded>(e.detail);
     });
 }
 
@@ -130,6 +134,15 @@ json::object hearing_json(const TracePlace& p) {
     auto deaf = p.deaf();
     json::object out{{"other_servers", deaf.empty()}};
     if (!deaf.empty()) out["why"] = deaf;
+    json::array rogues;
+    for (const auto& r : p.rogues ? p.rogues() : std::vector<pxe::Rogue>())
+        rogues.push_back({{"server", r.server.text()},
+                          {"interface", r.interface},
+                          {"addresses", r.addresses},
+                          {"boots", r.boots},
+                          {"last", iso8601(r.last)},
+                          {"text", pxe::describe(r)}});
+    out["rogues"] = std::move(rogues);
     return out;
 }
 

@@ -21,6 +21,7 @@ struct TracePlace {
     std::function<std::string()> deaf;  // why other servers' answers are not heard; empty: they are
     // The ids of this machine's cards ("8086:1533") that its ramdisk has no driver for; may be empty.
     std::function<std::vector<std::string>(const DeviceRow&, const gatherhw::Inventory&)> without_driver;
+    std::function<std::vector<pxe::Rogue>()> rogues = {};  // other servers heard; may be empty
 };
 
 std::optional<MacAddress> kernel_neighbour(Ipv4Address address);

@@ -138,6 +138,28 @@ TEST_F(ServerTest, ramdisks_are_listed_and_asked_for_by_device) {
     EXPECT_EQ(api("POST", "/agent/ramdisks", {{"device", 1}}).error(), "server.bad-request");
     EXPECT_EQ(api("POST", "/agent/ramdisks", {{"device", "poseidon"}}).status, 202u);
     EXPECT_EQ(api("GET", "/agent/ramdisks/poseidon").object().at("name"), "poseidon");
+    // Answered when nothing is to be made any more.
+    auto built = api("GET", "/agent/ramdisks/poseidon?wait=30").object();
+    EXPECT_THAT(json::serialize(built.at("state")), testing::Not(testing::AnyOf("\"waiting\"", "\"building\"")));
+    EXPECT_EQ(api("GET", "/agent/ramdisks/nobody?wait=30").error(), "server.no-ramdisk");
+}
+
+TEST_F(ServerTest, no_device_has_the_name_of_a_ramdisk_of_many) {
+    for (const char* name : {"broad", "default", "by-content"})
+        EXPECT_EQ(api("POST", "/devices", {{"name", name}}).error(), "server.bad-request") << name;
+    add_device();
+    EXPECT_EQ(api("PATCH", "/devices/poseidon", {{"name", "broad"}}).error(), "server.bad-request");
+}
+
+TEST_F(ServerTest, a_device_may_upload_when_it_is_told_to) {
+    add_device();
+    auto may = [&] { return api("GET", "/devices/poseidon").object().at("tftp_upload").as_bool(); };
+    EXPECT_FALSE(may());
+    EXPECT_EQ(api("PATCH", "/devices/poseidon", {{"tftp_upload", "on"}}).error(), "server.bad-request");
+    ASSERT_EQ(api("PATCH", "/devices/poseidon", {{"tftp_upload", true}}).status, 200u);
+    EXPECT_TRUE(may());
+    ASSERT_EQ(api("PATCH", "/devices/poseidon", {{"description", "x"}}).status, 200u);
+    EXPECT_TRUE(may());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "deploy-server/errors.hpp"
 #include "lib/base/fd.hpp"
+#include "lib/base/log.hpp"
 #include "lib/base/temp_dir.hpp"
 
 namespace slipway::server {
@@ -56,6 +57,20 @@ TEST_F(BootTest, grub_is_led_to_the_script_of_its_machine_by_every_name_it_asks_
     EXPECT_THAT(get("script/525400510001", "10.97.0.1"), HasSubstr("set base http://10.97.0.1:8480/boot/"));
     EXPECT_EQ(get("grub/52:54:00:51:00:02"), "server.unknown-device");
     EXPECT_EQ(get("grub/x86_64-efi/command.lst"), "tftp.not-found");
+}
+
+TEST_F(BootTest, refusals_of_a_machine_that_asks_again_and_again_are_one_line_that_counts) {
+    std::vector<std::string> lines;
+    log::set_observer([&](log::Level, std::string_view, std::string_view text) {
+        if (text.starts_with("refused a boot script")) lines.emplace_back(text);
+    });
+    clock.advance(std::chrono::hours(1));
+    for (int i = 0; i < 30; ++i) EXPECT_EQ(get("script/525400510002"), "server.unknown-device");
+    clock.advance(std::chrono::minutes(1));
+    EXPECT_EQ(get("grub/52:54:00:51:00:02"), "server.unknown-device");
+    log::set_observer({});
+    ASSERT_EQ(lines.size(), 2u);
+    EXPECT_THAT(lines[1], HasSubstr("(29 such lines were left out before)"));
 }
 
 TEST_F(BootTest, each_fetch_makes_a_token_and_voids_the_last) {

@@ -9,6 +9,7 @@
 
 #include "dhcp-helper/errors.hpp"
 #include "dhcp-helper/listener.hpp"
+#include "lib/base/log.hpp"
 
 using namespace slipway;
 using namespace slipway::dhcp;
@@ -81,4 +82,47 @@ TEST(DhcpListener, a_missing_interface_is_named) {
     ASSERT_FALSE(listener.ok());
     EXPECT_TRUE(listener.error().is(errors::kListen));
     EXPECT_NE(listener.error().describe().find("nosuch0"), std::string::npos);
+}
+
+namespace {
+
+Message message_of(std::uint8_t client) {
+    Message m;
+    m.hardware_type = 1;
+    m.hardware_length = 6;
+    m.hardware[0] = std::byte{2};
+    m.hardware[5] = std::byte{client};
+    return m;
+}
+
+}  // namespace
+
+TEST(ClientLimits, one_client_that_floods_is_limited_and_the_others_are_not) {
+    log::set_threshold(log::Level::Error);
+    FloodGuard guard(kClientLimits);
+    Instant now{};
+    int admitted_of_1000 = 0;
+    for (int i = 0; i < 1000; ++i) admitted_of_1000 += admitted(guard, message_of(1), {}, now);
+    EXPECT_EQ(admitted_of_1000, 40);
+    EXPECT_TRUE(admitted(guard, message_of(2), {}, now));
+    EXPECT_TRUE(admitted(guard, message_of(1), {}, now + std::chrono::seconds(1)));
+    log::set_threshold(log::Level::Info);
+}
+
+// Whoever makes up packets with a victim's hardware address, from elsewhere, uses up a share that is not the victim's.
+TEST(ClientLimits, a_forger_on_another_way_leaves_the_clients_own_share_alone) {
+    FloodGuard guard({.rate = 1, .burst = 3, .known = 100});
+    auto message = message_of(1);
+    Instant now{std::chrono::hours(1)};
+    Datagram own{.from = {{}, 68}, .interface = 2};
+    auto other_relay = message;
+    other_relay.relay = *Ipv4Address::parse("10.8.0.1");
+    Datagram relayed{.from = {*Ipv4Address::parse("10.8.0.1"), 67}, .interface = 2};
+    Datagram other_interface{.from = {{}, 68}, .interface = 3};
+    for (int i = 0; i < 50; ++i) {
+        (void)admitted(guard, other_relay, relayed, now);
+        (void)admitted(guard, message, other_interface, now);
+    }
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(admitted(guard, message, own, now));
+    EXPECT_FALSE(admitted(guard, message, own, now));
 }

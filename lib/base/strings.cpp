@@ -81,8 +81,7 @@ std::string human_duration(std::uint64_t seconds) {
 }
 
 std::string shell_quote(std::string_view text) {
-    constexpr std::string_view safe =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,";
+    constexpr std::string_view safe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=@%+,";
     if (!text.empty() && text.find_first_not_of(safe) == std::string_view::npos) return std::string(text);
     std::string out = "'";
     for (char c : text) {
@@ -94,8 +93,11 @@ std::string shell_quote(std::string_view text) {
 
 std::size_t utf8_length(std::string_view text) {
     auto lead = static_cast<unsigned char>(text[0]);
-    std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3
-                         : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+    std::size_t length = lead < 0x80                   ? 1
+                         : lead >= 0xc2 && lead < 0xe0 ? 2
+                         : lead >= 0xe0 && lead < 0xf0 ? 3
+                         : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                       : 0;
     if (length == 0 || length > text.size()) return 0;
     for (std::size_t i = 1; i < length; ++i)
         if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return 0;
@@ -108,14 +110,28 @@ std::size_t utf8_length(std::string_view text) {
     return length;
 }
 
+// What a terminal obeys or what turns the order of letters around: C1 controls, and Unicode's marks of direction, of
+// lines and paragraphs.
+static bool is_control(std::string_view utf8) {
+    auto at = [&](std::size_t i) { return static_cast<unsigned char>(utf8[i]); };
+    if (utf8.size() == 2) {
+        auto c = static_cast<unsigned>((at(0) & 0x1f) << 6 | (at(1) & 0x3f));
+        return c < 0xa0 || c == 0x61c;
+    }
+    if (utf8.size() != 3) return false;
+    auto c = static_cast<unsigned>((at(0) & 0xf) << 12 | (at(1) & 0x3f) << 6 | (at(2) & 0x3f));
+    return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
 std::string printable(std::string_view text) {
     std::string out;
     while (!text.empty()) {
         auto length = utf8_length(text);
         auto c = static_cast<unsigned char>(text[0]);
-        if (length == 0 || c < 0x20 || c == 0x7f) {
-            out += fmt::format("\\x{:02x}", c);
-            text.remove_prefix(1);
+        if (length == 0 || c < 0x20 || c == 0x7f || is_control(text.substr(0, length))) {
+            const auto taken = std::max<std::size_t>(length, 1);
+            for (auto byte : text.substr(0, taken)) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+            text.remove_prefix(taken);
         } else {
             out += text.substr(0, length);
             text.remove_prefix(length);

@@ -407,6 +407,36 @@ TEST(Doctor, evidence_names_events_of_the_boot_it_speaks_of) {
     EXPECT_EQ(d.begun, kStart);
 }
 
+// A machine that is switched off and on within the minute in which its boot came to nothing.
+TEST(Doctor, who_asks_anew_after_it_had_an_address_begins_another_boot) {
+    auto began = [](bool ipxe) {
+        Heard h;
+        h.boots = true;
+        h.ipxe = ipxe;
+        h.arch = Arch::Bios;
+        h.type = dhcp::MessageType::Discover;
+        return h;
+    };
+    for (bool rom_is_ipxe : {false, true}) {
+        std::vector<BootEvent> events;
+        auto add = [&](std::uint64_t s, Heard h) {
+            events.push_back({events.size() + 1, WallTime(std::chrono::seconds(1'700'000'000 + s)), MacAddress{}, h});
+        };
+        add(0, began(rom_is_ipxe));
+        add(4, began(rom_is_ipxe));  // said again: the same
+        auto chose = began(rom_is_ipxe);
+        chose.type = dhcp::MessageType::Request;
+        add(5, chose);
+        EXPECT_EQ(diagnose(events, events.back().time, {}).attempts, 1u);
+        if (!rom_is_ipxe) {  // its loader's iPXE is no other boot
+            add(6, began(true));
+            EXPECT_EQ(diagnose(events, events.back().time, {}).attempts, 1u);
+        }
+        add(20, began(rom_is_ipxe));
+        EXPECT_EQ(diagnose(events, events.back().time, {}).attempts, 2u) << rom_is_ipxe;
+    }
+}
+
 TEST(Doctor, a_new_boot_after_a_good_one_is_judged_alone) {
     Boot b;
     b.to_kernel().later(20s).see(Ready{"0.1"}).later(1h).asks().answered();

@@ -12,7 +12,6 @@
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "pxe/errors.hpp"
-#include "pxe/seldom.hpp"
 #include "pxe/service.hpp"
 #include "tftp/errors.hpp"
 
@@ -93,19 +92,6 @@ TEST(NetbootService, a_client_that_gets_no_answer_is_named_in_the_log_once) {
     log::set_observer({});
     EXPECT_EQ(lines, 1);
     EXPECT_NE(first.get_future().get().find("not under control"), std::string::npos);
-}
-
-TEST(Seldom, once_a_minute_a_client_and_not_more_than_many_clients) {
-    Seldom seldom;
-    auto mac = [](unsigned n) { return MacAddress{{0, 0, 0, 0, 0, static_cast<std::uint8_t>(n)}}; };
-    Instant start{std::chrono::hours(1)};
-    EXPECT_TRUE(seldom.due(mac(0), start));
-    EXPECT_FALSE(seldom.due(mac(0), start + std::chrono::seconds(59)));
-    EXPECT_TRUE(seldom.due(mac(1), start + std::chrono::seconds(59)));
-    EXPECT_TRUE(seldom.due(mac(0), start + std::chrono::seconds(60)));
-    unsigned told = 1;
-    for (unsigned n = 1; n < 200; ++n) told += seldom.due(mac(n), start + std::chrono::seconds(61));
-    EXPECT_EQ(told, Seldom::kMany);
 }
 
 TEST(NetbootService, tftp_serves_loaders_and_boot_files) {

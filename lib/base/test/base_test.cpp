@@ -117,6 +117,11 @@ TEST(Strings, sizes_quotes_and_hostile_text) {
     EXPECT_EQ(shell_quote("it's"), "'it'\\''s'");
     EXPECT_EQ(shell_quote("plain-1.0"), "plain-1.0");
     EXPECT_EQ(printable("a\x1b[2Jb\xc3\xa4\xff"), "a\\x1b[2Jb\xc3\xa4\\xff");
+    // What turns letters around, and what old terminals take for an escape.
+    EXPECT_EQ(printable("a\u202egpj.exe"), "a\\xe2\\x80\\xaegpj.exe");
+    for (const char* mark : {"\u202a", "\u2066", "\u2069", "\u200f", "\u061c", "\u2028", "\u0085", "\u009b"})
+        EXPECT_EQ(printable(mark).substr(0, 2), "\\x") << printable(mark);
+    EXPECT_EQ(printable("\u00a0\u00e4\u05d0\u20ac\U0001f600"), "\u00a0\u00e4\u05d0\u20ac\U0001f600");
 }
 
 TEST(Xml, written_text_reads_back_the_same) {
