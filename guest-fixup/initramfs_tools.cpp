@@ -2,6 +2,7 @@
 #include "guest-fixup/initramfs_tools.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 

@@ -132,6 +132,13 @@ Status refresh_copy(Repair& repair, const std::string& place, const MenuEntry& e
     for (const auto& image : image_paths(tool, version, "")) {
         const auto made = guest.resolve(image);
         if (!made || made == guest.resolve(copy)) continue;
+        const auto is_made = [&](const Change& change) { return change.where == image; };
+        const auto& journal = guest.journal();
+        if (guest.dry_run()) {  // the image it would be a copy of is not there yet
+            if (std::any_of(journal.begin(), journal.end(), is_made))
+                guest.note_change({"the loader's copy of " + image, copy, "", "made again"});
+            return {};
+        }
         const auto content = TRY(guest.read(image, kImageLimit));
         if (!content || TRY(file_digest(*made)) == TRY(file_digest(*guest.resolve(copy)))) return {};
         return guest.write("the loader's copy of " + image, copy, *content);

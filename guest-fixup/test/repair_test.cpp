@@ -323,6 +323,9 @@ TEST_F(RepairTest, systemd_boot_gets_the_new_image_that_it_reads) {
     guest.put("/boot/efi/loader/entries/m-6.1.conf", "linux /m/6.1/linux\ninitrd /m/6.1/initrd.img-6.1\noptions x\n");
     guest.put("/boot/efi/m/6.1/linux", "kernel");
     guest.put("/boot/efi/m/6.1/initrd.img-6.1", "k/ahci.ko\n");
+    request.dry_run = true;
+    EXPECT_THAT(repaired().journal, Contains(Field(&Change::where, "/boot/efi/m/6.1/initrd.img-6.1")));
+    request.dry_run = false;
     repaired();
     EXPECT_EQ(guest.get("/boot/efi/m/6.1/initrd.img-6.1"), guest.get(kInitrd));
     EXPECT_THAT(guest.get(kInitrd), HasSubstr("ata_piix"));
