@@ -57,6 +57,7 @@ struct RepairRequest {
     std::vector<NicMapping> nics;
     std::string proof_nonce;  // [A-Za-z0-9-]{1,64}; empty: no proof unit
     bool dry_run = false;     // says what would change, changes nothing
+    bool undo = false;        // takes back what finished repairs changed; nothing else of the request matters
     int cancel_fd = -1;       // readable: the guest's tools are ended, and the repair with them
 };
 
@@ -74,10 +75,13 @@ struct RepairReport {
     std::vector<Change> journal;        // in the order done; empty when nothing was to do
     std::vector<std::string> warnings;  // what a person should look at
     bool dry_run = false;
+    bool undo = false;       // journal is what was taken back
+    bool unchanged = false;  // the inputs are as the last repair left them: no step was run
+    std::string inputs;      // their digest; "" when none was taken
 };
 
 // The report as JSON: {distribution, root_device, kernels[], journal[{what, where, before, after}],
-// warnings[], dry_run}.
+// warnings[], dry_run, undo, unchanged, inputs}.
 std::string to_json(const RepairReport& report);
 
 // note is called with a short line at the start of each step ("initramfs 6.1.0-41-amd64").

@@ -17,15 +17,18 @@ Examples:
   slipway-fixup --disk /dev/sda --target ide --nic ens18=52:54:00:51:00:02
   slipway-fixup --disk poseidon.vhd --target virtio-blk --proof-nonce a1b2c3
   slipway-fixup --root /mnt --target nvme --firmware uefi --dry-run --json
+  slipway-fixup --disk /dev/sda --undo
 
 Exit codes: 0 done (also when nothing was to do), 1 failed, 2 usage, 3 done with warnings.)";
 
 void print_report(const fixup::RepairReport& report) {
     std::cout << (report.distribution.empty() ? "unknown system" : report.distribution) << " on " << report.root_device
               << '\n';
-    for (const auto& change : report.journal)
-        std::cout << (report.dry_run ? "would change  " : "changed  ") << change.where << "  (" << change.what << ")\n";
-    if (report.journal.empty()) std::cout << "nothing to do\n";
+    const auto* verb = report.undo ? (report.dry_run ? "would take back  " : "took back  ")
+                                   : (report.dry_run ? "would change  " : "changed  ");
+    for (const auto& change : report.journal) std::cout << verb << change.where << "  (" << change.what << ")\n";
+    if (report.unchanged) std::cout << "nothing to do: all is as the last repair left it\n";
+    else if (report.journal.empty()) std::cout << (report.undo ? "nothing to take back\n" : "nothing to do\n");
     for (const auto& warning : report.warnings) std::cout << "warning: " << warning << '\n';
 }
 
@@ -42,13 +45,14 @@ int main(int argc, char** argv) {
     auto* disk = app.add_option("--disk", request.disk, "the disk: a block device, a raw file or a fixed VHD");
     auto* root = app.add_option("--root", request.root, "a mounted root, instead of --disk");
     disk->excludes(root);
-    app.add_option("--target", target, "its controller: ide, sata, scsi-lsi, megasas, virtio-blk, virtio-scsi, nvme")
-        ->required();
+    app.add_option("--target", target, "its controller: ide, sata, scsi-lsi, megasas, virtio-blk, virtio-scsi, nvme");
     app.add_option("--firmware", firmware, "bios (default) or uefi");
     app.add_option("--nic", nics, "OLD=NEW: an adapter's old name or MAC address and its new MAC address")
         ->allow_extra_args(false);
     app.add_option("--proof-nonce", request.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
     app.add_flag("--dry-run", request.dry_run, "says what would change, changes nothing");
+    app.add_flag("--undo", request.undo,
+                 "takes back everything that finished repairs changed; with --dry-run says what that is");
     app.add_flag("--json", json, "the report as JSON");
     try {
         app.parse(argc, argv);
@@ -60,7 +64,8 @@ int main(int argc, char** argv) {
         return kExitUsage;
     };
     if (request.disk.empty() && request.root.empty()) return refuse("give --disk or --root");
-    const auto controller = fixup::parse_target(target);
+    if (target.empty() && !request.undo) return refuse("give --target");
+    const auto controller = request.undo ? fixup::TargetController::Ide : fixup::parse_target(target);
     if (!controller) return refuse("unknown target controller '" + target + "'");
     request.target = *controller;
     const auto kind = fixup::parse_firmware(firmware);

@@ -107,7 +107,7 @@ TEST_F(RepairTest, cancelled_repair_ends_the_guests_tool_and_puts_the_old_initra
     const auto report = repair(request);
     canceller.join();
     ASSERT_FALSE(report.ok());
-    EXPECT_TRUE(report.error().is(fixup::errors::kInitramfs)) << report.error().describe();
+    EXPECT_TRUE(report.error().is(fixup::errors::kCancelled)) << report.error().describe();
     EXPECT_EQ(guest.get(kInitrd), "k/ahci.ko\n");
 }
 
