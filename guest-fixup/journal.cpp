@@ -180,6 +180,8 @@ Status Journal::found(const std::string& what, const Place& place) {
 
 Status Journal::finish() {
     if (!started_) return {};
+    // Of the guest's tools (sandbox.cpp).
+    TRY(remove_tree({UniqueFd(::dup(directory_.get())), "tmp", kJournalDirectory + std::string("/tmp")}));
     TRY(append(end_line(run().number)));
     run().finished = true;
     text_.whole = length_;
@@ -209,18 +211,21 @@ Status Journal::drop_unfinished() {
     length_ = text_.whole;
     text_.runs.pop_back();
     started_ = false;
+    TRY(remove_tree({UniqueFd(::dup(directory_.get())), "tmp", kJournalDirectory + std::string("/tmp")}));
     return drop_kept();
 }
 
 // The journal goes first: what is kept means nothing without it.
 Status Journal::drop_all() {
     file_.reset();
-    const auto base = TRY(tree_->open_in("/var/lib", O_RDONLY | O_DIRECTORY));
+    auto found = tree_->open_in("/var/lib", O_RDONLY | O_DIRECTORY);
+    if (!found && found.error().is(slipway::errors::kNotFound)) return {};
+    const auto base = TRY(std::move(found));
     const auto ours = TRY(open_own(base.get(), "slipway"));
     if (!ours.valid()) return {};
-    if (::unlinkat(directory_.get(), kJournalName, 0) != 0 && errno != ENOENT)
+    if (directory_.valid() && ::unlinkat(directory_.get(), kJournalName, 0) != 0 && errno != ENOENT)
         return errno_error(errno, kJournalDirectory);
-    TRY(fsync_fd(directory_.get(), kJournalDirectory));
+    if (directory_.valid()) TRY(fsync_fd(directory_.get(), kJournalDirectory));
     kept_.reset();
     directory_.reset();
     text_ = {};

@@ -169,7 +169,7 @@ Status Journal::put_back(std::uint64_t id) {
 }
 
 Status Journal::recover(std::vector<std::string>& notes) {
-    if (text_.runs.empty() && directory_.valid()) return drop_all();  // a kill after the journal went
+    if (text_.runs.empty()) return drop_all();  // what a kill after the journal went has left
     if (!interrupted()) return {};
     if (text_.undoing) {
         for (const auto& original : changed_originals()) TRY(restore(original, notes));

@@ -142,7 +142,8 @@ Result<RepairReport> repair_root(const RepairRequest& request, const fs::path& r
     const auto run = guest_runner(guest.root(), std::move(devices), request.cancel_fd);
     Repair repair{request, guest, names, run, report, note};
     TRY(run_whole(repair));
-    TRY(remember_inputs(guest, asked, report));
+    // Without it the next repair looks once more, that is all.
+    if (auto kept = remember_inputs(guest, asked, report); !kept) note(kept.error().describe());
     report.warnings.insert(report.warnings.end(), notes.begin(), notes.end());
     return report;
 }

@@ -47,7 +47,7 @@ inline std::map<std::string, std::string> manifest(const std::filesystem::path& 
     namespace fs = std::filesystem;
     std::map<std::string, std::string> all;
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
-        const auto name = "/" + fs::relative(entry.path(), root).string();
+        const auto name = "/" + entry.path().lexically_relative(root).string();
         if (name == "/listed") continue;
         struct stat info {};
         ::lstat(entry.path().c_str(), &info);
