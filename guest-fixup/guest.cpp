@@ -36,6 +36,11 @@ void Guest::note_change(Change change) {
     journal_.push_back(std::move(change));
 }
 
+void Guest::forget_originals(bool on) {
+    forget_ = on;
+    if (on_disk_) on_disk_->forget_originals(on);
+}
+
 Result<Guest> Guest::open(const fs::path& root, bool dry_run) { return Guest(TRY(Tree::open(root)), dry_run); }
 
 std::optional<fs::path> Guest::resolve(const std::string& path) const {
@@ -224,6 +229,7 @@ Status Guest::begin_repair(std::vector<std::string>& notes) {
         return {};
     }
     on_disk_.emplace(std::move(found));
+    on_disk_->forget_originals(forget_);
     return on_disk_->recover(notes);
 }
 

@@ -60,6 +60,9 @@ public:
     // A directory with all in it.
     Status remove_tree(const std::string& what, const std::string& path);
     void note_change(Change change);  // big texts as their digest
+    // For keys, logs, histories: changes from here on are taken back when the repair fails, but their originals are
+    // gone once it is whole, and no undo brings them back.
+    void forget_originals(bool on);
     // Taken back like any other change, but not reported: the caller does, or it is the report itself.
     Status write_unrecorded(const std::string& path, const std::string& content, unsigned mode);
 
@@ -114,6 +117,7 @@ private:
 
     std::unique_ptr<Tree> tree_;  // the journal points to it
     bool dry_run_ = false;
+    bool forget_ = false;
     int cancel_fd_ = -1;
     std::map<std::string, std::optional<std::string>> planned_;
     std::optional<Journal> on_disk_;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "guest-fixup/errors.hpp"
@@ -132,7 +133,7 @@ bool Journal::first_in_run(const std::string& path) {
 Result<std::uint64_t> Journal::announce(const std::string& what, const Place& place,
                                         const std::optional<State>& after) {
     TRY(start());
-    JournalChange change{text_.last_id + 1, what, place.path, TRY(examine(place, true)), after, !after};
+    JournalChange change{text_.last_id + 1, what, place.path, TRY(examine(place, true)), after, !after, forget_};
     // Of a file that changes twice only the first is ever put back, or the one before a tool that may fail.
     if (change.tool || first_in_run(place.path)) {
         TRY(keep_original(place, change.before, kept_.get(), std::to_string(change.id)));
@@ -171,7 +172,7 @@ Status Journal::watch(const std::string& path, std::vector<std::string> names) {
 
 Status Journal::found(const std::string& what, const Place& place) {
     TRY(start());
-    JournalChange change{text_.last_id + 1, what, place.path, {}, TRY(examine(place, true)), true};
+    JournalChange change{text_.last_id + 1, what, place.path, {}, TRY(examine(place, true)), true, forget_};
     TRY(append(change_line(change)));
     text_.last_id = change.id;
     run().changes.push_back(std::move(change));
@@ -186,15 +187,21 @@ Status Journal::finish() {
     run().finished = true;
     text_.whole = length_;
     started_ = false;
-    return {};
+    return drop_kept();
 }
 
-// What was kept and belongs to no change.
+// What was kept and belongs to no change that is to be undone.
 Status Journal::drop_kept() {
     if (!kept_.valid()) return {};
-    std::set<std::string> wanted;
+    std::map<std::string, std::vector<std::string>> by_path;
     for (const auto& run : text_.runs)
-        for (const auto& change : run.changes) wanted.insert(std::to_string(change.id));
+        for (const auto& change : run.changes) {
+            auto& ids = by_path[change.path];
+            if (change.forget && run.finished) ids.clear();  // of earlier repairs as well
+            else ids.push_back(std::to_string(change.id));
+        }
+    std::set<std::string> wanted;
+    for (const auto& [path, ids] : by_path) wanted.insert(ids.begin(), ids.end());
     for (const auto& name : TRY(names_in(kept_.get(), kMostKept)))
         if (!wanted.contains(name))
             TRY(remove_tree({UniqueFd(::dup(kept_.get())), name, kJournalDirectory + ("/kept/" + name)}));

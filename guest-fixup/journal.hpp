@@ -39,6 +39,8 @@ public:
     Status found(const std::string& what, const Place& place);
 
     bool started() const { return started_; }
+    // What is announced from here on is taken back with an unfinished run, but not kept for an undo.
+    void forget_originals(bool on) { forget_ = on; }
     // The run is whole.
     Status finish();
     // Everything of this run as it was.
@@ -84,6 +86,7 @@ private:
     std::uint64_t length_ = 0;  // of the file
     JournalText text_;
     bool started_ = false;
+    bool forget_ = false;
 };
 
 }  // namespace slipway::fixup

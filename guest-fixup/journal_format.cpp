@@ -154,12 +154,14 @@ private:
         auto path = text_in(object, "path");
         auto before = state_in(object, "before");
         if (!path || !plain_path(*path) || !before || !next_id(id)) return false;
-        JournalChange entry{id, text_in(object, "what").value_or(""), std::move(*path), std::move(*before), {}, false};
+        JournalChange entry{id,   text_in(object, "what").value_or(""), std::move(*path), std::move(*before), {}, false,
+                            false};
         if (object.contains("after")) {
             entry.after = state_in(object, "after");
             if (!entry.after) return false;
         }
         entry.tool = object.contains("tool");
+        entry.forget = object.contains("forget");
         out_.runs.back().changes.push_back(std::move(entry));
         return true;
     }
@@ -202,6 +204,7 @@ std::string change_line(const JournalChange& change) {
         {"change", change.id}, {"what", change.what}, {"path", change.path}, {"before", to_object(change.before)}};
     if (change.after) out["after"] = to_object(*change.after);
     if (change.tool) out["tool"] = true;
+    if (change.forget) out["forget"] = true;
     return line(out);
 }
 

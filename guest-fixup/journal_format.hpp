@@ -3,9 +3,10 @@
 // before what it announces is done:
 //   {"slipway-repair-journal":1}                            the first line
 //   {"run":N}                                               a repair begins
-//   {"change":ID,"what":…,"path":…,"before":STATE[,"after":STATE][,"tool":true]}
+//   {"change":ID,"what":…,"path":…,"before":STATE[,"after":STATE][,"tool":true][,"forget":true]}
 //                                                           PATH is about to change; without "after", a guest's tool
-//                                                           will change it. kept/ID is the original, when there was one
+//                                                           will change it. kept/ID is the original, when there was
+//                                                           one; with "forget" only until the end of the run
 //   {"watch":ID,"path":…,"names":[…]}                       a directory a guest's tool writes in, and what was in it
 //   {"after":ID,"state":STATE}                              what change ID came to
 //   {"end":N}                                               the repair is whole; a run without it is taken back
@@ -29,6 +30,7 @@ struct JournalChange {
     State before;
     std::optional<State> after;
     bool tool = false;
+    bool forget = false;  // the original is nobody's business once the repair is whole
     bool operator==(const JournalChange&) const = default;
 };
 

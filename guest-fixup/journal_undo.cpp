@@ -43,6 +43,10 @@ std::vector<Journal::Original> Journal::originals(const std::vector<JournalRun>&
     std::map<std::string, Original> by_path;
     for (std::size_t i = from; i < runs.size(); ++i)
         for (const auto& change : runs[i].changes) {
+            if (change.forget && runs[i].finished) {
+                by_path.erase(change.path);
+                continue;
+            }
             auto [entry, first] = by_path.try_emplace(change.path);
             auto& original = entry->second;
             if (first) original = {change.what, change.path, change.id, change.before, {}, {change.before}, false};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Repairs that are undone, that fail, that are asked for a second time.
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -216,6 +217,62 @@ TEST_F(JournalTest, trees_are_removed_and_come_back) {
     const auto undone = Guest::open(guest.path(), false).value().undo(notes);
     ASSERT_TRUE(undone.ok()) << undone.error().explain();
     EXPECT_EQ(all(), before);
+}
+
+TEST_F(JournalTest, what_is_to_be_forgotten_comes_back_from_a_failure_but_not_from_an_undo) {
+    std::vector<std::string> notes;
+    {
+        auto g = Guest::open(guest.path(), false).value();
+        ASSERT_TRUE(g.begin_repair(notes).ok());
+        ASSERT_TRUE(g.write("host key", "/etc/ssh/key", "private-words of an earlier repair\n").ok());
+        ASSERT_TRUE(g.write("host key", "/etc/ssh/key", "private-words\n").ok());
+        ASSERT_TRUE(g.finish_repair().ok());
+    }
+    const auto before = all();
+    for (const bool fails : {true, false}) {
+        auto g = Guest::open(guest.path(), false).value();
+        ASSERT_TRUE(g.begin_repair(notes).ok());
+        g.forget_originals(true);
+        ASSERT_TRUE(g.remove("host key", "/etc/ssh/key").ok());
+        g.forget_originals(false);
+        ASSERT_TRUE(g.write("host name", "/etc/hostname", "new\n").ok());
+        ASSERT_TRUE((fails ? g.roll_back(notes) : g.finish_repair()).ok());
+        EXPECT_EQ(all() == before, fails);
+    }
+    for (const auto& [path, line] : all()) EXPECT_THAT(line, Not(HasSubstr("private-words"))) << path;
+    ASSERT_TRUE(Guest::open(guest.path(), false).value().undo(notes).ok());
+    EXPECT_FALSE(guest.has("/etc/hostname"));
+    EXPECT_FALSE(guest.has("/etc/ssh/key"));
+    EXPECT_FALSE(guest.has("/var/lib/slipway"));
+}
+
+TEST_F(JournalTest, file_system_of_its_own_for_boot_is_kept_by_copy) {
+    const test::FakeRoot boot;
+    if (::mount("none", boot.path().c_str(), "tmpfs", 0, "size=16m") != 0) GTEST_SKIP() << "no tmpfs can be mounted";
+    fs::copy(guest.path() / "boot", boot.path(), fs::copy_options::recursive);
+    fs::remove_all(guest.path() / "boot");
+    fs::create_directory(guest.path() / "boot");
+    ASSERT_EQ(::mount(boot.path().c_str(), (guest.path() / "boot").c_str(), nullptr, MS_BIND, nullptr), 0);
+    ASSERT_EQ(::chmod((boot.path() / "initrd.img-6.1").c_str(), 0600), 0);
+    const auto before = all();
+    const auto first = repair(request);
+    const auto image = guest.get(kInitrd);
+    test::put_script(guest, "/usr/sbin/update-initramfs", "echo x >/boot/initrd.img-6.1; exit 1\n");
+    request.target = TargetController::VirtioBlk;
+    const auto second = repair(request);
+    const auto image_then = guest.get(kInitrd);
+    request.undo = true;
+    const auto undone = repair(request);
+    auto after = all();
+    ::umount2((guest.path() / "boot").c_str(), MNT_DETACH);
+    ::umount2(boot.path().c_str(), MNT_DETACH);
+    ASSERT_TRUE(first.ok()) << first.error().explain();
+    EXPECT_THAT(image, HasSubstr("ata_piix"));
+    EXPECT_FALSE(second.ok());
+    EXPECT_EQ(image_then, image);
+    ASSERT_TRUE(undone.ok()) << undone.error().explain();
+    after["/usr/sbin/update-initramfs"] = before.at("/usr/sbin/update-initramfs");
+    EXPECT_EQ(after, before);
 }
 
 TEST_F(JournalTest, damaged_kept_original_is_not_put_back) {
