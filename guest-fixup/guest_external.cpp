@@ -43,11 +43,14 @@ Status Guest::keep_for_tool(External& external, const std::string& shown, const 
     const auto now = TRY(examine(place, false));
     if (now.kind == State::Kind::Directory)
         return make_error(errors::kGuestFile, "{} in the guest is a directory", shown);
-    if (listed) TRY(check_space(place, now.size * 2));
     const auto id = TRY(on_disk_->announce(external.what, place, std::nullopt));
     external.files.push_back({shown, place.path, id, on_disk_->before_last()});
-    // The kept name may be another link to the same inode.
-    return unshare_file(place);
+    struct stat info {};
+    if (::fstatat(place.directory.get(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return {};  // a new file
+    // The kept name is another one of the same inode, unless it had to be a copy.
+    const bool shared = S_ISREG(info.st_mode) && info.st_nlink > 1;
+    if (listed) TRY(check_space(place, now.size * (shared ? 2 : 1)));
+    return shared ? unshare_file(place) : Status();
 }
 
 Status Guest::watch_for_tool(External& external, const std::string& directory) {

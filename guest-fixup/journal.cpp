@@ -18,6 +18,7 @@ namespace slipway::fixup {
 
 namespace {
 
+constexpr const char* kScratchName = "tmp";
 constexpr std::size_t kMostKept = 1u << 20;
 
 // A directory of ours in one of the guest's; invalid when it is not there.
@@ -95,6 +96,8 @@ Status Journal::start() {
     directory_ = TRY(make_own(ours.get(), "repair", 0700));
     kept_ = TRY(make_own(directory_.get(), "kept", 0700));
     TRY(check_owner(directory_.get()));
+    const auto scratch = TRY(make_own(directory_.get(), kScratchName, 0700));
+    if (::fchmod(scratch.get(), 01777) != 0) return errno_error(errno, kJournalDirectory);
     file_ = UniqueFd(::openat(directory_.get(), kJournalName,
                               O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
     if (!file_.valid()) return errno_error(errno, kJournalDirectory);
@@ -181,13 +184,18 @@ Status Journal::found(const std::string& what, const Place& place) {
 
 Status Journal::finish() {
     if (!started_) return {};
-    // Of the guest's tools (sandbox.cpp).
-    TRY(remove_tree({UniqueFd(::dup(directory_.get())), "tmp", kJournalDirectory + std::string("/tmp")}));
+    TRY(drop_scratch());
     TRY(append(end_line(run().number)));
     run().finished = true;
     text_.whole = length_;
     started_ = false;
     return drop_kept();
+}
+
+// Temporary files of the guest's tools (sandbox.cpp).
+Status Journal::drop_scratch() {
+    return remove_tree(
+        {UniqueFd(::dup(directory_.get())), kScratchName, fmt::format("{}/{}", kJournalDirectory, kScratchName)});
 }
 
 // What was kept and belongs to no change that is to be undone.
@@ -218,7 +226,7 @@ Status Journal::drop_unfinished() {
     length_ = text_.whole;
     text_.runs.pop_back();
     started_ = false;
-    TRY(remove_tree({UniqueFd(::dup(directory_.get())), "tmp", kJournalDirectory + std::string("/tmp")}));
+    TRY(drop_scratch());
     return drop_kept();
 }
 

@@ -79,6 +79,7 @@ private:
     Status clear_watches(const std::vector<Original>& originals, bool only_known, std::vector<std::string>& notes);
     Status drop_unfinished();
     Status drop_kept();
+    Status drop_scratch();
     Status drop_all();
 
     const Tree* tree_;

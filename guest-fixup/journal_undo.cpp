@@ -193,7 +193,8 @@ Result<std::vector<Change>> Journal::undo(bool dry_run) {
     for (const auto& original : list) {
         const auto now = TRY(state_now(original.path));
         if (same(now, original.state)) continue;
-        if (std::none_of(original.known.begin(), original.known.end(), [&](auto& s) { return same(s, now); }))
+        if (!original.by_tool &&
+            std::none_of(original.known.begin(), original.known.end(), [&](auto& s) { return same(s, now); }))
             foreign.push_back(original.path);
         else TRY(check_kept(original));
         done.push_back({"undo: " + original.what, original.path, describe(now), describe(original.state)});

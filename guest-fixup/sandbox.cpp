@@ -101,11 +101,13 @@ int hide_journal() {
     const char* journal = "/var/lib/slipway/repair";
     const char* scratch = "/var/lib/slipway/repair/tmp";
     struct stat info {};
-    if (::lstat(journal, &info) != 0 || ::lstat("/var/tmp", &info) != 0 || !S_ISDIR(info.st_mode)) return 0;
-    if (::mkdir(scratch, 01777) != 0 && errno != EEXIST) return errno;
-    ::chmod(scratch, 01777);
-    if (::mount(scratch, "/var/tmp", nullptr, MS_BIND, nullptr) != 0) return errno;
-    if (::mount(nullptr, "/var/tmp", nullptr, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, nullptr) != 0) return errno;
+    if (::lstat(journal, &info) != 0) return 0;
+    // It is there while a repair changes things.
+    if (::lstat(scratch, &info) == 0 && S_ISDIR(info.st_mode) && ::lstat("/var/tmp", &info) == 0 &&
+        S_ISDIR(info.st_mode) &&
+        (::mount(scratch, "/var/tmp", nullptr, MS_BIND, nullptr) != 0 ||
+         ::mount(nullptr, "/var/tmp", nullptr, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, nullptr) != 0))
+        return errno;
     return mount_at("tmpfs", journal, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700,size=4k");
 }
 
@@ -156,7 +158,7 @@ std::size_t count_processes(int proc) {
     ::dup2(proc, 1);
     ::close_range(3, ~0u, 0);
     for (;;) {
-        pollfd ended{0, POLLIN, 0};
+        pollfd ended{process >= 0 ? 0 : -1, POLLIN, 0};
         ::poll(&ended, 1, 100);
         int status = 0;
         for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)

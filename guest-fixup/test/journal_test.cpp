@@ -161,6 +161,15 @@ TEST_F(JournalTest, second_run_looks_again_when_anything_it_looked_at_is_differe
     EXPECT_FALSE(repaired().unchanged);
 }
 
+TEST_F(JournalTest, looking_again_leaves_nothing_either) {
+    repaired();
+    guest.put("/etc/fstab", "UUID=aaaa / ext4 defaults 0 1\n# a comment\n");
+    const auto before = all();
+    request.dry_run = true;
+    EXPECT_THAT(repaired().journal, IsEmpty());
+    EXPECT_EQ(all(), before);
+}
+
 TEST_F(JournalTest, failing_tool_leaves_nothing_changed) {
     test::put_script(guest, "/usr/sbin/update-initramfs",
                      "echo half >/boot/initrd.img-6.1; echo x >/boot/initrd.img-6.1.new; mkdir /boot/work; "
