@@ -158,7 +158,8 @@ Status Journal::take_back_run(bool only_known, std::vector<std::string>& notes) 
 }
 
 Status Journal::roll_back(std::vector<std::string>& notes) {
-    if (!started_) return {};
+    // It may have come no further than its directory.
+    if (!started_) return text_.runs.empty() ? drop_all() : Status();
     return take_back_run(false, notes);
 }
 
