@@ -117,7 +117,9 @@ Status MountStack::mount(const fs::path& device, const fs::path& where, const Vo
     if (mounted_.size() >= kMostMounts)
         return make_error(errors::kMount, "fstab names more than {} file systems of this disk", kMostMounts);
     // The directory itself, wherever a link may have come in.
-    const auto target = TRY(open_fd(where, O_PATH | O_DIRECTORY | O_NOFOLLOW));
+    auto opened = open_fd(where, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (!opened) return make_error(errors::kMount, "no directory to mount on: {}", opened.error().message());
+    const auto target = *std::move(opened);
     const auto held = fmt::format("/proc/self/fd/{}", target.get());
     std::error_code failed;
     const auto real = fs::read_symlink(held, failed);

@@ -307,6 +307,62 @@ TEST_F(HostileTest, mounts_are_bounded_and_cover_neither_each_other_nor_the_root
     EXPECT_EQ(wrong, "");
 }
 
+// A disk of two partitions: the guest, and one that its fstab names.
+class FstabTest : public HostileTest {
+protected:
+    void SetUp() override {
+        HostileTest::SetUp();
+        if (IsSkipped()) return;
+        if (!fs::exists("/dev/loop-control")) GTEST_SKIP() << "no loop devices";
+    }
+    Result<RepairReport> repair_disk(const std::string& fstab) {
+        guest.put("/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n" + fstab);
+        const auto disk = (outside_disk.path() / "disk.img").string();
+        TRY(run_checked({"truncate", "-s", "80M", disk}));
+        CommandOptions table;
+        table.input = "start=2048,size=81920,type=83\nstart=83968,size=40960,type=83\n";
+        TRY(run_checked({"sfdisk", "-q", "--label", "dos", disk}, table));
+        TRY(run_checked({"mke2fs", "-F", "-q", "-t", "ext4", "-b", "1024", "-E", "offset=1048576", "-d",
+                         guest.path().string(), disk, "40960"}));
+        TRY(run_checked({"mke2fs", "-F", "-q", "-t", "ext4", "-b", "1024", "-E", "offset=42991616", disk, "20480"}));
+        request.root.clear();
+        request.disk = disk;
+        return repair(request);
+    }
+    test::FakeRoot outside_disk;
+};
+
+TEST_F(FstabTest, loops_and_links_in_its_mount_points_lead_nowhere) {
+    const auto mounts = read_text_file("/proc/self/mountinfo").value();
+    put_link("/loop/a", "b");
+    put_link("/loop/b", "/loop/a/../a");
+    put_link("/out", outside.path());
+    put_link("/self", "/proc/self/root");
+    put_link("/again", "/");
+    fs::create_directories(in_guest("/data/inner"));
+    std::string fstab;
+    for (const char* place : {"/loop/a", "/loop/a/x", "/out", "/self", "/again", "/", "/../..", "/data/inner", "/data",
+                              "/data", "/data/.", "/dev"})
+        fstab += "/dev/sda2 " + std::string(place) + " ext4 defaults 0 2\n";
+    for (int i = 0; i < 5000; ++i) fstab += fmt::format("/dev/sda2 /nowhere{}/x ext4 defaults 0 2\n", i);
+    const auto report = repair_disk(fstab);
+    EXPECT_TRUE(report.ok()) << report.error().explain();
+    const auto on_a_file = repair_disk("/dev/sda2 /etc/fstab ext4 defaults 0 2\n");
+    EXPECT_TRUE(!on_a_file.ok() && on_a_file.error().is(fixup::errors::kMount));
+    EXPECT_EQ(read_text_file("/proc/self/mountinfo").value(), mounts);
+}
+
+TEST_F(FstabTest, hundreds_of_file_systems_are_a_named_error) {
+    std::string fstab;
+    for (int i = 0; i < 300; ++i) {
+        fs::create_directories(in_guest("/m" + std::to_string(i)));
+        fstab += fmt::format("/dev/sda2 /m{} ext4 defaults 0 2\n", i);
+    }
+    const auto report = repair_disk(fstab);
+    ASSERT_FALSE(report.ok());
+    EXPECT_TRUE(report.error().is(fixup::errors::kMount)) << report.error().explain();
+}
+
 // ---- its journal
 
 TEST_F(HostileTest, forged_journal_reaches_nothing_outside) {
