@@ -45,6 +45,22 @@ inline constexpr ErrorId kLilo{
     false};
 inline constexpr ErrorId kGuestFile{
     "fixup.guest-file", "The file in the guest is not of the expected kind; look at it from a rescue system.", false};
+inline constexpr ErrorId kJournal{"fixup.journal",
+                                  "Nothing was changed. Move /var/lib/slipway/repair in the guest away and repair "
+                                  "again; what earlier repairs changed "
+                                  "can then not be undone.",
+                                  false};
+inline constexpr ErrorId kChangedSince{
+    "fixup.changed-since",
+    "Nothing was undone: these files were changed after the repair. Save what is in them, put the repaired content "
+    "back or remove them, and undo again.",
+    false};
+inline constexpr ErrorId kGuestFull{
+    "fixup.guest-full",
+    "Everything is as it was. Free space on the guest's file system, or deploy to a larger disk, and repair again.",
+    false};
+inline constexpr ErrorId kCancelled{"fixup.cancelled", "Everything is as it was. Start the repair again when wanted.",
+                                    true};
 inline constexpr ErrorId kNetwork{"fixup.network", "Check the --nic mapping against the inventory.", false};
 
 // ---- personality, vendor agents

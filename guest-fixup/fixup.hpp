@@ -69,6 +69,7 @@ struct RepairRequest {
     bool serial_console = false;  // the kernel and a login also on the first serial port
     std::string proof_nonce;      // [A-Za-z0-9-]{1,64}; empty: no proof unit
     bool dry_run = false;         // says what would change, changes nothing
+    bool undo = false;            // takes back what finished repairs changed; nothing else of the request matters
     // ---- personality, leftovers, vendor agents, template
     std::string personality;      // JSON of this one machine (personality.hpp); empty: it stays who it was
     std::string drivers_file;     // the P2V drivers file's XML (vendor_agents.hpp); empty: none
@@ -94,10 +95,13 @@ struct RepairReport {
     std::vector<Change> journal;        // in the order done; empty when nothing was to do
     std::vector<std::string> warnings;  // what a person should look at
     bool dry_run = false;
+    bool undo = false;       // journal is what was taken back
+    bool unchanged = false;  // the inputs are as the last repair left them: no step was run
+    std::string inputs;      // their digest; "" when none was taken
 };
 
 // The report as JSON: {distribution, root_device, kernels[], journal[{what, where, before, after}],
-// warnings[], dry_run}.
+// warnings[], dry_run, undo, unchanged, inputs}.
 std::string to_json(const RepairReport& report);
 
 // note is called with a short line at the start of each step ("initramfs 6.1.0-41-amd64").

@@ -41,14 +41,17 @@ bool regular(const fs::path& place, std::uint64_t* size = nullptr) {
     return true;
 }
 
-Status unlink_at(Guest& guest, const std::string& what, const std::string& path, const fs::path& place) {
-    if (guest.dry_run()) {
-        guest.plan_absent(path);
-        return {};
-    }
-    if (::unlink(place.c_str()) != 0) return errno_error(errno, what + ": the guest's " + path);
-    return fsync_directory(place.parent_path());
-}
+// Originals of what is changed meanwhile are not kept beyond the repair.
+class Forgetting {
+public:
+    explicit Forgetting(Guest& guest) : guest_(guest) { guest_.forget_originals(true); }
+    Forgetting(const Forgetting&) = delete;
+    Forgetting& operator=(const Forgetting&) = delete;
+    ~Forgetting() { guest_.forget_originals(false); }
+
+private:
+    Guest& guest_;
+};
 
 }  // namespace
 
@@ -63,13 +66,9 @@ Status write_private(Guest& guest, const std::string& what, const std::string& p
 }
 
 Status forget(Guest& guest, const std::string& what, const std::string& path) {
-    const auto place = place_of(guest, path);
-    if (!place || guest.planned_absent(path)) return {};
-    std::string before = "a link or a special file";
-    if (regular(*place)) before = TRY(file_digest(*place));
-    TRY(unlink_at(guest, what, path, *place));
-    guest.note_change({what, path, before, ""});
-    return {};
+    if (!place_of(guest, path) || guest.planned_absent(path)) return {};
+    const Forgetting forgetting(guest);
+    return guest.remove(what, path);
 }
 
 Status forget_content(Guest& guest, const std::string& what, const std::string& path) {
@@ -77,11 +76,8 @@ Status forget_content(Guest& guest, const std::string& what, const std::string& 
     std::uint64_t size = 0;
     if (!place || guest.planned_absent(path) || !regular(*place, &size) || size == 0) return {};
     const auto before = TRY(file_digest(*place));
-    if (guest.dry_run()) TRY(guest.write_unrecorded(path, "", 0));
-    else {
-        auto fd = TRY_WITH(open_fd(*place, O_WRONLY | O_TRUNC | O_NOFOLLOW), what);
-        TRY(fsync_fd(fd.get(), path));
-    }
+    const Forgetting forgetting(guest);
+    TRY_WITH(guest.write_unrecorded(path, "", 0), what);
     guest.note_change({what, path, before, digest_of("")});
     return {};
 }
@@ -95,12 +91,7 @@ std::optional<std::string> link_target(const Guest& guest, const std::string& pa
 }
 
 Status remove_link(Guest& guest, const std::string& what, const std::string& path) {
-    const auto target = link_target(guest, path);
-    const auto place = place_of(guest, path);
-    if (!target || !place || guest.planned_absent(path)) return {};
-    TRY(unlink_at(guest, what, path, *place));
-    guest.note_change({what, path, *target, ""});
-    return {};
+    return link_target(guest, path) ? guest.remove(what, path) : Status();
 }
 
 std::vector<std::string> files_below(const Guest& guest, const std::string& directory) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Changes to a guest whose content is nobody's business: keys, scripts with passwords in them, logs, histories. The
-// journal says what and where, and of the content its digest alone, so none of it can be taken back.
+// report says what and where, and of the content its digest alone. What is forgotten comes back when the repair fails,
+// and not by an undo.
 #pragma once
 
 #include <string>

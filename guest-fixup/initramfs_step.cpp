@@ -1,51 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <unistd.h>
 #include <algorithm>
-#include <cerrno>
 
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/initramfs_setup.hpp"
 #include "guest-fixup/loader_files.hpp"
-#include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
 
 namespace {
 
-namespace fs = std::filesystem;
-
 // MODULES=most compresses some 60 MB; in an emulated machine that takes minutes.
 constexpr std::chrono::seconds kMakeLimit{3600};
-
-// The old initramfs under a second name while a new one is made.
-class KeptFile {
-public:
-    static Result<KeptFile> keep(fs::path file) {
-        auto kept = file.parent_path() / ("." + file.filename().string() + ".slipway-old");
-        ::unlink(kept.c_str());
-        std::error_code failed;
-        fs::create_hard_link(file, kept, failed);
-        if (failed) fs::copy_file(file, kept, failed);  // FAT knows no links
-        if (failed) return make_error(errors::kInitramfs, "keeping {}: {}", file.filename().string(), failed.message());
-        return KeptFile(std::move(file), std::move(kept));
-    }
-    KeptFile(KeptFile&& other) noexcept : file_(std::move(other.file_)), kept_(std::exchange(other.kept_, {})) {}
-    ~KeptFile() { restore(); }
-    void accept() {
-        if (!kept_.empty()) ::unlink(kept_.c_str());
-        kept_.clear();
-    }
-
-private:
-    KeptFile(fs::path file, fs::path kept) : file_(std::move(file)), kept_(std::move(kept)) {}
-    void restore() {
-        // rename(2) of two links to one file does nothing and leaves both.
-        if (!kept_.empty() && ::rename(kept_.c_str(), file_.c_str()) == 0) ::unlink(kept_.c_str());
-        kept_.clear();
-    }
-    fs::path file_, kept_;
-};
 
 // Configuration that the tools copy into the image or read when they make it.
 bool copied_into_initramfs(const std::string& path) {
@@ -64,15 +30,16 @@ std::string last_words(const CommandResult& result) {
 
 Status make_initramfs(Repair& repair, const InitramfsTool& tool, const Kernel& kernel) {
     repair.note("initramfs " + kernel.version);
-    const auto file = repair.guest.resolve(kernel.initramfs);
-    if (!file) return make_error(errors::kInitramfs, "{} is gone", kernel.initramfs);
-    const auto before = TRY(file_digest(*file));
     if (repair.guest.dry_run()) {
+        const auto before = TRY(repair.guest.digest(kernel.initramfs));
         repair.guest.note_change({"initramfs " + kernel.version, kernel.initramfs, before, "made again"});
         return {};
     }
-    auto kept = TRY(KeptFile::keep(*file));
     const auto argv = make_command(tool, TRY(image_to_make(repair, tool, kernel)));
+    std::vector<std::string> directories{"/boot", "/var/lib/initramfs-tools"};
+    for (const auto& place : boot_places())
+        if (!place.empty() && place != "/boot") directories.push_back(place);
+    const auto kept = TRY(repair.guest.begin_external("initramfs " + kernel.version, {kernel.initramfs}, directories));
     const auto made = TRY(repair.run(argv, kMakeLimit));
     if (!made.ok())
         return make_error(errors::kInitramfs, "`{}` ended with {}: {}", join(argv, " "), made.exit_code,
@@ -80,9 +47,7 @@ Status make_initramfs(Repair& repair, const InitramfsTool& tool, const Kernel& k
     if (const auto listing = list_image(repair, tool, kernel); !listing.missing.empty())
         return make_error(errors::kInitramfs, "the new initramfs {} lacks {}: {}", kernel.initramfs,
                           join(listing.missing, ", "), listing.trouble.empty() ? last_words(made) : listing.trouble);
-    kept.accept();
-    repair.guest.note_change({"initramfs " + kernel.version, kernel.initramfs, before, TRY(file_digest(*file))});
-    return {};
+    return repair.guest.commit_external(kept);
 }
 
 }  // namespace

@@ -24,15 +24,18 @@ Examples:
   slipway-fixup --disk old-server.img --target ide --drivers-file P2Vdrivers.xml
   slipway-fixup --disk reference.img --prepare-template       clears keys, ids, logs; cannot be undone
   slipway-fixup --disk web.img --target virtio-scsi --serial-console
+  slipway-fixup --disk /dev/sda --undo
 
 Exit codes: 0 done (also when nothing was to do), 1 failed, 2 usage, 3 done with warnings.)";
 
 void print_report(const fixup::RepairReport& report) {
     std::cout << (report.distribution.empty() ? "unknown system" : report.distribution) << " on " << report.root_device
               << '\n';
-    for (const auto& change : report.journal)
-        std::cout << (report.dry_run ? "would change  " : "changed  ") << change.where << "  (" << change.what << ")\n";
-    if (report.journal.empty()) std::cout << "nothing to do\n";
+    const auto* verb = report.undo ? (report.dry_run ? "would take back  " : "took back  ")
+                                   : (report.dry_run ? "would change  " : "changed  ");
+    for (const auto& change : report.journal) std::cout << verb << change.where << "  (" << change.what << ")\n";
+    if (report.unchanged) std::cout << "nothing to do: all is as the last repair left it\n";
+    else if (report.journal.empty()) std::cout << (report.undo ? "nothing to take back\n" : "nothing to do\n");
     for (const auto& warning : report.warnings) std::cout << "warning: " << warning << '\n';
 }
 
@@ -58,6 +61,8 @@ int main(int argc, char** argv) {
     identity.add_to(app);
     app.add_flag("--serial-console", request.serial_console, "a console on the first serial port beside the screen");
     app.add_flag("--dry-run", request.dry_run, "says what would change, changes nothing");
+    app.add_flag("--undo", request.undo,
+                 "takes back everything that finished repairs changed; with --dry-run says what that is");
     app.add_flag("--json", json, "the report as JSON");
     try {
         app.parse(argc, argv);
@@ -69,7 +74,7 @@ int main(int argc, char** argv) {
         return kExitUsage;
     };
     if (request.disk.empty() && request.root.empty()) return refuse("give --disk or --root");
-    if (target.empty() && !identity.template_only()) return refuse("give --target");
+    if (target.empty() && !identity.template_only() && !request.undo) return refuse("give --target");
     if (auto read = identity.apply(request, target.empty()); !read) {
         std::cerr << "error: " << read.error().explain() << '\n';
         return kExitUsage;

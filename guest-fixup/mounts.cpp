@@ -25,6 +25,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kMostMounts = 128;
+
 Status refuse_formats(const fs::path& disk) {
     auto fd = TRY(open_fd(disk, O_RDONLY));
     Bytes start(512);
@@ -111,10 +113,24 @@ Result<LoopDevice> LoopDevice::attach(const fs::path& backing, std::uint64_t off
 
 Status MountStack::mount(const fs::path& device, const fs::path& where, const Volume& volume, bool read_only) {
     const unsigned long flags = MS_NODEV | MS_NOSUID | (read_only ? MS_RDONLY : 0);
-    if (::mount(device.c_str(), where.c_str(), volume.filesystem.c_str(), flags, mount_options(volume, read_only)) != 0)
+    // A thousand lines of fstab are not a thousand mounts.
+    if (mounted_.size() >= kMostMounts)
+        return make_error(errors::kMount, "fstab names more than {} file systems of this disk", kMostMounts);
+    // The directory itself, wherever a link may have come in.
+    auto opened = open_fd(where, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (!opened) return make_error(errors::kMount, "no directory to mount on: {}", opened.error().message());
+    const auto target = *std::move(opened);
+    const auto held = fmt::format("/proc/self/fd/{}", target.get());
+    std::error_code failed;
+    const auto real = fs::read_symlink(held, failed);
+    if (failed || (!mounted_.empty() && real != where))
+        return make_error(errors::kMount, "{} leads elsewhere", where.string());
+    // Of two on one place, the first: also when a link makes the place the root itself.
+    if (std::find(mounted_.begin(), mounted_.end(), real) != mounted_.end()) return {};
+    if (::mount(device.c_str(), held.c_str(), volume.filesystem.c_str(), flags, mount_options(volume, read_only)) != 0)
         return make_error(errors::kMount, "partition {} ({}): {}", volume.index, volume.filesystem,
                           std::strerror(errno));
-    mounted_.push_back(where);
+    mounted_.push_back(real);
     return {};
 }
 

@@ -12,6 +12,7 @@
 #include "guest-fixup/proof.hpp"
 #include "guest-fixup/steps.hpp"
 #include "guest-fixup/vendor_agents.hpp"
+#include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 
@@ -123,26 +124,61 @@ Status run_steps(Repair& repair) {
     return label_new_files(repair);
 }
 
+// The steps, and all of them or none.
+Status run_whole(Repair& repair) {
+    auto& guest = repair.guest;
+    auto done = run_steps(repair);
+    repair.report.journal = guest.journal();
+    if (done) done = save_journal(guest, repair.report);
+    if (done) done = guest.finish_repair();
+    if (done || guest.dry_run()) return done;
+    auto error = std::move(done).error();
+    if (guest.cancelled()) error = make_error(errors::kCancelled, "{}", error.describe());
+    else if (error.is(slipway::errors::kNoSpace)) error = make_error(errors::kGuestFull, "{}", error.describe());
+    std::vector<std::string> notes;
+    auto back = guest.roll_back(notes);
+    for (const auto& text : notes) repair.note(text);
+    if (back) return error;
+    // The next repair tries again.
+    return std::move(error).with(fmt::format("not all changes could be taken back ({})", back.error().describe()));
+}
+
+Result<RepairReport> undo_root(Guest& guest, RepairReport report) {
+    report.undo = true;
+    report.journal = TRY(guest.undo(report.warnings));
+    return report;
+}
+
 // root has everything of the guest mounted below it.
 Result<RepairReport> repair_root(const RepairRequest& request, const fs::path& root, std::vector<Volume> volumes,
                                  std::vector<fs::path> devices, std::string root_device, const Note& note) {
     auto guest = TRY(Guest::open(root, request.dry_run));
-    const auto fstab = TRY(guest.read("/etc/fstab")).value_or("");
-    std::string root_spec;
-    for (const auto& entry : parse_fstab(fstab))
-        if (entry.mount_point == "/") root_spec = entry.spec;
-    const DeviceNames names(std::move(volumes), root_spec);
-    const auto run = guest_runner(guest.root(), std::move(devices), request.cancel_fd);
+    guest.cancel_on(request.cancel_fd);
     RepairReport report;
     report.dry_run = request.dry_run;
     report.root_device = std::move(root_device);
     report.distribution = TRY(distribution_of(guest));
+    if (request.undo) return undo_root(guest, std::move(report));
+    std::vector<std::string> notes;
+    TRY(guest.begin_repair(notes));
+    for (const auto& text : notes) note(text);
+    const auto fstab = TRY(guest.read("/etc/fstab")).value_or("");
+    std::string root_spec;
+    for (const auto& entry : parse_fstab(fstab))
+        if (entry.mount_point == "/") root_spec = entry.spec;
+    const auto asked = request_digest(request, volumes);
+    if (as_the_last_repair_left_it(guest, asked, report)) {
+        note("nothing is different since the last repair");
+        report.warnings.insert(report.warnings.end(), notes.begin(), notes.end());
+        return report;
+    }
+    const DeviceNames names(std::move(volumes), root_spec);
+    const auto run = guest_runner(guest.root(), std::move(devices), request.cancel_fd);
     Repair repair{request, guest, names, run, report, note};
-    auto done = run_steps(repair);
-    report.journal = guest.journal();
-    auto saved = save_journal(guest, report);
-    TRY(std::move(done));
-    TRY(std::move(saved));
+    TRY(run_whole(repair));
+    // Without it the next repair looks once more, that is all.
+    if (auto kept = remember_inputs(guest, asked, report); !kept) note(kept.error().describe());
+    report.warnings.insert(report.warnings.end(), notes.begin(), notes.end());
     return report;
 }
 

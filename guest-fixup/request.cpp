@@ -91,11 +91,14 @@ std::string to_json(const RepairReport& report) {
     auto& journal = (out["journal"] = boost::json::array()).as_array();
     for (const auto& change : report.journal)
         journal.push_back({{"what", change.what},
-                           {"where", change.where},
+                           {"where", clean(change.where)},
                            {"before", clean(change.before)},
                            {"after", clean(change.after)}});
     out["warnings"] = boost::json::value_from(report.warnings);
     out["dry_run"] = report.dry_run;
+    out["undo"] = report.undo;
+    out["unchanged"] = report.unchanged;
+    out["inputs"] = report.inputs;
     return boost::json::serialize(out);
 }
 

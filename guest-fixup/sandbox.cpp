@@ -4,19 +4,35 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <array>
 #include <cerrno>
+#include <csignal>
 
 namespace slipway::fixup {
 
 namespace {
+
+constexpr rlim_t kLargestToolFile = 4ull << 30;
+constexpr std::size_t kMostProcesses = 1024;
+
+// getdents64(2)'s record.
+struct linux_entry {
+    std::uint64_t inode;
+    std::int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[1];
+};
 
 struct Node {
     std::string name;
@@ -70,21 +86,91 @@ int drop_capabilities() {
     return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? errno : 0;
 }
 
-int enter(const Cell& cell) {
-    const auto mount_at = [&](const char* type, const char* where, unsigned long flags, const char* data) {
-        return ::mount(type, (cell.root + where).c_str(), type, flags, data) ? errno : 0;
-    };
-    if (int e = mount_at("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr)) return e;
-    if (int e = mount_at("sysfs", "/sys", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr)) return e;
-    if (int e = mount_at("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777")) return e;
-    if (int e = mount_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755")) return e;
-    if (int e = make_dev(cell.root + "/dev", cell.nodes)) return e;
-    if (::chroot(cell.root.c_str()) != 0 || ::chdir("/") != 0) return errno;
-    return drop_capabilities();
+// In the cell's root already, so that a link of the guest's leads nowhere outside. Its own directories only: a /dev
+// that is a link to / would be filled with nodes.
+int mount_at(const char* type, const char* where, unsigned long flags, const char* data) {
+    struct stat info {};
+    if (::lstat(where, &info) != 0) return errno;
+    if (!S_ISDIR(info.st_mode)) return ENOTDIR;
+    return ::mount(type, where, type, flags, data) ? errno : 0;
 }
 
-// In the forked child. A second fork makes the first process of the new PID namespace; when that ends, the kernel
-// ends everything the tool may have left running. The process between them only hands on the exit status.
+// Temporary files are many and large while an initramfs is made: they go to the guest's disk, where our journal is, and
+// with it. The journal itself is out of sight.
+int hide_journal() {
+    const char* journal = "/var/lib/slipway/repair";
+    const char* scratch = "/var/lib/slipway/repair/tmp";
+    struct stat info {};
+    if (::lstat(journal, &info) != 0) return 0;
+    // It is there while a repair changes things.
+    if (::lstat(scratch, &info) == 0 && S_ISDIR(info.st_mode) && ::lstat("/var/tmp", &info) == 0 &&
+        S_ISDIR(info.st_mode) &&
+        (::mount(scratch, "/var/tmp", nullptr, MS_BIND, nullptr) != 0 ||
+         ::mount(nullptr, "/var/tmp", nullptr, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV, nullptr) != 0))
+        return errno;
+    return mount_at("tmpfs", journal, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700,size=4k");
+}
+
+int enter(const Cell& cell) {
+    if (::chroot(cell.root.c_str()) != 0 || ::chdir("/") != 0) return errno;
+    if (int e = mount_at("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr)) return e;
+    if (int e = mount_at("sysfs", "/sys", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr)) return e;
+    if (int e = mount_at("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777,size=25%")) return e;
+    if (int e = mount_at("tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755,size=10%")) return e;
+    if (int e = hide_journal()) return e;
+    struct stat dev {};
+    if (::lstat("/dev", &dev) != 0) return errno;
+    return S_ISDIR(dev.st_mode) ? make_dev("/dev", cell.nodes) : ENOTDIR;
+}
+
+int limit_resources() {
+    static constexpr std::pair<__rlimit_resource_t, rlim_t> kLimits[] = {
+        {RLIMIT_CORE, 0}, {RLIMIT_FSIZE, kLargestToolFile}, {RLIMIT_NOFILE, 4096}, {RLIMIT_MEMLOCK, 1u << 20}};
+    for (const auto& [resource, most] : kLimits) {
+        const rlimit limit{most, most};
+        if (::setrlimit(resource, &limit) != 0) return errno;
+    }
+    // When memory runs out it is the tool that goes, not this program.
+    const UniqueFd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+    return score.valid() && ::write(score.get(), "1000", 4) == 4 ? 0 : errno;
+}
+
+// Allocates nothing: other threads were running when this process was forked.
+std::size_t count_processes(int proc) {
+    alignas(linux_entry) char buffer[8192];
+    std::size_t count = 0;
+    ::lseek(proc, 0, SEEK_SET);
+    for (long size; (size = ::syscall(SYS_getdents64, proc, buffer, sizeof buffer)) > 0;)
+        for (long at = 0; at < size;) {
+            const auto* entry = reinterpret_cast<const linux_entry*>(buffer + at);
+            if (entry->name[0] >= '1' && entry->name[0] <= '9') ++count;
+            at += entry->length;
+        }
+    return count;
+}
+
+// The first process of the PID namespace, and none of the guest's: nothing in the namespace can end it or take its
+// death signal away, and when it goes the kernel ends all the rest. Root is not held by RLIMIT_NPROC, so it counts.
+[[noreturn]] void watch_over(pid_t tool) {
+    const int proc = ::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int process = static_cast<int>(::syscall(SYS_pidfd_open, tool, 0));
+    ::dup2(process, 0);
+    ::dup2(proc, 1);
+    ::close_range(3, ~0u, 0);
+    for (;;) {
+        pollfd ended{process >= 0 ? 0 : -1, POLLIN, 0};
+        ::poll(&ended, 1, 100);
+        int status = 0;
+        for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
+            if (pid == tool) ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        if (count_processes(1) <= kMostProcesses) continue;
+        static constexpr std::string_view kWords = "slipway: ended: it has started too many processes\n";
+        (void)!::write(2, kWords.data(), kWords.size());
+        ::_exit(128 + SIGKILL);
+    }
+}
+
+// In the forked child, which stays outside and hands on the exit status.
 int enter_cell(const Cell& cell) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0) return errno;
@@ -93,7 +179,12 @@ int enter_cell(const Cell& cell) {
     if (first < 0) return errno;
     if (first == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        return enter(cell);
+        if (int e = enter(cell)) return e;
+        const pid_t tool = ::fork();
+        if (tool < 0) return errno;
+        if (tool > 0) watch_over(tool);
+        if (int e = limit_resources()) return e;
+        return drop_capabilities();
     }
     ::close_range(0, ~0u, 0);
     int status = 0;
@@ -114,7 +205,7 @@ GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<st
         CommandOptions options;
         options.timeout = limit;
         options.cancel_fd = cancel_fd;
-        options.output_limit = 64u << 20;
+        options.output_limit = 16u << 20;
         options.before_exec = [&cell] { return enter_cell(cell); };
         return run_command(words, options);
     };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Runs the guest's own tools in its root: own mount, PID, IPC, UTS and (empty) network namespace, a private /dev with
 // nothing but the harmless nodes and the guest's own volumes, /sys read-only, and no capability beyond handling files.
-// Nothing it starts outlives it.
+// Limits: 1024 processes, files of 4 GiB, 16 MiB of output kept, a quarter of memory for /tmp, the time that is given.
+// Nothing it starts outlives it, and it is the first to go when memory runs out.
 #pragma once
 
 #include <chrono>

@@ -56,4 +56,10 @@ Status new_host_keys(Repair& repair);
 Status add_host_keys_unit(Repair& repair);
 Status set_addresses(Repair& repair, const std::vector<InterfaceSetup>& interfaces);
 
+// inputs.cpp: whether anything is different from what the last repair left. The request and the volumes as a digest:
+std::string request_digest(const RepairRequest& request, const std::vector<Volume>& volumes);
+// True, and the report filled as it was, when a repair with this request would look at nothing new.
+bool as_the_last_repair_left_it(const Guest& guest, const std::string& request, RepairReport& report);
+Status remember_inputs(Guest& guest, const std::string& request, RepairReport& report);
+
 }  // namespace slipway::fixup

@@ -82,6 +82,29 @@ TEST_F(LabTest, debian_on_a_disk_is_repaired_once) {
     const auto second = repair(request);
     ASSERT_TRUE(second.ok()) << second.error().explain();
     EXPECT_THAT(second->journal, IsEmpty());
+    EXPECT_TRUE(second->unchanged);
+}
+
+TEST_F(LabTest, undo_gives_the_disk_its_old_files_back) {
+    const auto version = run_checked({"sh", "-c",
+                                      "debugfs -R 'ls -p /lib/modules' " + disk.string() +
+                                          "?offset=1048576 2>/dev/null | cut -d/ -f6 | grep ^6"})
+                             .value();
+    const auto kernel = version.substr(0, version.find('\n'));
+    const auto fstab = debugfs("cat /etc/fstab"), modules = debugfs("cat /etc/initramfs-tools/modules"),
+               initramfs = debugfs("stat /boot/initrd.img-" + kernel);
+    ASSERT_TRUE(repair(request).ok());
+    EXPECT_NE(debugfs("stat /boot/initrd.img-" + kernel), initramfs);
+    request.undo = true;
+    const auto undone = repair(request);
+    ASSERT_TRUE(undone.ok()) << undone.error().explain();
+    EXPECT_EQ(debugfs("cat /etc/fstab"), fstab);
+    EXPECT_EQ(debugfs("cat /etc/initramfs-tools/modules"), modules);
+    // The same inode with the same times and blocks, but for the change time.
+    const auto again = debugfs("stat /boot/initrd.img-" + kernel);
+    const auto blocks = [](const std::string& text) { return text.substr(text.find("EXTENTS:")); };
+    EXPECT_EQ(blocks(again), blocks(initramfs));
+    EXPECT_THAT(debugfs("ls /var/lib/slipway"), Not(HasSubstr("repair")));
 }
 
 TEST_F(LabTest, dry_run_leaves_the_disk_as_it_is) {

@@ -108,7 +108,7 @@ TEST_F(RepairTest, cancelled_repair_ends_the_guests_tool_and_puts_the_old_initra
     const auto report = repair(request);
     canceller.join();
     ASSERT_FALSE(report.ok());
-    EXPECT_TRUE(report.error().is(fixup::errors::kInitramfs)) << report.error().describe();
+    EXPECT_TRUE(report.error().is(fixup::errors::kCancelled)) << report.error().describe();
     EXPECT_EQ(guest.get(kInitrd), "k/ahci.ko\n");
 }
 
@@ -166,7 +166,7 @@ TEST_F(RepairTest, guest_links_lead_nowhere_outside) {
 TEST_F(RepairTest, tools_run_without_network_devices_or_capabilities_and_leave_no_process) {
     script("/usr/sbin/update-initramfs",
            "sed 's,^,k/,;s,$,.ko,' /etc/initramfs-tools/modules >/boot/initrd.img-6.1\n"
-           "grep -c : /proc/net/dev >/seen-nics; ls /proc/1/cmdline >/dev/null && cat /proc/1/comm >/seen-first\n"
+           "grep -c : /proc/net/dev >/seen-nics; cat /proc/$$/comm >/seen-first; ls -d /proc/[0-9]* >/seen-processes\n"
            "mount -t tmpfs x /tmp 2>/dev/null && echo yes >/seen-mount\n"
            "mknod /dev/x b 8 0 2>/dev/null && echo yes >/seen-node\n"
            "ls /dev >/seen-dev\n"
@@ -176,6 +176,7 @@ TEST_F(RepairTest, tools_run_without_network_devices_or_capabilities_and_leave_n
     EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(60));
     EXPECT_EQ(guest.get("/seen-nics"), "1\n");
     EXPECT_THAT(guest.get("/seen-first"), HasSubstr("update-initramf"));
+    EXPECT_THAT(guest.get("/seen-processes"), Not(HasSubstr("/proc/" + std::to_string(::getpid()) + "\n")));
     EXPECT_FALSE(guest.has("/seen-mount"));
     EXPECT_FALSE(guest.has("/seen-node"));
     EXPECT_THAT(guest.get("/seen-dev"), AllOf(HasSubstr("null"), Not(HasSubstr("loop")), Not(HasSubstr("mem"))));

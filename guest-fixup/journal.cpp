@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "guest-fixup/journal.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include "guest-fixup/errors.hpp"
+#include "lib/base/errors.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::fixup {
+
+namespace {
+
+constexpr const char* kScratchName = "tmp";
+constexpr std::size_t kMostKept = 1u << 20;
+
+// A directory of ours in one of the guest's; invalid when it is not there.
+Result<UniqueFd> open_own(int parent, const char* name) {
+    UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd.valid()) return fd;
+    if (errno == ENOENT) return UniqueFd();
+    return make_error(errors::kJournal, "{}/{}: {}", kJournalDirectory, name, std::strerror(errno));
+}
+
+Result<UniqueFd> make_own(int parent, const char* name, unsigned mode) {
+    if (::mkdirat(parent, name, mode) == 0) TRY(fsync_fd(parent, kJournalDirectory));
+    else if (errno != EEXIST) return errno_error(errno, kJournalDirectory);
+    auto fd = TRY(open_own(parent, name));
+    if (!fd.valid()) return make_error(errors::kJournal, "{} vanishes", kJournalDirectory);
+    return fd;
+}
+
+// What everyone in the guest may write says nothing about what we did.
+Status check_owner(int fd) {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) return errno_error(errno, kJournalDirectory);
+    if (info.st_uid != 0 || (info.st_mode & 022) != 0)
+        return make_error(errors::kJournal, "others than root may write it");
+    return {};
+}
+
+}  // namespace
+
+Result<Journal> Journal::open(const Tree& tree) {
+    Journal journal(tree);
+    TRY_WITH(journal.load(), "the guest's repair journal");
+    return journal;
+}
+
+Status Journal::load() {
+    auto base = tree_->open_in("/var/lib", O_RDONLY | O_DIRECTORY);
+    if (!base) {
+        if (base.error().is(slipway::errors::kNotFound)) return {};
+        return std::move(base).error();
+    }
+    const auto ours = TRY(open_own(base->get(), "slipway"));
+    if (!ours.valid()) return {};
+    directory_ = TRY(open_own(ours.get(), "repair"));
+    if (!directory_.valid()) return {};
+    TRY(check_owner(directory_.get()));
+    kept_ = TRY(open_own(directory_.get(), "kept"));
+    const Place place{UniqueFd(::dup(directory_.get())), kJournalName,
+                      std::string(kJournalDirectory) + "/" + kJournalName};
+    const auto state = TRY(examine(place, false));
+    if (state.kind == State::Kind::None) return {};
+    const auto fd = TRY(open_regular(place));
+    TRY(check_owner(fd.get()));
+    if (state.size > kJournalLimit) return make_error(errors::kJournal, "it has {} bytes", state.size);
+    Bytes bytes(state.size);
+    bytes.resize(TRY(pread_full(fd.get(), bytes, 0)));
+    text_ = TRY(parse_journal(as_text(bytes)));
+    length_ = bytes.size();
+    return {};
+}
+
+Result<UniqueFd> Journal::make_base() {
+    for (const std::string path : {"/var", "/var/lib"}) {
+        auto there = tree_->open_in(path, O_PATH | O_DIRECTORY);
+        if (there || !there.error().is(slipway::errors::kNotFound)) continue;
+        if (const auto place = TRY(tree_->at(path))) TRY(make_directory(*place));
+    }
+    return tree_->open_in("/var/lib", O_RDONLY | O_DIRECTORY);
+}
+
+Status Journal::start() {
+    if (started_) return {};
+    const auto base = TRY(make_base());
+    const auto ours = TRY(make_own(base.get(), "slipway", 0755));
+    directory_ = TRY(make_own(ours.get(), "repair", 0700));
+    kept_ = TRY(make_own(directory_.get(), "kept", 0700));
+    TRY(check_owner(directory_.get()));
+    const auto scratch = TRY(make_own(directory_.get(), kScratchName, 0700));
+    if (::fchmod(scratch.get(), 01777) != 0) return errno_error(errno, kJournalDirectory);
+    file_ = UniqueFd(::openat(directory_.get(), kJournalName,
+                              O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+    if (!file_.valid()) return errno_error(errno, kJournalDirectory);
+    // A last line that was cut short.
+    if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, kJournalDirectory);
+    length_ = text_.whole;
+    TRY(fsync_fd(directory_.get(), kJournalDirectory));
+    TRY(drop_kept());
+    const auto number = ++text_.last_run;
+    if (text_.whole == 0) {
+        TRY(append(std::string(kJournalHead)));
+        text_.whole = kJournalHead.size();
+    }
+    TRY(append(run_line(number)));
+    text_.runs.push_back({.number = number});
+    started_ = true;
+    return {};
+}
+
+Status Journal::append(const std::string& lines) {
+    auto written = write_full(file_.get(), as_bytes(lines));
+    if (written) written = fsync_fd(file_.get(), kJournalDirectory);
+    if (!written) {
+        // Half a line with others behind it would be a damaged journal.
+        (void)!::ftruncate(file_.get(), static_cast<off_t>(length_));
+        return std::move(written).with("the guest's repair journal");
+    }
+    length_ += lines.size();
+    return {};
+}
+
+bool Journal::first_in_run(const std::string& path) {
+    return std::none_of(run().changes.begin(), run().changes.end(), [&](const auto& c) { return c.path == path; });
+}
+
+Result<std::uint64_t> Journal::announce(const std::string& what, const Place& place,
+                                        const std::optional<State>& after) {
+    TRY(start());
+    JournalChange change{text_.last_id + 1, what, place.path, TRY(examine(place, true)), after, !after, forget_};
+    // Of a file that changes twice only the first is ever put back, or the one before a tool that may fail.
+    if (change.tool || first_in_run(place.path)) {
+        TRY(keep_original(place, change.before, kept_.get(), std::to_string(change.id)));
+        TRY(fsync_fd(kept_.get(), kJournalDirectory));
+    }
+    TRY(append(change_line(change)));
+    text_.last_id = change.id;
+    run().changes.push_back(std::move(change));
+    return text_.last_id;
+}
+
+Status Journal::settle(std::uint64_t id, const Place& place) {
+    auto change = std::find_if(run().changes.begin(), run().changes.end(), [&](const auto& c) { return c.id == id; });
+    if (change == run().changes.end()) return {};
+    auto now = TRY(examine(place, change->tool));
+    if (!change->tool && now.kind == State::Kind::File && change->after) now.digest = change->after->digest;
+    return settle(id, std::move(now));
+}
+
+Status Journal::settle(std::uint64_t id, State now) {
+    auto change = std::find_if(run().changes.begin(), run().changes.end(), [&](const auto& c) { return c.id == id; });
+    if (change == run().changes.end() || change->after == now) return {};
+    TRY(append(after_line(id, now)));
+    change->after = std::move(now);
+    return {};
+}
+
+Status Journal::watch(const std::string& path, std::vector<std::string> names) {
+    TRY(start());
+    JournalWatch watched{text_.last_id + 1, path, std::move(names)};
+    TRY(append(watch_line(watched)));
+    text_.last_id = watched.id;
+    run().watches.push_back(std::move(watched));
+    return {};
+}
+
+Status Journal::found(const std::string& what, const Place& place) {
+    TRY(start());
+    JournalChange change{text_.last_id + 1, what, place.path, {}, TRY(examine(place, true)), true, forget_};
+    TRY(append(change_line(change)));
+    text_.last_id = change.id;
+    run().changes.push_back(std::move(change));
+    return {};
+}
+
+Status Journal::finish() {
+    if (!started_) return {};
+    TRY(drop_scratch());
+    TRY(append(end_line(run().number)));
+    run().finished = true;
+    text_.whole = length_;
+    started_ = false;
+    return drop_kept();
+}
+
+// Temporary files of the guest's tools (sandbox.cpp).
+Status Journal::drop_scratch() {
+    return remove_tree(
+        {UniqueFd(::dup(directory_.get())), kScratchName, fmt::format("{}/{}", kJournalDirectory, kScratchName)});
+}
+
+// What was kept and belongs to no change that is to be undone.
+Status Journal::drop_kept() {
+    if (!kept_.valid()) return {};
+    std::map<std::string, std::vector<std::string>> by_path;
+    for (const auto& run : text_.runs)
+        for (const auto& change : run.changes) {
+            auto& ids = by_path[change.path];
+            if (change.forget && run.finished) ids.clear();  // of earlier repairs as well
+            else ids.push_back(std::to_string(change.id));
+        }
+    std::set<std::string> wanted;
+    for (const auto& [path, ids] : by_path) wanted.insert(ids.begin(), ids.end());
+    for (const auto& name : TRY(names_in(kept_.get(), kMostKept)))
+        if (!wanted.contains(name))
+            TRY(remove_tree({UniqueFd(::dup(kept_.get())), name, kJournalDirectory + ("/kept/" + name)}));
+    return {};
+}
+
+Status Journal::drop_unfinished() {
+    if (!file_.valid())
+        file_ = UniqueFd(::openat(directory_.get(), kJournalName, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+    if (!file_.valid()) return errno_error(errno, kJournalDirectory);
+    if (text_.runs.size() == 1) return drop_all();
+    if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, kJournalDirectory);
+    TRY(fsync_fd(file_.get(), kJournalDirectory));
+    length_ = text_.whole;
+    text_.runs.pop_back();
+    started_ = false;
+    TRY(drop_scratch());
+    return drop_kept();
+}
+
+// The journal goes first: what is kept means nothing without it.
+Status Journal::drop_all() {
+    file_.reset();
+    auto found = tree_->open_in("/var/lib", O_RDONLY | O_DIRECTORY);
+    if (!found && found.error().is(slipway::errors::kNotFound)) return {};
+    const auto base = TRY(std::move(found));
+    const auto ours = TRY(open_own(base.get(), "slipway"));
+    if (!ours.valid()) return {};
+    if (directory_.valid() && ::unlinkat(directory_.get(), kJournalName, 0) != 0 && errno != ENOENT)
+        return errno_error(errno, kJournalDirectory);
+    if (directory_.valid()) TRY(fsync_fd(directory_.get(), kJournalDirectory));
+    kept_.reset();
+    directory_.reset();
+    text_ = {};
+    length_ = 0;
+    started_ = false;
+    TRY(remove_tree({UniqueFd(::dup(ours.get())), "repair", kJournalDirectory}));
+    if (::unlinkat(base.get(), "slipway", AT_REMOVEDIR) != 0 && errno != ENOTEMPTY && errno != ENOENT)
+        return errno_error(errno, "/var/lib/slipway");
+    return fsync_fd(base.get(), "/var/lib");
+}
+
+std::optional<std::string> Journal::read_note(const std::string& name) const {
+    if (!directory_.valid()) return std::nullopt;
+    const Place place{UniqueFd(::dup(directory_.get())), name, kJournalDirectory + ("/" + name)};
+    auto fd = open_regular(place);
+    if (!fd) return std::nullopt;
+    Bytes bytes(8u << 20);
+    auto count = pread_full(fd->get(), bytes, 0);
+    if (!count || *count == bytes.size()) return std::nullopt;
+    return std::string(as_text(ByteView(bytes).first(*count)));
+}
+
+Status Journal::write_note(const std::string& name, const std::string& content) {
+    return replace_file({UniqueFd(::dup(directory_.get())), name, kJournalDirectory + ("/" + name)}, as_bytes(content),
+                        0600);
+}
+
+}  // namespace slipway::fixup

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A repair that is killed before each system call that changes anything, and one for which each of them fails. The
+// child is traced, so nothing in the product knows of it.
+#include <fcntl.h>
+#include <sys/ptrace.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "guest-fixup/errors.hpp"
+#include "guest-fixup/fixup.hpp"
+#include "guest-fixup/guest.hpp"
+#include "guest-fixup/test/fake_system.hpp"
+
+using namespace slipway;
+using namespace slipway::fixup;
+namespace fs = std::filesystem;
+
+namespace {
+
+#ifdef __x86_64__
+
+bool needs_space(const user_regs_struct& r) {
+    static const std::set<unsigned long long> calls{SYS_write,    SYS_pwrite64,  SYS_mkdir,    SYS_mkdirat,
+                                                    SYS_link,     SYS_linkat,    SYS_symlink,  SYS_symlinkat,
+                                                    SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr};
+    if (r.orig_rax == SYS_openat) return (r.rdx & O_CREAT) != 0;
+    return calls.contains(r.orig_rax);
+}
+
+bool changes(const user_regs_struct& r) {
+    static const std::set<unsigned long long> calls{SYS_unlink,    SYS_unlinkat,  SYS_rename,    SYS_renameat,
+                                                    SYS_renameat2, SYS_ftruncate, SYS_fsync,     SYS_fchmod,
+                                                    SYS_fchown,    SYS_fchownat,  SYS_utimensat, SYS_rmdir};
+    return needs_space(r) || calls.contains(r.orig_rax);
+}
+
+enum class What { Nothing, Kill, FailOnce, FailFromHere };
+struct Ended {
+    int status = 0;
+    std::size_t calls = 0;
+};
+
+// Runs act in a child; at the number-th of the calls that matter (from 1) something happens.
+Ended traced(What what, std::size_t number, int error, const std::function<int()>& act) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+        ::raise(SIGSTOP);
+        ::_exit(act());
+    }
+    Ended ended;
+    ::waitpid(child, &ended.status, 0);
+    ::ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+    bool entering = true, fail = false;
+    for (int signal = 0;;) {
+        ::ptrace(PTRACE_SYSCALL, child, nullptr, signal);
+        ::waitpid(child, &ended.status, 0);
+        if (!WIFSTOPPED(ended.status)) return ended;
+        signal = WSTOPSIG(ended.status);
+        if (signal != (SIGTRAP | 0x80)) continue;
+        signal = 0;
+        user_regs_struct regs{};
+        ::ptrace(PTRACE_GETREGS, child, nullptr, &regs);
+        if (entering) {
+            const bool counts = what == What::Kill || what == What::Nothing ? changes(regs) : needs_space(regs);
+            if (counts) ++ended.calls;
+            if (what == What::Kill && counts && ended.calls == number) ::kill(child, SIGKILL);
+            fail = counts && ((what == What::FailOnce && ended.calls == number) ||
+                              (what == What::FailFromHere && ended.calls >= number));
+            if (fail) regs.orig_rax = ~0ull;
+        } else if (fail) {
+            regs.rax = static_cast<unsigned long long>(-error);
+        }
+        if (fail) ::ptrace(PTRACE_SETREGS, child, nullptr, &regs);
+        entering = !entering;
+    }
+}
+
+using Manifest = std::map<std::string, std::string>;
+
+// The journal's own numbers depend on what was before it.
+Manifest without_journal(Manifest all) {
+    std::erase_if(all, [](const auto& entry) { return entry.first.starts_with(kJournalDirectory); });
+    return all;
+}
+
+// In memory where that can be had: thousands of fsyncs.
+class Memory {
+public:
+    Memory() {
+        struct statfs info {};
+        if (const char* old = std::getenv("TMPDIR")) old_ = old;
+        constexpr unsigned long kNoExec = 8;  // ST_NOEXEC
+        if (::statfs("/dev/shm", &info) == 0 && !(static_cast<unsigned long>(info.f_flags) & kNoExec) &&
+            info.f_bfree * static_cast<unsigned long>(info.f_bsize) > (32u << 20))
+            ::setenv("TMPDIR", "/dev/shm", 1);
+    }
+    ~Memory() {
+        if (old_) ::setenv("TMPDIR", old_->c_str(), 1);
+        else ::unsetenv("TMPDIR");
+    }
+
+private:
+    std::optional<std::string> old_;
+};
+
+class KillTest : public testing::Test {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0) GTEST_SKIP() << "needs root: chroot and namespaces";
+        if (!fs::exists("/bin/busybox")) GTEST_SKIP() << "busybox-static is not installed";
+        if (WEXITSTATUS(traced(What::Nothing, 0, 0, [] { return 7; }).status) != 7)
+            GTEST_SKIP() << "tracing is not allowed here";
+    }
+    static RepairRequest request_for(const test::FakeRoot& guest) {
+        RepairRequest request;
+        request.root = guest.path();
+        request.nics = {*parse_nic("ens18=52:54:00:00:00:02")};
+        return request;
+    }
+    static void fill(const test::FakeRoot& guest) {
+        test::put_system(guest);
+        // In place, as dracut does, and with a leftover.
+        test::put_script(guest, "/usr/sbin/update-initramfs",
+                         "echo x >/boot/initrd.img-$3.made; sed 's,^,k/,;s,$,.ko,' /etc/initramfs-tools/modules "
+                         ">/boot/initrd.img-$3\n");
+    }
+    static int code_of(const Result<RepairReport>& report) {
+        if (report.ok()) return 0;
+        return report.error().is(fixup::errors::kGuestFull) ? 3 : 4;
+    }
+
+    Memory memory;
+};
+
+TEST_F(KillTest, killed_at_any_step_the_next_repair_ends_as_an_undisturbed_one_and_undo_gives_the_original) {
+    const test::FakeRoot undisturbed;
+    fill(undisturbed);
+    const auto original = test::manifest(undisturbed.path());
+    const auto request = request_for(undisturbed);
+    const auto whole = traced(What::Nothing, 0, 0, [&] { return code_of(repair(request)); });
+    ASSERT_EQ(WEXITSTATUS(whole.status), 0);
+    const auto wanted = without_journal(test::manifest(undisturbed.path()));
+    ASSERT_GT(whole.calls, 50u);
+    for (std::size_t n = 1; n <= whole.calls; ++n) {
+        SCOPED_TRACE(fmt::format("killed before call {} of {}", n, whole.calls));
+        const test::FakeRoot guest;
+        fill(guest);
+        auto again = request_for(guest);
+        const auto killed = traced(What::Kill, n, 0, [&] { return code_of(repair(again)); });
+        ASSERT_TRUE(WIFSIGNALED(killed.status));
+        const auto report = repair(again);
+        ASSERT_TRUE(report.ok()) << report.error().explain();
+        ASSERT_EQ(without_journal(test::manifest(guest.path())), wanted);
+        again.undo = true;
+        const auto undone = repair(again);
+        ASSERT_TRUE(undone.ok()) << undone.error().explain();
+        ASSERT_EQ(test::manifest(guest.path()), original);
+    }
+}
+
+TEST_F(KillTest, undo_killed_at_any_step_is_brought_to_its_end_by_the_next) {
+    for (std::size_t n = 1; n < 1000; ++n) {
+        SCOPED_TRACE(fmt::format("killed before call {}", n));
+        const test::FakeRoot guest;
+        fill(guest);
+        const auto original = test::manifest(guest.path());
+        auto request = request_for(guest);
+        ASSERT_TRUE(repair(request).ok());
+        request.undo = true;
+        const auto killed = traced(What::Kill, n, 0, [&] { return code_of(repair(request)); });
+        const auto undone = repair(request);
+        ASSERT_TRUE(undone.ok()) << undone.error().explain();
+        ASSERT_EQ(test::manifest(guest.path()), original);
+        if (!WIFSIGNALED(killed.status)) {
+            ASSERT_GT(n, 20u);
+            return;
+        }
+    }
+    FAIL() << "an undo without end";
+}
+
+// The disk is full for one call, and from one call on. Nothing may be left of the repair then.
+void sweep_full_disk(What what, const std::function<RepairRequest(const test::FakeRoot&)>& request_for,
+                     const std::function<void(const test::FakeRoot&)>& fill,
+                     const std::function<int(const Result<RepairReport>&)>& code_of) {
+    for (std::size_t n = 1; n < 1000; ++n) {
+        SCOPED_TRACE(fmt::format("no space from call {}", n));
+        const test::FakeRoot guest;
+        fill(guest);
+        const auto original = test::manifest(guest.path());
+        const auto request = request_for(guest);
+        const auto ended = traced(what, n, ENOSPC, [&] { return code_of(repair(request)); });
+        ASSERT_TRUE(WIFEXITED(ended.status));
+        if (ended.calls < n) {
+            ASSERT_GT(n, 30u);
+            return;
+        }
+        // Attributes and the note of what was looked at are not worth a failure.
+        if (WEXITSTATUS(ended.status) == 0) continue;
+        EXPECT_EQ(WEXITSTATUS(ended.status), 3);
+        ASSERT_EQ(test::manifest(guest.path()), original);
+    }
+}
+
+TEST_F(KillTest, full_disk_at_any_one_call_changes_nothing) {
+    sweep_full_disk(What::FailOnce, request_for, fill, code_of);
+}
+
+TEST_F(KillTest, disk_that_stays_full_changes_nothing) {
+    sweep_full_disk(What::FailFromHere, request_for, fill, code_of);
+}
+
+#endif
+
+}  // namespace
