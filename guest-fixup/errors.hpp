@@ -40,6 +40,8 @@ inline constexpr ErrorId kBootLoader{
     "fixup.boot-loader", "See the guest tool's own words above; grub-install can be run from a rescue system.", false};
 inline constexpr ErrorId kGuestFile{
     "fixup.guest-file", "The file in the guest is not of the expected kind; look at it from a rescue system.", false};
+inline constexpr ErrorId kWire{"fixup.wire", "Use a slipway-fixup of the same version as `slipway`; run it again.",
+                               false};
 inline constexpr ErrorId kNetwork{"fixup.network", "Check the --nic mapping against the inventory.", false};
 
 }  // namespace slipway::fixup::errors
