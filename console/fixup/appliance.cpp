@@ -30,7 +30,9 @@ namespace wire = fixup::wire;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kLastWords = 4096;
-constexpr const char* kGuestDisk = "/dev/vda";
+
+// In the order of the job's disks: the kernel names them as they stand on the bus.
+std::string guest_disk(std::size_t index) { return fmt::format("/dev/vd{}", static_cast<char>('a' + index)); }
 
 struct Pair {
     UniqueFd ours, theirs;
@@ -225,7 +227,7 @@ private:
 
     Status ask() {
         auto request = job_.request;
-        request.disk = kGuestDisk;
+        request.disk = guest_disk(0);
         asked_ = true;
         const auto seconds = std::chrono::ceil<std::chrono::seconds>(job_.patience.silence).count();
         timeval limit{static_cast<time_t>(seconds), 0};  // a guest that does not read
@@ -251,8 +253,8 @@ std::string disk_option(std::size_t index, int fd, bool read_only) {
 
 // The guest's name of the disk is the user's again.
 void rename_disk(fixup::RepairReport& report, const std::string& disk) {
-    if (report.root_device.starts_with(kGuestDisk))
-        report.root_device.replace(0, std::string_view(kGuestDisk).size(), disk);
+    if (const auto name = guest_disk(0); report.root_device.starts_with(name))
+        report.root_device.replace(0, name.size(), disk);
 }
 
 }  // namespace
