@@ -133,7 +133,7 @@ void add_fixup_command(CLI::App& root, Context& context) {
                             kExamples);
     a->options.add_to(*app, "the disk: a block device, a raw file or a VHD of any kind");
     app->add_option("--appliance", a->appliance,
-                    "where it is done: in the appliance, here, or here where this machine can (auto)")
+                    "whether it is done in the appliance: where this machine cannot (auto), always, never")
         ->check(CLI::IsMember({"auto", "always", "never"}))
         ->capture_default_str();
     on_command(*app, context, [=, &context] { return run(*a, context); });
