@@ -11,7 +11,7 @@
 namespace slipway::console {
 
 // For the kernel's own work on the disk. The lock (of files: QEMU's) lasts as long as the descriptor. Reading keeps
-// writers out alone. Errors: console.disk-in-use, disks.vhd-in-use.
+// writers out alone. Errors: console.disk-in-use, disks.vhd-in-use, disks.vhd-has-children.
 Result<UniqueFd> claim_disk(const std::filesystem::path& path, bool read_only);
 
 // The same and the disk itself, for the appliance; a VHD of any kind with its parents.

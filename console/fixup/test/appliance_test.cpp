@@ -16,6 +16,7 @@
 #include "console/errors.hpp"
 #include "console/fixup/appliance.hpp"
 #include "guest-fixup/errors.hpp"
+#include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 
@@ -34,6 +35,13 @@ constexpr const char* kReport =
 
 class ApplianceTest : public testing::Test {
 protected:
+    // A guest that writes to its disk, by QEMU's own NBD client, and reports whatever came of it.
+    void writing_guest() {
+        guest(
+            std::string("say '{\"hello\":1}'; hear\ndisk=$(sed 's/.*\"str\":\"\\([0-9]*\\)\".*/\\1/' <<<\"$*\")\n") +
+            "qemu-io --image-opts driver=nbd,server.type=fd,server.str=$disk -c 'write -P 5 4096 512' -c flush\nsay '" +
+            kReport + "'\n");
+    }
     // `$port` is the port's descriptor. The script's own pid is written first.
     void guest(const std::string& body) {
         machine.qemu = dir / "qemu";
@@ -45,7 +53,7 @@ protected:
     }
     Result<fixup::RepairReport> run() {
         job.request.disk = "web.vhd";
-        job.disks = {&disk};
+        if (job.disks.empty()) job.disks = {&disk};
         job.note = [this](const std::string& note) { notes.push_back(note); };
         return repair_in_appliance(machine, job);
     }
@@ -96,6 +104,32 @@ TEST_F(ApplianceTest, steps_and_report_come_back_with_the_users_name_of_the_disk
     EXPECT_THAT(read_text_file(dir / "request").value(), HasSubstr(R"("disk":"/dev/vda")"));
     EXPECT_THAT(read_text_file(dir / "request").value(), HasSubstr(R"("target":"nvme")"));
     expect_no_machine();
+}
+
+TEST_F(ApplianceTest, what_the_guest_writes_is_on_the_disk) {
+    writing_guest();
+    const auto report = run();
+    ASSERT_TRUE(report.ok()) << report.error().describe();
+    EXPECT_EQ(disk.content()[4096], std::byte{5});
+}
+
+TEST_F(ApplianceTest, a_dry_run_writes_nothing_whatever_the_guest_does) {
+    writing_guest();
+    job.request.dry_run = true;
+    EXPECT_TRUE(run().ok());
+    EXPECT_TRUE(all_zero(disk.content()));
+}
+
+TEST_F(ApplianceTest, a_disk_that_fails_is_the_outcome_though_the_guest_is_content) {
+    disks::FaultLayer faulty(disk, [](disks::FaultLayer::Op op, std::uint64_t, std::uint64_t) -> Status {
+        if (op == disks::FaultLayer::Op::Write) return make_error(slipway::errors::kNoSpace, "the host is full");
+        return {};
+    });
+    writing_guest();
+    job.disks = {&faulty};
+    const auto report = run();
+    ASSERT_FALSE(report.ok());
+    EXPECT_TRUE(report.error().is(slipway::errors::kNoSpace)) << report.error().describe();
 }
 
 TEST_F(ApplianceTest, the_guests_error_is_ours_by_its_name) {

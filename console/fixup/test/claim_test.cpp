@@ -9,6 +9,7 @@
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/disks/errors.hpp"
+#include "lib/disks/vhd/operations.hpp"
 #include "lib/disks/vhd/vhd.hpp"
 
 using namespace slipway;
@@ -62,6 +63,20 @@ TEST_F(Claim, dry_runs_share_a_disk_and_keep_writers_out) {
         expect_in_use(claim_disk(path, false));
         expect_in_use(open_claimed(path, false));
     }
+}
+
+TEST_F(Claim, a_difference_is_written_and_what_it_is_built_on_stays_as_it_is) {
+    const auto child = dir / "try.vhd";
+    ASSERT_TRUE(disks::create_difference(vhd, child).ok());
+    const auto before = read_file(vhd).value();
+    for (const auto& refused : {open_claimed(vhd, false).error(), claim_disk(vhd, false).error()})
+        EXPECT_TRUE(refused.is(disks::errors::kVhdHasChildren)) << refused.describe();
+    EXPECT_TRUE(open_claimed(vhd, true).ok());
+    auto claimed = open_claimed(child, false);
+    ASSERT_TRUE(claimed.ok()) << claimed.error().describe();
+    ASSERT_TRUE(claimed->disk->write(4096, Bytes(512, std::byte{7})).ok());
+    ASSERT_TRUE(claimed->disk->flush().ok());
+    EXPECT_EQ(read_file(vhd).value(), before);
 }
 
 TEST_F(Claim, a_file_that_is_mounted_by_a_loop_device_is_refused) {
