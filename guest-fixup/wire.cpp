@@ -13,7 +13,7 @@ namespace {
 
 namespace json = boost::json;
 
-std::string line(json::object object) { return json::serialize(object) + "\n"; }
+std::string line(const json::object& object) { return json::serialize(object) + "\n"; }
 
 // A member of the kind that is wanted, or nothing.
 const json::value* find(const json::object& object, std::string_view key, json::kind kind) {
