@@ -30,6 +30,9 @@ namespace wire = fixup::wire;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kLastWords = 4096;
+constexpr const char* kKernelArguments =
+    "console=ttyS0 quiet panic=-1 no_timer_check rootfstype=ramfs initcall_blacklist=tracer_init_tracefs "
+    "slipway.mode=fixup";
 
 // In the order of the job's disks: the kernel names them as they stand on the bus.
 std::string guest_disk(std::size_t index) { return fmt::format("/dev/vd{}", static_cast<char>('a' + index)); }
@@ -287,9 +290,7 @@ std::vector<std::string> appliance_command(const ApplianceMachine& m, const std:
     for (std::size_t i = 0; i < disk_fds.size(); ++i)
         argv.insert(argv.end(), {"-blockdev", disk_option(i, disk_fds[i], read_only), "-device",
                                  fmt::format("virtio-blk-pci,drive=disk{}", i)});
-    argv.insert(argv.end(), {"-kernel", m.kernel.string(), "-initrd", m.ramdisk.string(), "-append",
-                             "console=ttyS0 quiet panic=-1 no_timer_check rootfstype=ramfs "
-                             "initcall_blacklist=tracer_init_tracefs slipway.mode=fixup"});
+    argv.insert(argv.end(), {"-kernel", m.kernel.string(), "-initrd", m.ramdisk.string(), "-append", kKernelArguments});
     return argv;
 }
 
