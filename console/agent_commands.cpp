@@ -11,6 +11,7 @@
 
 #include "console/commands.hpp"
 #include "console/errors.hpp"
+#include "console/maker.hpp"
 #include "console/rest_client.hpp"
 #include "console/table.hpp"
 #include "lib/base/fd.hpp"
@@ -129,14 +130,6 @@ struct MediumArguments {
     bool no_server = false;
 };
 
-Result<std::string> maker() {
-    std::error_code failed;
-    auto here = std::filesystem::read_symlink("/proc/self/exe", failed).parent_path();
-    for (const auto& directory : {here, here / "../sbin"})
-        if (std::filesystem::exists(directory / "slipway-ramdisk")) return (directory / "slipway-ramdisk").string();
-    return make_error(errors::kNoProgram, "slipway-ramdisk is not beside this program");
-}
-
 // It is in a process group of its own, so that a signal for us is for us alone: it is told, and cleans up.
 int wait_for(Child& child) {
     UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0)));
@@ -149,7 +142,7 @@ int wait_for(Child& child) {
 
 // What it prints, and its exit code, are ours.
 Result<ExitCode> run_maker(std::vector<std::string> argv, const Context& context) {
-    argv.insert(argv.begin(), TRY(maker()));
+    argv.insert(argv.begin(), TRY(ramdisk_maker()));
     if (context.json && argv[1] == "medium") argv.push_back("--json");
     CommandOptions options;
     options.before_exec = [] { return ::prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 ? 0 : errno; };  // whatever ends us

@@ -8,6 +8,7 @@ namespace slipway::console {
 
 void add_image_commands(CLI::App& root, Context& context);
 void add_vhd_commands(CLI::App& root, Context& context);
+void add_fixup_command(CLI::App& root, Context& context);
 void add_device_commands(CLI::App& root, Context& context);
 void add_job_commands(CLI::App& root, Context& context);
 void add_vm_commands(CLI::App& root, Context& context);

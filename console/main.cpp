@@ -27,6 +27,7 @@ int main(int argc, char** argv) {
     add_server_commands(app, context);
     add_image_commands(app, context);
     add_vhd_commands(app, context);
+    add_fixup_command(app, context);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

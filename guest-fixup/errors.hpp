@@ -11,10 +11,13 @@ inline constexpr ErrorId kRequest{"fixup.request",
 inline constexpr ErrorId kNotRoot{"fixup.not-root", "Run as root: the repair mounts the guest's file systems.", false};
 inline constexpr ErrorId kNoLoop{
     "fixup.no-loop",
-    "Load the loop module (modprobe loop), free a loop device (losetup -a), or run the repair in the agent.", false};
+    "Load the loop module (modprobe loop), free a loop device (losetup -a), or use `slipway fixup --appliance always`.",
+    false};
 inline constexpr ErrorId kImageFormat{
     "fixup.image-format",
-    "Convert the image to raw or a fixed VHD, or run the repair in the agent, where the disk is a real one.", false};
+    "Raw disks and VHDs are repaired: convert it (qemu-img convert -O raw). `slipway fixup` also opens dynamic and "
+    "differencing VHDs, in its appliance.",
+    false};
 inline constexpr ErrorId kNoRoot{
     "fixup.no-root", "Check that this is the system disk. LVM, mdraid, LUKS and btrfs roots are not supported yet.",
     false};
@@ -61,6 +64,8 @@ inline constexpr ErrorId kGuestFull{
     false};
 inline constexpr ErrorId kCancelled{"fixup.cancelled", "Everything is as it was. Start the repair again when wanted.",
                                     true};
+inline constexpr ErrorId kWire{"fixup.wire", "Use a slipway-fixup of the same version as `slipway`; run it again.",
+                               false};
 inline constexpr ErrorId kNetwork{"fixup.network", "Check the --nic mapping against the inventory.", false};
 
 // ---- personality, vendor agents

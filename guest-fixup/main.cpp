@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-#include <cstdio>
+#include <fcntl.h>
+#include <csignal>
 #include <iostream>
 
-#include <CLI/CLI.hpp>
-
-#include "guest-fixup/fixup.hpp"
-#include "guest-fixup/identity_options.hpp"
+#include "guest-fixup/options.hpp"
+#include "guest-fixup/serve.hpp"
 #include "lib/base/exit_code.hpp"
+#include "lib/base/fd.hpp"
 #include "slipway_version.hpp"
 
 namespace {
@@ -26,17 +26,20 @@ Examples:
   slipway-fixup --disk web.img --target virtio-scsi --serial-console
   slipway-fixup --disk /dev/sda --undo
 
+`slipway fixup` does the same on disks that this machine cannot open by itself.
 Exit codes: 0 done (also when nothing was to do), 1 failed, 2 usage, 3 done with warnings.)";
 
-void print_report(const fixup::RepairReport& report) {
-    std::cout << (report.distribution.empty() ? "unknown system" : report.distribution) << " on " << report.root_device
-              << '\n';
-    const auto* verb = report.undo ? (report.dry_run ? "would take back  " : "took back  ")
-                                   : (report.dry_run ? "would change  " : "changed  ");
-    for (const auto& change : report.journal) std::cout << verb << change.where << "  (" << change.what << ")\n";
-    if (report.unchanged) std::cout << "nothing to do: all is as the last repair left it\n";
-    else if (report.journal.empty()) std::cout << (report.undo ? "nothing to take back\n" : "nothing to do\n");
-    for (const auto& warning : report.warnings) std::cout << "warning: " << warning << '\n';
+int fail(const Error& error) {
+    std::cerr << "error: " << error.explain() << '\n';
+    return kExitFailed;
+}
+
+int serve_at(const std::string& port) {
+    std::signal(SIGPIPE, SIG_IGN);
+    auto fd = open_fd(port, O_RDWR);
+    if (!fd) return fail(fd.error());
+    auto served = fixup::serve(fd->get(), fixup::repair);
+    return served ? kExitDone : fail(served.error());
 }
 
 }  // namespace
@@ -45,57 +48,26 @@ int main(int argc, char** argv) {
     CLI::App app{"Repairs a deployed Linux, offline, for the hardware it will find."};
     app.footer(kExamples);
     app.set_version_flag("--version", std::string(kVersion));
-    fixup::RepairRequest request;
-    std::string target, firmware = "bios";
-    std::vector<std::string> nics;
+    fixup::Options options;
+    options.add_to(app, "the disk: a block device, a raw file or a fixed VHD");
     bool json = false;
-    auto* disk = app.add_option("--disk", request.disk, "the disk: a block device, a raw file or a fixed VHD");
-    auto* root = app.add_option("--root", request.root, "a mounted root, instead of --disk");
-    disk->excludes(root);
-    app.add_option("--target", target, "its controller: ide, sata, scsi-lsi, megasas, virtio-blk, virtio-scsi, nvme");
-    app.add_option("--firmware", firmware, "bios (default) or uefi");
-    app.add_option("--nic", nics, "OLD=NEW: an adapter's old name or MAC address and its new MAC address")
-        ->allow_extra_args(false);
-    app.add_option("--proof-nonce", request.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
-    fixup::IdentityOptions identity;
-    identity.add_to(app);
-    app.add_flag("--serial-console", request.serial_console, "a console on the first serial port beside the screen");
-    app.add_flag("--dry-run", request.dry_run, "says what would change, changes nothing");
-    app.add_flag("--undo", request.undo,
-                 "takes back everything that finished repairs changed; with --dry-run says what that is");
+    std::string port;
     app.add_flag("--json", json, "the report as JSON");
+    app.add_option("--serve", port,
+                   "takes the request from this virtio-serial port instead: the appliance of `slipway fixup`");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
     }
-    auto refuse = [](const std::string& what) {
-        std::cerr << "error: " << what << " (see --help)\n";
-        return kExitUsage;
-    };
-    if (request.disk.empty() && request.root.empty()) return refuse("give --disk or --root");
-    if (target.empty() && !identity.template_only() && !request.undo) return refuse("give --target");
-    if (auto read = identity.apply(request, target.empty()); !read) {
-        std::cerr << "error: " << read.error().explain() << '\n';
+    if (!port.empty()) return serve_at(port);
+    const auto request = options.request();
+    if (!request) {
+        std::cerr << "error: " << request.error().message() << " (see --help)\n";
         return kExitUsage;
     }
-    const auto controller = fixup::parse_target(target.empty() ? "ide" : target);
-    if (!controller) return refuse("unknown target controller '" + target + "'");
-    request.target = *controller;
-    const auto kind = fixup::parse_firmware(firmware);
-    if (!kind) return refuse("unknown firmware '" + firmware + "'");
-    request.firmware = *kind;
-    for (const auto& text : nics) {
-        auto nic = fixup::parse_nic(text);
-        if (!nic) return refuse("'" + text + "' is not OLD=NEW");
-        request.nics.push_back(std::move(*nic));
-    }
-    const auto report = fixup::repair(request, [](const std::string& step) { std::cerr << step << " …\n"; });
-    if (!report) {
-        std::cerr << "error: " << report.error().explain() << '\n';
-        return kExitFailed;
-    }
-    if (json) std::cout << to_json(*report) << '\n';
-    else print_report(*report);
-    return report->warnings.empty() ? kExitDone : kExitWarnings;
+    const auto report = fixup::repair(*request, [](const std::string& step) { std::cerr << step << " …\n"; });
+    if (!report) return fail(report.error());
+    std::cout << (json ? to_json(*report) + "\n" : to_text(*report));
+    return exit_code(*report);
 }

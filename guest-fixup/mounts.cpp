@@ -31,10 +31,8 @@ Status refuse_formats(const fs::path& disk) {
     auto fd = TRY(open_fd(disk, O_RDONLY));
     Bytes start(512);
     start.resize(TRY(pread_full(fd.get(), start, 0)));
-    const auto text = as_text(start);
-    for (std::string_view magic : {"QFI\xfb", "KDMV", "vhdxfile"})
-        if (text.starts_with(magic))
-            return make_error(errors::kImageFormat, "{} is neither raw nor a fixed VHD", disk.string());
+    if (const auto format = foreign_format(start); !format.empty())
+        return make_error(errors::kImageFormat, "{} is a {} image", disk.string(), format);
     if (!disks::looks_like_vhd(disk)) return {};
     const auto info = TRY(disks::inspect_vhd(disk));
     if (info.kind != disks::VhdKind::Fixed)

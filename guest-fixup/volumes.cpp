@@ -111,6 +111,15 @@ void identify(ByteView start, Volume& volume) {
     }
 }
 
+std::string_view foreign_format(ByteView start) {
+    using namespace std::string_view_literals;
+    static constexpr std::pair<std::string_view, std::string_view> kMagics[] = {
+        {"QFI\xfb"sv, "qcow2"}, {"KDMV"sv, "VMDK"}, {"vhdxfile"sv, "VHDX"}};
+    for (const auto& [magic, name] : kMagics)
+        if (has(start, 0, magic)) return name;
+    return {};
+}
+
 Result<std::vector<Volume>> read_volumes(disks::BlockDevice& disk) {
     const auto layout = TRY(disks::read_layout(disk));
     std::vector<Volume> volumes;

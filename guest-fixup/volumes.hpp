@@ -23,6 +23,8 @@ struct Volume {
     bool errors = false;                // ext: the superblock says that errors were found
 };
 
+// "qcow2", "VMDK", "VHDX" by a file's first bytes: image formats that no part of the repair opens; else empty.
+std::string_view foreign_format(ByteView start);
 Result<std::vector<Volume>> read_volumes(disks::BlockDevice& disk);
 // Fills filesystem, uuid, label, errors from the first 128 KiB (or fewer) of a volume.
 void identify(ByteView start, Volume& volume);

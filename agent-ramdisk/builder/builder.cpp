@@ -231,7 +231,8 @@ Status add_with_libraries(Plan& out, const std::string& path, const fs::path& pr
 }
 
 Status add_programs(Plan& out, const BuildRequest& request, BuildReport& report) {
-    TRY_WITH(add_with_libraries(out, "usr/bin/slipway-agent-da", request.agent, request.root, report), "the agent");
+    if (!request.agent.empty())
+        TRY_WITH(add_with_libraries(out, "usr/bin/slipway-agent-da", request.agent, request.root, report), "the agent");
     for (const auto& program : request.programs)
         TRY_WITH(add_with_libraries(out, "usr/bin/" + program.filename().string(), program, request.root, report),
                  program.string());

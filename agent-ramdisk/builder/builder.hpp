@@ -23,7 +23,7 @@
 namespace slipway::builder {
 
 struct BuildRequest {
-    std::filesystem::path agent;                   // slipway-agent-da; a script serves as well (tests)
+    std::filesystem::path agent;                   // slipway-agent-da, or a script (tests); empty: none
     std::filesystem::path ca;                      // PEM, goes to /etc/slipway/ca.pem; empty: a medium without a server
     std::filesystem::path output;                  // the server's STATE/boot
     std::string name = "default";                  // or the device that alone boots this ramdisk

@@ -19,7 +19,7 @@ status() {
     case $(cat /sys/class/tty/console/active) in *tty0) ;; *) printf '\r\nSlipway: %s\r\n' "$*" >/dev/tty0 ;; esac 2>/dev/null
 }
 
-reboot_after=600 local='' least='' server='' mac='' token='' time='' bulk=''
+reboot_after=600 mode='' local='' least='' server='' mac='' token='' time='' bulk=''
 read -r arguments </proc/cmdline
 for word in $arguments; do
     case $word in
@@ -28,6 +28,7 @@ for word in $arguments; do
         slipway.token=*) token=${word#*=} ;;
         slipway.time=*) time=${word#*=} ;;
         slipway.local | slipway.run=*) local=1 ;;
+        slipway.mode=*) mode=${word#*=} ;;
         slipway.time-at-least=*) least=${word#*=} ;;
         slipway.reboot-after=*) reboot_after=${word#*=} ;;
         slipway.mac=*) mac=$(echo "${word#*=}" | tr '[:upper:]' '[:lower:]') ;;
@@ -36,7 +37,7 @@ done
 
 # Whatever keeps us from the server (a card that does not come up, no lease, a server that is away), the next network
 # boot may do better. slipway.reboot-after=0 waits for ever.
-[ -z "$local" ] || reboot_after=0
+[ -z "$local$mode" ] || reboot_after=0
 if [ "$reboot_after" -gt 0 ] 2>/dev/null; then
     (
         sleep "$reboot_after"
@@ -45,6 +46,16 @@ if [ "$reboot_after" -gt 0 ] 2>/dev/null; then
         sleep 5
         reboot -f
     ) &
+fi
+
+# The appliance of `slipway fixup`: its devices are known. Whoever started us is at the other end of a port, and sees us go.
+if [ "$mode" = fixup ]; then
+    modprobe -a virtio_pci virtio_blk virtio_console virtio_rng loop 2>/dev/null
+    for port in /sys/class/virtio-ports/*; do
+        [ "$(cat "$port/name")" != slipway.fixup ] || /usr/bin/slipway-fixup --serve "/dev/${port##*/}" || status "the repair ended with code $?"
+    done
+    sync
+    poweroff -f
 fi
 
 # Devices that come later (a bus behind a driver, a slow controller) announce themselves to this.

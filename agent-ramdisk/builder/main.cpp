@@ -117,6 +117,37 @@ int outcome(const Status& status) {
     return kExitFailed;
 }
 
+// It is kept by its content, so one that is there already is found in the time it takes to hash what would go in.
+Status make_appliance(builder::BuildRequest request, bool json) {
+    auto fixup = beside("slipway-fixup");
+    if (fixup.empty()) return make_error(builder::errors::kNeeded, "slipway-fixup is not beside this program");
+    const auto installed = builder::installed_kernels(request.root);
+    if (request.kernel.empty() && !installed.empty()) request.kernel = installed.back();
+    // A place for each version: a kernel is never paired with the modules of another.
+    request.output /= request.kernel;
+    request.programs.push_back(fixup);
+    request.set = builder::ModuleSet::Appliance;
+    request.name = "appliance";
+    TRY(catch_signals());
+    request.cancelled = &g_cancelled;
+    request.say = say;
+    auto report = TRY(builder::build_ramdisk(request));
+    // Its own name may be another version's by the time that somebody opens it.
+    report.ramdisk = request.output / "ramdisk/by-content" / report.key;
+    builder::remove_unused(request.output);
+    if (json) std::printf("%s\n", builder::to_json(report).c_str());
+    else print_text(report);
+    return {};
+}
+
+CLI::App* add_appliance(CLI::App& app, builder::BuildRequest& r) {
+    auto* c = app.add_subcommand("appliance", "Make the kernel and ramdisk in which `slipway fixup` repairs a disk");
+    c->add_option("--output", r.output, "directory that keeps them")->required();
+    c->add_option("--kernel", r.kernel, "version of an installed kernel; otherwise the newest");
+    c->footer("Example:\n  slipway-ramdisk appliance --output /var/cache/slipway/appliance\n");
+    return c;
+}
+
 CLI::App* add_medium(CLI::App& app, MediumArguments& a) {
     auto* c = app.add_subcommand("medium", "Make a CD or USB image of the agent, also for work without a server");
     auto& r = a.request;
@@ -194,12 +225,16 @@ int main(int argc, char** argv) {
     builder::FloppyRequest floppy;
     auto* medium_app = add_medium(app, medium);
     auto* floppy_app = add_floppy(app, floppy);
+    builder::BuildRequest appliance;
+    auto* appliance_app = add_appliance(app, appliance);
+    appliance_app->add_flag("--json", json, "print JSON");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
     }
     if (*medium_app) return outcome(make_medium(medium));
+    if (*appliance_app) return outcome(make_appliance(std::move(appliance), json));
     if (*floppy_app) {
         auto cancel = catch_signals();
         if (cancel) floppy.cancel_fd = *cancel;

@@ -250,6 +250,12 @@ const std::vector<std::string>& default_modules() {
     return kModules;
 }
 
+const std::vector<std::string>& appliance_modules() {
+    static const std::vector<std::string> kModules{"virtio_pci", "virtio_blk", "virtio_console",
+                                                   "virtio_rng", "xfs",        "btrfs"};
+    return kModules;
+}
+
 const std::vector<std::string>& base_modules() {
     static const std::vector<std::string> kModules{"sd_mod",         "loop",     "af_packet", "ext4",
                                                    "crc32c_generic", "vfat",     "nls_cp437", "nls_ascii",
@@ -291,7 +297,9 @@ ModuleChoice choose_modules(const ModuleIndex& index, const gatherhw::Inventory*
             wanted.emplace(large, std::string("a volume is ") + large);
     }
     if (!inventory) wanted.emplace("xfs", "volumes are not known");
-    if (set == ModuleSet::Broad) {
+    if (set == ModuleSet::Appliance) {
+        for (const auto& name : appliance_modules()) wanted.emplace(name, "the appliance has it");
+    } else if (set == ModuleSet::Broad) {
         for (const auto& name : index.all_drivers()) wanted.emplace(name, "any machine may have it");
     } else if (!inventory || !add_machine(index, *inventory, wanted, choice.note)) {
         for (const auto& name : default_modules()) wanted.emplace(name, "common machines have it");

@@ -76,13 +76,16 @@ std::string module_name_of(std::string_view path);  // "kernel/drivers/scsi/mpt3
 
 // For machines of which nothing is known: the controllers and cards of servers and of the VMs that follow them.
 const std::vector<std::string>& default_modules();
+// For the appliance of `slipway fixup`: a virtual machine of ours, with its disks and its port by virtio.
+const std::vector<std::string>& appliance_modules();
 // Needed in every ramdisk: ext4 and vfat for the repair, loop, sd_mod, packet sockets. xfs and btrfs come with an
 // inventory that has such volumes; xfs also without one.
 const std::vector<std::string>& base_modules();
 
 enum class ModuleSet {
-    Machine,  // what this machine has; the default set where that is not known
-    Broad,    // every wired card and disk controller: for the first boot of an unknown machine
+    Machine,    // what this machine has; the default set where that is not known
+    Appliance,  // appliance_modules() alone
+    Broad,      // every wired card and disk controller: for the first boot of an unknown machine
 };
 
 struct ModuleChoice {

@@ -50,5 +50,7 @@ inline constexpr ErrorId kNoPartition{"disks.no-partition",
                                       "See the disk's partition table (`slipway image show`) for the numbers.", false};
 inline constexpr ErrorId kNoRoom{
     "disks.no-room", "Name the partition that the free space follows (the last one), or deploy without --grow.", false};
+inline constexpr ErrorId kNbd{"disks.nbd", "The program at the other end is no NBD client, or it ended; start it again.",
+                              false};
 
 }  // namespace slipway::disks::errors

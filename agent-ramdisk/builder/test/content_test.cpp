@@ -170,6 +170,21 @@ TEST_F(PhonyKernel, a_machine_gets_its_modules_each_with_the_reason) {
     EXPECT_EQ(again->ramdisk_bytes, report.ramdisk_bytes);
 }
 
+TEST_F(PhonyKernel, an_appliance_has_its_program_and_no_agent_card_or_certificate) {
+    put(dir / "slipway-fixup", as_bytes("#!/bin/sh\n"), 0755);
+    request.agent.clear();
+    request.ca.clear();
+    request.set = ModuleSet::Appliance;
+    request.programs = {dir / "slipway-fixup"};
+    auto report = build();
+    EXPECT_EQ(why(report, "ext4"), "in every ramdisk");
+    EXPECT_EQ(why(report, "acme"), "not there");
+    const auto files = listing(report.ramdisk);
+    EXPECT_THAT(files, HasSubstr("usr/bin/slipway-fixup"));
+    EXPECT_THAT(files, testing::Not(HasSubstr("slipway-agent-da")));
+    EXPECT_THAT(files, testing::Not(HasSubstr("ca.pem")));
+}
+
 TEST_F(PhonyKernel, two_machines_of_one_make_share_a_ramdisk) {
     request.inventory = machine({kAcme, kAhci});
     request.name = "poseidon";

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "console/fixup/choice.hpp"
+
+#include <fcntl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "guest-fixup/errors.hpp"
+#include "guest-fixup/volumes.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/disks/vhd/vhd.hpp"
+
+namespace slipway::console {
+
+namespace {
+
+// What the names of layers mean to people. A host does not open them, also where it could: a guest's volume group has a
+// name that this machine's may have too.
+std::string layer_name(const std::string& filesystem) {
+    if (filesystem == "LVM2_member") return "LVM";
+    if (filesystem == "linux_raid_member") return "a RAID array";
+    if (filesystem == "crypto_LUKS") return "an encrypted volume";
+    return {};
+}
+
+bool is_mounted(const std::string& filesystem) {
+    return filesystem == "ext4" || filesystem == "xfs" || filesystem == "btrfs" || filesystem == "vfat";
+}
+
+}  // namespace
+
+std::string why_appliance(const DiskFacts& disk, const HostFacts& host) {
+    if (!disk.vhd.empty() && disk.vhd != "fixed") return fmt::format("a {} VHD is no disk to the kernel", disk.vhd);
+    if (!host.root) return "mounting needs root";
+    for (const auto& filesystem : disk.filesystems)
+        if (const auto layer = layer_name(filesystem); !layer.empty()) return layer + " is on it";
+    if (!host.loop) return "this kernel has no loop devices";
+    for (const auto& filesystem : disk.filesystems)
+        if (is_mounted(filesystem) && !host.mounts(filesystem))
+            return fmt::format("this kernel does not mount {}", filesystem);
+    return {};
+}
+
+Result<DiskFacts> look_at_disk(const std::filesystem::path& path) {
+    auto fd = TRY(open_fd(path, O_RDONLY));
+    Bytes start(512);
+    start.resize(TRY(pread_full(fd.get(), start, 0)));
+    if (const auto format = fixup::foreign_format(start); !format.empty())
+        return make_error(fixup::errors::kImageFormat, "{} is a {} image", path.string(), format);
+    DiskFacts facts;
+    if (disks::looks_like_vhd(path)) facts.vhd = disks::name_of(TRY(disks::inspect_vhd(path)).kind);
+    auto disk = TRY(disks::open_disk(path, disks::OpenMode::ReadOnly));
+    for (const auto& volume : TRY(fixup::read_volumes(*disk))) facts.filesystems.push_back(volume.filesystem);
+    return facts;
+}
+
+HostFacts look_at_host() {
+    HostFacts host;
+    host.root = ::geteuid() == 0;
+    host.loop = ::access("/dev/loop-control", R_OK | W_OK) == 0;
+    utsname name{};
+    ::uname(&name);
+    const auto known = read_text_file("/proc/filesystems").value_or("");
+    const auto modules = read_text_file(fmt::format("/lib/modules/{}/modules.dep", name.release)).value_or("");
+    host.mounts = [known, modules](const std::string& filesystem) {
+        for (const auto& line : split(known, '\n'))
+            if (line.ends_with("\t" + filesystem)) return true;
+        return modules.find("/" + filesystem + ".ko") != std::string::npos;
+    };
+    return host;
+}
+
+}  // namespace slipway::console

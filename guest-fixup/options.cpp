@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "guest-fixup/options.hpp"
+
+#include "guest-fixup/errors.hpp"
+#include "lib/base/exit_code.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::fixup {
+
+namespace {
+
+CLI::Validator target_name() {
+    return CLI::Validator(
+        [](std::string& name) {
+            return parse_target(name) ? std::string() : "unknown target controller '" + name + "'";
+        },
+        "{ide,sata,scsi-lsi,megasas,virtio-blk,virtio-scsi,nvme}");
+}
+
+CLI::Validator firmware_name() {
+    return CLI::Validator(
+        [](std::string& name) { return parse_firmware(name) ? std::string() : "unknown firmware '" + name + "'"; },
+        "{bios,uefi}");
+}
+
+}  // namespace
+
+void Options::add_to(CLI::App& app, const std::string& what_disk) {
+    auto* disk = app.add_option("--disk", request_.disk, what_disk);
+    auto* root = app.add_option("--root", request_.root, "a directory with a mounted root, instead of --disk");
+    disk->excludes(root);
+    app.add_option("--target", target_, "the controller it will find its disk on")->check(target_name());
+    app.add_option("--firmware", firmware_, "what it will be started by")
+        ->check(firmware_name())
+        ->capture_default_str();
+    app.add_option("--nic", nics_, "OLD=NEW: an adapter's old name or MAC address and its new MAC address; repeat it")
+        ->allow_extra_args(false);
+    app.add_option("--proof-nonce", request_.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
+    identity_.add_to(app);
+    app.add_flag("--serial-console", request_.serial_console, "a console on the first serial port beside the screen");
+    app.add_flag("--dry-run", request_.dry_run, "says what would change, changes nothing");
+    app.add_flag("--undo", request_.undo,
+                 "takes back everything that finished repairs changed; with --dry-run says what that is");
+}
+
+Result<RepairRequest> Options::request() const {
+    auto request = request_;
+    if (request.disk.empty() && request.root.empty()) return make_error(errors::kRequest, "give --disk or --root");
+    if (target_.empty() && !identity_.template_only() && !request.undo)
+        return make_error(errors::kRequest, "give --target");
+    TRY(identity_.apply(request, target_.empty()));
+    const auto target = parse_target(target_.empty() ? "ide" : target_);
+    if (!target) return make_error(errors::kRequest, "unknown target controller '{}'", printable(target_));
+    request.target = *target;
+    const auto firmware = parse_firmware(firmware_);
+    if (!firmware) return make_error(errors::kRequest, "unknown firmware '{}'", printable(firmware_));
+    request.firmware = *firmware;
+    for (const auto& text : nics_) {
+        auto nic = parse_nic(text);
+        if (!nic) return make_error(errors::kRequest, "'{}' is not OLD=NEW", printable(text));
+        request.nics.push_back(std::move(*nic));
+    }
+    return request;
+}
+
+std::string to_text(const RepairReport& report) {
+    auto out =
+        fmt::format("{} on {}\n", report.distribution.empty() ? "unknown system" : printable(report.distribution),
+                    printable(report.root_device));
+    const auto* verb = report.undo ? (report.dry_run ? "would take back" : "took back")
+                                   : (report.dry_run ? "would change" : "changed");
+    for (const auto& change : report.journal)
+        out += fmt::format("{}  {}  ({})\n", verb, printable(change.where), printable(change.what));
+    if (report.unchanged) out += "nothing to do: all is as the last repair left it\n";
+    else if (report.journal.empty()) out += report.undo ? "nothing to take back\n" : "nothing to do\n";
+    for (const auto& warning : report.warnings) out += "warning: " + printable(warning) + "\n";
+    return out;
+}
+
+int exit_code(const RepairReport& report) { return report.warnings.empty() ? kExitDone : kExitWarnings; }
+
+}  // namespace slipway::fixup

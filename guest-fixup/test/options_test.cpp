@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "guest-fixup/options.hpp"
+
+using namespace slipway;
+using namespace slipway::fixup;
+using testing::HasSubstr;
+using testing::Not;
+
+namespace {
+
+Result<RepairRequest> parsed(const std::string& arguments) {
+    CLI::App app;
+    Options options;
+    options.add_to(app, "the disk");
+    app.parse(arguments);
+    return options.request();
+}
+
+}  // namespace
+
+TEST(Options, all_of_them_reach_the_request) {
+    const auto request = parsed(
+        "--disk x.img --target virtio --firmware uefi --nic ens18=52:54:00:51:00:02 --nic "
+        "52:54:00:00:00:01=52:54:00:51:00:03 --proof-nonce n1 --dry-run");
+    ASSERT_TRUE(request.ok()) << request.error().describe();
+    EXPECT_EQ(request->disk, "x.img");
+    EXPECT_EQ(request->target, TargetController::VirtioBlk);
+    EXPECT_EQ(request->firmware, Firmware::Uefi);
+    EXPECT_EQ(request->nics.size(), 2u);
+    EXPECT_EQ(request->proof_nonce, "n1");
+    EXPECT_TRUE(request->dry_run);
+}
+
+TEST(Options, what_cannot_be_meant_is_refused) {
+    for (const char* arguments : {"--target ide", "--disk x", "--disk x --target ide --nic nonsense"})
+        EXPECT_FALSE(parsed(arguments).ok()) << arguments;
+    for (const char* arguments : {"--disk x --target floppy", "--disk x --root y --target ide",
+                                  "--disk x --target ide --firmware openfirmware"})
+        EXPECT_THROW((void)parsed(arguments), CLI::ParseError) << arguments;
+}
+
+TEST(Options, a_report_drives_no_terminal) {
+    RepairReport report;
+    report.distribution = "Evil \x1b[2J";
+    report.journal = {{"fstab", "/etc/\x1b]0;x\x07", "", ""}};
+    report.warnings = {"\x1b[31m"};
+    EXPECT_THAT(to_text(report), Not(HasSubstr("\x1b")));
+    EXPECT_EQ(exit_code(report), 3);
+}

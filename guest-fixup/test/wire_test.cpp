@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What caller and appliance say to each other, and the appliance's side of it over a socket.
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "guest-fixup/errors.hpp"
+#include "guest-fixup/serve.hpp"
+#include "lib/base/fd.hpp"
+
+using namespace slipway;
+using namespace slipway::fixup;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+namespace {
+
+RepairRequest full_request() {
+    RepairRequest request;
+    request.disk = "/dev/vda";
+    request.target = TargetController::Megasas;
+    request.firmware = Firmware::Uefi;
+    request.nics = {*parse_nic("ens18=52:54:00:51:00:02"), *parse_nic("52:54:00:00:00:01=52:54:00:51:00:03")};
+    request.proof_nonce = "n-1";
+    request.dry_run = true;
+    return request;
+}
+
+RepairReport full_report() {
+    RepairReport report;
+    report.distribution = "Debian 12";
+    report.root_device = "/dev/vda partition 1";
+    report.kernels = {"6.1"};
+    report.journal = {{"fstab: by UUID", "/etc/fstab", "a\tb\n", "c\n"}};
+    report.warnings = {"look at it"};
+    return report;
+}
+
+wire::Outcome outcome_in(const std::string& line) {
+    auto message = wire::parse_message(line);
+    if (!message) return std::move(message).error();
+    return std::get<wire::Outcome>(std::move(*message));
+}
+
+// The caller's end of a port.
+class Caller {
+public:
+    Caller() {
+        int fds[2];
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) std::abort();
+        ours_ = UniqueFd(fds[0]);
+        theirs = UniqueFd(fds[1]);
+    }
+    void say(const std::string& line) { ASSERT_TRUE(write_full(ours_.get(), as_bytes(line)).ok()); }
+    std::string hear() {
+        while (true) {
+            if (auto line = lines_.next()) return *line;
+            char buffer[4096];
+            auto n = ::read(ours_.get(), buffer, sizeof buffer);
+            if (n <= 0) return "";
+            if (!lines_.feed({buffer, static_cast<std::size_t>(n)})) return "";
+        }
+    }
+    void hang_up() { ours_.reset(); }
+    UniqueFd theirs;
+
+private:
+    UniqueFd ours_;
+    wire::Lines lines_;
+};
+
+// Waits for its cancellation.
+Result<RepairReport> until_cancelled(const RepairRequest& request,
+                                     const std::function<void(const std::string&)>& note) {
+    note("waiting");
+    pollfd cancelled{request.cancel_fd, POLLIN, 0};
+    ::poll(&cancelled, 1, -1);
+    return make_error(fixup::errors::kInitramfs, "cancelled");
+}
+
+}  // namespace
+
+TEST(Wire, a_request_crosses_with_all_it_has) {
+    const auto line = wire::request_line(full_request());
+    const auto there = wire::parse_request(line);
+    ASSERT_TRUE(there.ok()) << there.error().describe();
+    EXPECT_EQ(there->target, TargetController::Megasas);
+    EXPECT_EQ(there->firmware, Firmware::Uefi);
+    EXPECT_EQ(there->nics.size(), 2u);
+    EXPECT_EQ(wire::request_line(*there), line);
+}
+
+TEST(Wire, a_report_crosses_with_all_it_has) {
+    auto there = outcome_in(wire::line_of(wire::Outcome(full_report())));
+    ASSERT_TRUE(there.ok()) << there.error().describe();
+    EXPECT_EQ(to_json(*there), to_json(full_report()));
+}
+
+TEST(Wire, an_error_keeps_its_name_its_words_and_its_next_step) {
+    const Error error = make_error(fixup::errors::kNoRoot, "no partition").with("the disk");
+    auto there = outcome_in(wire::line_of(wire::Outcome(error)));
+    ASSERT_FALSE(there.ok());
+    EXPECT_TRUE(there.error().is(fixup::errors::kNoRoot));
+    EXPECT_EQ(there.error().explain(), error.explain());
+}
+
+TEST(Wire, what_is_no_message_is_named) {
+    for (const char* line : {"", "x", "[]", "{}", R"({"hello":2})", R"({"report":{}})", R"({"report":{"journal":[1]}})",
+                             R"({"error":{"name":1}})"}) {
+        auto message = wire::parse_message(line);
+        ASSERT_FALSE(message.ok()) << line;
+        EXPECT_TRUE(message.error().is(fixup::errors::kWire)) << line;
+    }
+    for (const char* line : {"{}", R"({"slipway-fixup":2,"request":{}})", R"({"slipway-fixup":1,"request":{}})"})
+        EXPECT_FALSE(wire::parse_request(line).ok()) << line;
+    EXPECT_FALSE(wire::parse_message(std::string(1000, '[')).ok());
+}
+
+TEST(Wire, a_line_without_an_end_is_cut_off_and_many_lines_are_not) {
+    wire::Lines lines;
+    const std::string piece(65536, 'x');
+    Status fed;
+    for (std::size_t had = 0; fed && had <= wire::kMaxLine; had += piece.size()) {
+        fed = lines.feed(piece);
+        EXPECT_EQ(lines.next(), std::nullopt);
+    }
+    ASSERT_FALSE(fed.ok());
+    EXPECT_TRUE(fed.error().is(fixup::errors::kWire));
+    wire::Lines many;
+    for (std::size_t had = 0; had <= 2 * wire::kMaxLine; had += piece.size()) {
+        ASSERT_TRUE(many.feed(piece + "\n").ok());
+        EXPECT_EQ(many.next(), piece);
+    }
+}
+
+TEST(Serve, a_request_is_done_and_its_report_is_the_last_line) {
+    Caller caller;
+    std::thread appliance([&] {
+        EXPECT_TRUE(serve(caller.theirs.get(), [](const RepairRequest& request, const auto& note) {
+                        EXPECT_EQ(request.proof_nonce, "n-1");
+                        note("network");
+                        return Result<RepairReport>(full_report());
+                    }).ok());
+        caller.theirs.reset();
+    });
+    EXPECT_EQ(caller.hear(), R"({"hello":1})");
+    caller.say(wire::request_line(full_request()));
+    EXPECT_EQ(caller.hear(), R"({"note":"network"})");
+    EXPECT_THAT(caller.hear(), StartsWith(R"({"report":{"distribution":"Debian 12")"));
+    EXPECT_EQ(caller.hear(), "");
+    appliance.join();
+}
+
+TEST(Serve, a_request_that_cannot_be_read_is_answered_by_its_error) {
+    Caller caller;
+    std::thread appliance([&] { EXPECT_TRUE(serve(caller.theirs.get(), until_cancelled).ok()); });
+    EXPECT_EQ(caller.hear(), R"({"hello":1})");
+    caller.say("garbage\n");
+    auto outcome = outcome_in(caller.hear());
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_TRUE(outcome.error().is(fixup::errors::kWire));
+    appliance.join();
+}
+
+TEST(Serve, is_cancelled_when_the_caller_says_so) {
+    Caller caller;
+    std::thread appliance([&] { EXPECT_TRUE(serve(caller.theirs.get(), until_cancelled).ok()); });
+    caller.hear();
+    caller.say(wire::request_line(full_request()));
+    EXPECT_EQ(caller.hear(), R"({"note":"waiting"})");
+    caller.say(wire::cancel_line());
+    auto outcome = outcome_in(caller.hear());
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_THAT(outcome.error().message(), HasSubstr("cancelled"));
+    appliance.join();
+}
+
+TEST(Serve, is_cancelled_when_the_caller_is_gone) {
+    ::signal(SIGPIPE, SIG_IGN);
+    Caller caller;
+    std::thread appliance([&] { EXPECT_FALSE(serve(caller.theirs.get(), until_cancelled).ok()); });
+    caller.hear();
+    caller.say(wire::request_line(full_request()));
+    caller.hear();
+    caller.hang_up();
+    appliance.join();
+}
