@@ -44,6 +44,8 @@ nics_of() { if [ "$1" = uefi ]; then echo enp0s18 enp0s19; else echo ens18 ens19
 # The same bytes for the same words, in the form of a UUID.
 uuid_of() { printf '%s' "$*" | sha256sum | sed -E 's/^(.{8})(.{4})(.{3})(.{3})(.{12}).*/\1-\2-4\3-8\4-\5/'; }
 
+luks_key_of() { printf 'open sesame of %s' "$1"; }
+
 disks_in() { case $1 in md1*) echo 2 ;; *) echo 1 ;; esac; }  # LAYOUT
 # What this host's kernel can mount; the rest is made, and repaired, under Debian's own.
 host_can_make() {
