@@ -11,8 +11,9 @@ export PATH=$PATH:/usr/sbin:/sbin
 content_key() { printf '%s' "$*" | sha256sum | cut -c1-16; }
 
 # The rows of tests/matrix/cases: no comments, one blank between words.
-rows() { sed 's/#.*//' "${MATRIX_CASES:-$MATRIX/cases}" | awk 'NF { $1 = $1; print }'; }
-row_of() { rows | grep -m1 "^$1 " || die "no case '$1' (see scripts/test --matrix --list)"; }
+MATRIX_ROWS=$(sed 's/#.*//' "$MATRIX/cases" | awk 'NF { $1 = $1; print }')
+rows() { printf '%s\n' "$MATRIX_ROWS"; }
+row_of() { grep -m1 "^$1 " <<<"$MATRIX_ROWS" || die "no case '$1' (see scripts/test --matrix --list)"; }
 
 # Sets the words of a row: name release layout initramfs network source firmware target nic unrepaired
 read_row() {
