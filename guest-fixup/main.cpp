@@ -16,6 +16,7 @@ constexpr const char* kExamples = R"(
 Examples:
   slipway-fixup --disk /dev/sda --target ide --nic ens18=52:54:00:51:00:02
   slipway-fixup --disk poseidon.vhd --target virtio-blk --proof-nonce a1b2c3
+  slipway-fixup --disk /dev/sda --more-disk /dev/sdb --target nvme --luks-key /run/key
   slipway-fixup --root /mnt --target nvme --firmware uefi --dry-run --json
 
 Exit codes: 0 done (also when nothing was to do), 1 failed, 2 usage, 3 done with warnings.)";
@@ -48,6 +49,14 @@ int main(int argc, char** argv) {
     app.add_option("--nic", nics, "OLD=NEW: an adapter's old name or MAC address and its new MAC address")
         ->allow_extra_args(false);
     app.add_option("--proof-nonce", request.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
+    std::vector<std::string> key_files;
+    app.add_option("--more-disk", request.more_disks,
+                   "another disk of the same machine: of an array, of a group, with /boot")
+        ->allow_extra_args(false);
+    app.add_option("--luks-key", key_files, "file with a passphrase, or a key file, of an encrypted volume")
+        ->allow_extra_args(false);
+    app.add_option("--root-volume", request.root_volume,
+                   "which system, when several are found: a name that is listed then");
     app.add_flag("--dry-run", request.dry_run, "says what would change, changes nothing");
     app.add_flag("--json", json, "the report as JSON");
     try {
@@ -71,6 +80,12 @@ int main(int argc, char** argv) {
         if (!nic) return refuse("'" + text + "' is not OLD=NEW");
         request.nics.push_back(std::move(*nic));
     }
+    auto keys = fixup::read_luks_keys(key_files);
+    if (!keys) {
+        std::cerr << "error: " << keys.error().explain() << '\n';
+        return kExitFailed;
+    }
+    request.luks_keys = *std::move(keys);
     const auto report = fixup::repair(request, [](const std::string& step) { std::cerr << step << " …\n"; });
     if (!report) {
         std::cerr << "error: " << report.error().explain() << '\n';

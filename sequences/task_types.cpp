@@ -34,6 +34,8 @@ constexpr P kDisk[] = {
 };
 constexpr P kRepair[] = {
     {"disk"}, {"target-controller"}, {"firmware"}, {"proof-nonce"}, {"nics"}, {"service-driver-file"},
+    // Finding the root.
+    {"more-disks"}, {"luks-key-files"}, {"root-volume"},
 };
 constexpr P kScript[] = {{"script", true}};
 constexpr P kCopy[] = {{"source", true}, {"destination", true}};

@@ -80,6 +80,9 @@ const std::vector<std::string>& default_modules();
 // inventory that has such volumes; xfs also without one.
 const std::vector<std::string>& base_modules();
 
+// Beside the tools: device-mapper, md and their targets, the ciphers of LUKS, and the file systems that roots have.
+const std::vector<std::string>& repair_modules();
+
 enum class ModuleSet {
     Machine,  // what this machine has; the default set where that is not known
     Broad,    // every wired card and disk controller: for the first boot of an unknown machine
