@@ -224,7 +224,11 @@ Result<bool> GuestVolumes::start_groups() {
         }
         for (auto member : plan.members) settled_[member] = 1;
         auto started = [&]() -> Status {
-            for (const auto& mapping : TRY(stacks_.start_group(plan, TRY(member_devices(plan.members))))) {
+            const auto group = TRY(stacks_.start_group(plan, TRY(member_devices(plan.members))));
+            if (!group.complaint.empty())
+                troubles_.push_back(
+                    make_error(errors::kActivate, "the volume group {}: {}", plan.name, group.complaint));
+            for (const auto& mapping : group.volumes) {
                 const auto name = parse_mapping_name(mapping.name);
                 if (plan.snapshots.contains(name->volume)) continue;
                 const auto node = fs::path("/dev/mapper") / mapping.name;

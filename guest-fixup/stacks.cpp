@@ -211,7 +211,8 @@ Result<fs::path> ActiveStacks::rename_luks(const fs::path& mapping, const std::s
     return fs::path("/dev/mapper") / name;
 }
 
-Result<std::vector<Mapping>> ActiveStacks::start_group(const GroupPlan& plan, const std::vector<fs::path>& devices) {
+Result<ActiveStacks::StartedGroup> ActiveStacks::start_group(const GroupPlan& plan,
+                                                             const std::vector<fs::path>& devices) {
     TRY(begin());
     for (const auto& device : devices) TRY(check_unused(device));
     if (group_is_active(host_mappings(), plan.name, plan.uuid))
@@ -224,11 +225,14 @@ Result<std::vector<Mapping>> ActiveStacks::start_group(const GroupPlan& plan, co
     const auto config = lvm_config(nodes, plan, kRunDirectory, read_only_, fs::exists("/usr/sbin/thin_check"));
     const auto done =
         TRY(run({"lvm", "vgchange", "--activate", "y", "--config", config, "--select", "vg_uuid=" + plan.uuid}));
-    auto volumes = volumes_of_group(host_mappings(), plan.uuid);
-    if (volumes.empty())
+    StartedGroup out{.volumes = volumes_of_group(host_mappings(), plan.uuid)};
+    if (!done.ok()) out.complaint = "lvm: " + last_words(done);
+    // A pool of thin volumes writes to its metadata as soon as it is there.
+    if (!done.ok() && read_only_) out.complaint += " (a dry run cannot open every kind of volume)";
+    if (out.volumes.empty())
         return make_error(errors::kActivate, "{}",
-                          done.ok() ? "the group has no volumes that could be activated" : "lvm: " + last_words(done));
-    return volumes;
+                          done.ok() ? "the group has no volumes that could be activated" : out.complaint);
+    return out;
 }
 
 Status ActiveStacks::stop(const ActiveRecord& entry) {

@@ -40,8 +40,12 @@ public:
                                             const std::vector<std::string>& keys);
     // As the guest's crypttab calls it: tools in the guest look for it by that name.
     Result<std::filesystem::path> rename_luks(const std::filesystem::path& mapping, const std::string& name);
-    // The logical volumes that are active now.
-    Result<std::vector<Mapping>> start_group(const GroupPlan& plan, const std::vector<std::filesystem::path>& devices);
+    // The logical volumes that are active now; complaint: what lvm said of others, which are not.
+    struct StartedGroup {
+        std::vector<Mapping> volumes;
+        std::string complaint;
+    };
+    Result<StartedGroup> start_group(const GroupPlan& plan, const std::vector<std::filesystem::path>& devices);
 
     // In reverse order. What could not be stopped is named, and stays on the list.
     std::vector<std::string> stop_all();
