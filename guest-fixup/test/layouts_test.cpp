@@ -299,3 +299,14 @@ TEST(CrypttabTest, what_the_root_lies_in_is_opened_in_the_initramfs) {
     EXPECT_EQ(edit_crypttab_for_initramfs(once, {"root", "bare", "key"}).text, once);
     EXPECT_EQ(edit_crypttab_for_initramfs(text, {}).text, text);
 }
+
+TEST(SandboxDevicesTest, names_from_a_hostile_disk_become_no_links_out_of_dev) {
+    if (!std::filesystem::is_block_file("/dev/loop0")) GTEST_SKIP() << "no /dev/loop0 to stand for a volume";
+    Volume hostile{.uuid = "../../etc/passwd", .label = "a/b", .partuuid = ".."};
+    hostile.names = {"/dev/../etc/x", "/dev/vg/../../x", "/dev/mapper/..", "/dev/ok/lv"};
+    hostile.device = "/dev/loop0";
+    Volume unattached{.uuid = "aaaa"};
+    const auto devices = devices_for_sandbox({hostile, unattached});
+    EXPECT_THAT(devices.nodes, ElementsAre("/dev/loop0"));
+    EXPECT_THAT(devices.links, ElementsAre(std::pair("block/7:0", "/dev/loop0"), std::pair("ok/lv", "/dev/loop0")));
+}
