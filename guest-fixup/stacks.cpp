@@ -119,10 +119,10 @@ Status ActiveStacks::need(VolumeKind kind) {
     const bool md = kind == VolumeKind::Md;
     const char* tool = md ? "mdadm" : kind == VolumeKind::Luks ? "cryptsetup" : "lvm";
     if (!find_tool(tool)) return make_error(errors::kNeedsAgent, "this host has no {}", tool);
-    if (kernel_has(kind)) return {};
+    if (kernel_has(kind)) return begin();
     // Its own says that it is there; the levels and targets load by themselves.
     (void)run({"modprobe", md ? "md-mod" : "dm-mod"});
-    if (kernel_has(kind)) return {};
+    if (kernel_has(kind)) return begin();
     return make_error(errors::kNeedsAgent, "this host's kernel has no {}", md ? "md (software RAID)" : "device-mapper");
 }
 

@@ -31,7 +31,8 @@ public:
     ActiveStacks& operator=(const ActiveStacks&) = delete;
     ~ActiveStacks() { (void)stop_all(); }
 
-    // Has this host the tool, and its kernel the driver? errors::kNeedsAgent.
+    // Has this host the tool, and its kernel the driver? errors::kNeedsAgent. Also takes down what a killed run left,
+    // before anybody looks whether the members are in use. errors::kInUse.
     Status need(VolumeKind kind);
     // The node of the array, "/dev/md0": the guest's own number where that is free.
     Result<std::filesystem::path> start_array(const ArrayPlan& plan, const std::vector<std::filesystem::path>& members);
