@@ -124,4 +124,12 @@ Status repair_device_names(Repair& repair) {
     return check_grub(repair);
 }
 
+Status repair_crypttab(Repair& repair) {
+    if (repair.encrypted.empty() || !repair.guest.exists("/etc/initramfs-tools/initramfs.conf")) return {};
+    const auto text = TRY(repair.guest.read("/etc/crypttab"));
+    if (!text) return {};
+    return repair.guest.write("crypttab: opened in the initramfs", "/etc/crypttab",
+                              edit_crypttab_for_initramfs(*text, repair.encrypted).text);
+}
+
 }  // namespace slipway::fixup

@@ -66,6 +66,25 @@ Edited edit_crypttab(std::string_view text, const DeviceNames& names) {
     return edit_field(text, 1, "/etc/crypttab", names);
 }
 
+Edited edit_crypttab_for_initramfs(std::string_view text, const std::vector<std::string>& mappings) {
+    Edited out;
+    out.text = map_lines(text, [&](std::string_view line) {
+        std::string changed(line);
+        const auto fields = fields_of(line);
+        auto field = [&](std::size_t n) { return line.substr(fields[n].begin, fields[n].length); };
+        if (fields.size() < 2 || std::find(mappings.begin(), mappings.end(), field(0)) == mappings.end())
+            return changed;
+        if (fields.size() < 3) return changed + " none luks,initramfs";
+        const auto end = fields.back().begin + fields.back().length;
+        if (fields.size() == 3) return changed.insert(end, " luks,initramfs");
+        const auto options = split(field(3), ',');
+        if (std::find(options.begin(), options.end(), "initramfs") == options.end())
+            changed.insert(fields[3].begin + fields[3].length, ",initramfs");
+        return changed;
+    });
+    return out;
+}
+
 Edited edit_command_lines(std::string_view text, const DeviceNames& names) {
     static const std::regex device("(^|[\\s\"'])(root=|resume=|RESUME=)(/dev/[A-Za-z0-9/_.:+-]+)");
     Edited out;

@@ -26,6 +26,8 @@ std::vector<FstabEntry> parse_fstab(std::string_view text);
 Edited edit_fstab(std::string_view text, const DeviceNames& names);
 // crypttab(5): the second field.
 Edited edit_crypttab(std::string_view text, const DeviceNames& names);
+// crypttab(5): the option `initramfs` for these mappings.
+Edited edit_crypttab_for_initramfs(std::string_view text, const std::vector<std::string>& mappings);
 // Kernel command lines wherever they stand (grub.cfg, /etc/default/grub, loader entries, /etc/kernel/cmdline,
 // initramfs-tools' RESUME=): root=, resume= and RESUME= by UUID.
 Edited edit_command_lines(std::string_view text, const DeviceNames& names);

@@ -19,9 +19,24 @@ inline constexpr ErrorId kImageFormat{
     "differencing VHDs, in its appliance.",
     false};
 inline constexpr ErrorId kNoRoot{
-    "fixup.no-root", "Check that this is the system disk. LVM, mdraid, LUKS and btrfs roots are not supported yet.",
+    "fixup.no-root", "Check that this is the system disk, and give the machine's other disks too (--more-disk).",
     false};
-inline constexpr ErrorId kManyRoots{"fixup.many-roots", "Mount the root that is meant and give it with --root.", false};
+inline constexpr ErrorId kManyRoots{"fixup.many-roots", "Say which one is meant: --root-volume with one of the names.",
+                                    false};
+inline constexpr ErrorId kNeedsAgent{"fixup.needs-agent",
+                                     "Use `slipway fixup`, which runs the agent as an appliance, or repair in the "
+                                     "agent; its ramdisk needs the repair tools (slipway-ramdisk --repair-tools).",
+                                     false};
+inline constexpr ErrorId kIncomplete{
+    "fixup.incomplete", "Give the other disks of the machine too: --more-disk, or `more-disks` of the task.", false};
+inline constexpr ErrorId kLocked{
+    "fixup.locked", "Give the passphrase or the key file of the encrypted volume: --luks-key FILE.", false};
+inline constexpr ErrorId kInUse{"fixup.in-use",
+                                "Something on this host uses the disk: unmount it, deactivate its volume group "
+                                "(vgchange -an) or stop its array (mdadm --stop) first.",
+                                false};
+inline constexpr ErrorId kActivate{
+    "fixup.activate", "See the tool's own words above; the disk may need a check by its own system.", false};
 inline constexpr ErrorId kMount{"fixup.mount", "Run fsck on a copy of that file system, then repair again.", false};
 inline constexpr ErrorId kDirty{
     "fixup.dirty", "Boot the source and shut it down cleanly, then capture again; or run fsck on the deployed disk.",

@@ -78,8 +78,17 @@ struct RepairRequest {
     std::vector<PackageFile> guest_agent_packages;  // .deb or .rpm, installed at the first boot
     Template prepare_template = Template::No;
     // ----
+    // Finding the root (docs/repair.md): other disks of the same machine, for arrays and groups over several and for a
+    // /boot of its own; passphrases or contents of key files for LUKS; which system is meant when there are several:
+    // what fixup.many-roots names, such as "/dev/mapper/vg0-root", "UUID=…", "partition 2" or "UUID=…:@debian".
+    std::vector<std::filesystem::path> more_disks;
+    std::vector<std::string> luks_keys;
+    std::string root_volume;
     int cancel_fd = -1;  // readable: the guest's tools are ended, and the repair with them
 };
+
+// The keys in those files: each as it is, and without a newline at its end, which a passphrase that was typed has not.
+Result<std::vector<std::string>> read_luks_keys(const std::vector<std::string>& files);
 
 struct Change {
     std::string what;    // "fstab: /dev/sda1 by UUID"

@@ -36,9 +36,9 @@ std::string request_digest(const RepairRequest& request, const std::vector<Volum
     // Each field has a name here, so that a new one cannot be forgotten: it is either hashed or it is none of the
     // inputs.
     const auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality,
-                 drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, cancel_fd] =
-        request;
-    (void)disk, (void)root, (void)dry_run, (void)undo, (void)cancel_fd;
+                 drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, more_disks,
+                 luks_keys, root_volume, cancel_fd] = request;
+    (void)disk, (void)root, (void)dry_run, (void)undo, (void)cancel_fd, (void)more_disks, (void)luks_keys;
     json::array adapters, seen, packages;
     for (const auto& nic : nics)
         adapters.push_back({nic.old_name, nic.old_mac ? nic.old_mac->text() : "", nic.new_mac.text()});
@@ -46,11 +46,13 @@ std::string request_digest(const RepairRequest& request, const std::vector<Volum
         packages.push_back({package.name, sha256(as_bytes(package.content)).text()});
     for (const auto& volume : volumes)
         seen.push_back({volume.index, volume.filesystem, volume.uuid, volume.label, volume.partuuid});
-    const json::array all{kVersion,    name_of(target), name_of(firmware),
-                          adapters,    serial_console,  proof_nonce,
-                          personality, drivers_file,    keep_leftovers,
-                          guest_agent, packages,        static_cast<int>(prepare_template),
-                          seen};
+    const json::array all{kVersion,          name_of(target),
+                          name_of(firmware), adapters,
+                          serial_console,    proof_nonce,
+                          personality,       drivers_file,
+                          keep_leftovers,    guest_agent,
+                          packages,          static_cast<int>(prepare_template),
+                          root_volume,       seen};
     return sha256(as_bytes(json::serialize(all))).text();
 }
 

@@ -17,6 +17,7 @@ constexpr const char* kExamples = R"(
 Examples:
   slipway-fixup --disk /dev/sda --target ide --nic ens18=52:54:00:51:00:02
   slipway-fixup --disk poseidon.vhd --target virtio-blk --proof-nonce a1b2c3
+  slipway-fixup --disk /dev/sda --more-disk /dev/sdb --target nvme --luks-key /run/key
   slipway-fixup --root /mnt --target nvme --firmware uefi --dry-run --json
   slipway-fixup --disk web.img --target virtio-blk --personality forty.json --device web01 --guest-agent
   slipway-fixup --disk web.img --target virtio-blk --hostname web01 --machine-id new --ssh-host-keys new \

@@ -40,7 +40,8 @@ Status refuse_formats(const fs::path& disk) {
     return {};
 }
 
-// The kernel's own partition of a block device at that place, when it has one.
+}  // namespace
+
 std::optional<fs::path> kernel_partition(const fs::path& disk, const Volume& volume) {
     struct stat info {};
     if (::stat(disk.c_str(), &info) != 0 || !S_ISBLK(info.st_mode)) return std::nullopt;
@@ -58,6 +59,8 @@ std::optional<fs::path> kernel_partition(const fs::path& disk, const Volume& vol
     return std::nullopt;
 }
 
+namespace {
+
 // A disk that was just laid down still has the kernel's old view of it.
 void reread_partitions(const fs::path& disk, const std::vector<Volume>& volumes) {
     struct stat info {};
@@ -71,6 +74,7 @@ void reread_partitions(const fs::path& disk, const std::vector<Volume>& volumes)
 const char* mount_options(const Volume& volume, bool read_only) {
     if (!read_only) return "";
     if (volume.filesystem == "ext4") return "noload";
+    if (volume.filesystem == "btrfs") return "rescue=nologreplay";
     return volume.filesystem == "xfs" ? "norecovery" : "";
 }
 
@@ -109,7 +113,8 @@ Result<LoopDevice> LoopDevice::attach(const fs::path& backing, std::uint64_t off
     return make_error(errors::kNoLoop, "every loop device was taken by someone else first");
 }
 
-Status MountStack::mount(const fs::path& device, const fs::path& where, const Volume& volume, bool read_only) {
+Status MountStack::mount(const fs::path& device, const fs::path& where, const Volume& volume, bool read_only,
+                         const std::string& options) {
     const unsigned long flags = MS_NODEV | MS_NOSUID | (read_only ? MS_RDONLY : 0);
     // A thousand lines of fstab are not a thousand mounts.
     if (mounted_.size() >= kMostMounts)
@@ -125,9 +130,10 @@ Status MountStack::mount(const fs::path& device, const fs::path& where, const Vo
         return make_error(errors::kMount, "{} leads elsewhere", where.string());
     // Of two on one place, the first: also when a link makes the place the root itself.
     if (std::find(mounted_.begin(), mounted_.end(), real) != mounted_.end()) return {};
-    if (::mount(device.c_str(), held.c_str(), volume.filesystem.c_str(), flags, mount_options(volume, read_only)) != 0)
-        return make_error(errors::kMount, "partition {} ({}): {}", volume.index, volume.filesystem,
-                          std::strerror(errno));
+    std::string data = mount_options(volume, read_only);
+    if (!options.empty()) data += (data.empty() ? "" : ",") + options;
+    if (::mount(device.c_str(), held.c_str(), volume.filesystem.c_str(), flags, data.c_str()) != 0)
+        return make_error(errors::kMount, "{} ({}): {}", describe(volume), volume.filesystem, std::strerror(errno));
     mounted_.push_back(real);
     return {};
 }
@@ -151,6 +157,15 @@ Result<GuestDisk> GuestDisk::open(const fs::path& disk, bool read_only) {
 
 Result<fs::path> GuestDisk::device_of(const Volume& volume) {
     if (auto partition = kernel_partition(path_, volume)) return *partition;
+    return loop_of(volume);
+}
+
+Result<fs::path> GuestDisk::read_only_device_of(const Volume& volume) {
+    if (!read_only_) return make_error(errors::kRequest, "{} is open for writing", path_.string());
+    return loop_of(volume);
+}
+
+Result<fs::path> GuestDisk::loop_of(const Volume& volume) {
     for (const auto& attached : loops_)
         if (attached.offset == volume.offset) return attached.loop.path();
     auto loop = TRY(LoopDevice::attach(path_, volume.offset, volume.length, read_only_));

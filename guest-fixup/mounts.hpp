@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,9 @@ public:
     MountStack(const MountStack&) = delete;
     MountStack& operator=(const MountStack&) = delete;
     ~MountStack() { unmount_all(); }
+    // options: more of the file system's own, "subvol=@"
     Status mount(const std::filesystem::path& device, const std::filesystem::path& where, const Volume& volume,
-                 bool read_only);
+                 bool read_only, const std::string& options = {});
     void unmount_all();
 
 private:
@@ -52,6 +54,9 @@ public:
     const std::vector<Volume>& volumes() const { return volumes_; }
     // A block device for one volume, made when first asked for.
     Result<std::filesystem::path> device_of(const Volume& volume);
+    // One that cannot be written to, whatever lies over it.
+    Result<std::filesystem::path> read_only_device_of(const Volume& volume);
+    const std::filesystem::path& path() const { return path_; }
     Status flush();
 
 private:
@@ -63,8 +68,12 @@ private:
     std::filesystem::path path_;
     bool read_only_;
     std::vector<Volume> volumes_;
+    Result<std::filesystem::path> loop_of(const Volume& volume);
     std::vector<Attached> loops_;
 };
+
+// The kernel's own partition of a block device at that place, when it has one.
+std::optional<std::filesystem::path> kernel_partition(const std::filesystem::path& disk, const Volume& volume);
 
 // The partitions beside the one that `root` is mounted from; empty when that is no partition of a disk.
 std::vector<Volume> volumes_beside(const std::filesystem::path& root);

@@ -36,6 +36,13 @@ void Options::add_to(CLI::App& app, const std::string& what_disk) {
     app.add_option("--nic", nics_, "OLD=NEW: an adapter's old name or MAC address and its new MAC address; repeat it")
         ->allow_extra_args(false);
     app.add_option("--proof-nonce", request_.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
+    app.add_option("--more-disk", request_.more_disks,
+                   "another disk of the same machine: of an array, of a group, with /boot")
+        ->allow_extra_args(false);
+    app.add_option("--luks-key", luks_keys_, "file with a passphrase, or a key file, of an encrypted volume")
+        ->allow_extra_args(false);
+    app.add_option("--root-volume", request_.root_volume,
+                   "which system, when several are found: a name that is listed then");
     identity_.add_to(app);
     app.add_flag("--serial-console", request_.serial_console, "a console on the first serial port beside the screen");
     app.add_flag("--dry-run", request_.dry_run, "says what would change, changes nothing");
@@ -49,6 +56,7 @@ Result<RepairRequest> Options::request() const {
     if (target_.empty() && !identity_.template_only() && !request.undo)
         return make_error(errors::kRequest, "give --target");
     TRY(identity_.apply(request, target_.empty()));
+    request.luks_keys = TRY(read_luks_keys(luks_keys_));
     const auto target = parse_target(target_.empty() ? "ide" : target_);
     if (!target) return make_error(errors::kRequest, "unknown target controller '{}'", printable(target_));
     request.target = *target;

@@ -25,7 +25,7 @@ public:
 private:
     RepairRequest request_;
     std::string target_, firmware_ = "bios";
-    std::vector<std::string> nics_;
+    std::vector<std::string> nics_, luks_keys_;  // keys: files
     IdentityOptions identity_;
 };
 

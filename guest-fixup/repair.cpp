@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 
+#include "guest-fixup/disk_repair.hpp"
 #include "guest-fixup/edits.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/mounts.hpp"
@@ -28,6 +29,12 @@ constexpr const char* kJournalFile = "/var/lib/slipway/repair.json";
 Status check_request(const RepairRequest& request) {
     if (request.disk.empty() == request.root.empty())
         return make_error(errors::kRequest, "give a disk or a mounted root, one of them");
+    for (const auto& disk : request.more_disks)
+        if (std::error_code none; fs::equivalent(disk, request.disk, none))
+            return make_error(errors::kRequest, "{} is given twice", disk.string());
+    if (!request.root.empty() && (!request.more_disks.empty() || !request.root_volume.empty()))
+        return make_error(errors::kRequest,
+                          "other disks and the choice of a root go with a disk, not with a mounted root");
     if (!request.proof_nonce.empty() && !valid_nonce(request.proof_nonce))
         return make_error(errors::kRequest, "the proof nonce is 1 to 64 letters, digits and dashes");
     for (const auto& nic : request.nics) {
@@ -109,6 +116,7 @@ Status run_steps(Repair& repair) {
     TRY(check_boot_loader(repair));
     repair.note("device names");
     TRY(repair_device_names(repair));
+    TRY(repair_crypttab(repair));
     TRY(repair_consoles(repair));
     TRY(repair_firmware(repair));
     repair.note("network");
@@ -150,13 +158,13 @@ Result<RepairReport> undo_root(Guest& guest, RepairReport report) {
 }
 
 // root has everything of the guest mounted below it.
-Result<RepairReport> repair_root(const RepairRequest& request, const fs::path& root, std::vector<Volume> volumes,
-                                 std::vector<fs::path> devices, std::string root_device, const Note& note) {
-    auto guest = TRY(Guest::open(root, request.dry_run));
+Result<RepairReport> repair_root(const RepairRequest& request, MountedRoot root, const Note& note) {
+    auto guest = TRY(Guest::open(root.path, request.dry_run));
     guest.cancel_on(request.cancel_fd);
     RepairReport report;
     report.dry_run = request.dry_run;
-    report.root_device = std::move(root_device);
+    report.root_device = std::move(root.name);
+    report.warnings = std::move(root.warnings);
     report.distribution = TRY(distribution_of(guest));
     if (request.undo) return undo_root(guest, std::move(report));
     std::vector<std::string> notes;
@@ -166,93 +174,20 @@ Result<RepairReport> repair_root(const RepairRequest& request, const fs::path& r
     std::string root_spec;
     for (const auto& entry : parse_fstab(fstab))
         if (entry.mount_point == "/") root_spec = entry.spec;
-    const auto asked = request_digest(request, volumes);
+    const auto asked = request_digest(request, root.volumes);
     if (as_the_last_repair_left_it(guest, asked, report)) {
         note("nothing is different since the last repair");
         report.warnings.insert(report.warnings.end(), notes.begin(), notes.end());
         return report;
     }
-    const DeviceNames names(std::move(volumes), root_spec);
-    const auto run = guest_runner(guest.root(), std::move(devices), request.cancel_fd);
-    Repair repair{request, guest, names, run, report, note};
+    const DeviceNames names(std::move(root.volumes), root_spec, root.disk);
+    const auto run = guest_runner(guest.root(), root.devices, request.cancel_fd);
+    Repair repair{request, guest, names, run, report, note, root.encrypted};
     TRY(run_whole(repair));
     // Without it the next repair looks once more, that is all.
     if (auto kept = remember_inputs(guest, asked, report); !kept) note(kept.error().describe());
     report.warnings.insert(report.warnings.end(), notes.begin(), notes.end());
     return report;
-}
-
-bool mountable(const Volume& volume) {
-    return volume.filesystem == "ext4" || volume.filesystem == "xfs" || volume.filesystem == "btrfs";
-}
-
-Result<bool> is_system_root(GuestDisk& disk, const Volume& volume, const fs::path& place) {
-    MountStack mounts;
-    TRY(mounts.mount(TRY(disk.device_of(volume)), place, volume, true));
-    const auto guest = TRY(Guest::open(place, true));
-    return (guest.exists("/etc/os-release") || guest.exists("/usr/lib/os-release") || guest.exists("/etc/fstab")) &&
-           guest.exists("/etc") && (guest.exists("/sbin") || guest.exists("/usr"));
-}
-
-Result<Volume> find_root(GuestDisk& disk, const fs::path& place) {
-    std::vector<Volume> roots;
-    std::string seen;
-    std::optional<Error> unreadable;
-    for (const auto& volume : disk.volumes()) {
-        seen += fmt::format(" {}:{}", volume.index, volume.filesystem.empty() ? "unknown" : volume.filesystem);
-        if (!mountable(volume)) continue;
-        auto is_root = is_system_root(disk, volume, place);
-        if (!is_root) unreadable = std::move(is_root).error();  // matters only when no other is the root
-        else if (*is_root) roots.push_back(volume);
-    }
-    if (roots.empty() && unreadable) return *std::move(unreadable);
-    if (roots.empty()) return make_error(errors::kNoRoot, "no partition holds a Linux system; seen:{}", seen);
-    if (roots.size() > 1)
-        return make_error(errors::kManyRoots, "{} partitions hold a Linux system; seen:{}", roots.size(), seen);
-    if (roots[0].errors)
-        return make_error(errors::kDirty, "the file system of partition {} says that it has errors", roots[0].index);
-    return roots[0];
-}
-
-// The rest of fstab that is on this disk: /boot, /usr, /var, the EFI system partition.
-Status mount_the_rest(GuestDisk& disk, const fs::path& root, const Volume& root_volume, bool read_only,
-                      MountStack& mounts) {
-    const auto guest = TRY(Guest::open(root, true));
-    auto entries = parse_fstab(TRY(guest.read("/etc/fstab")).value_or(""));
-    std::string root_spec;
-    for (const auto& entry : entries)
-        if (entry.mount_point == "/") root_spec = entry.spec;
-    const DeviceNames names(disk.volumes(), root_spec);
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const auto& a, const auto& b) { return a.mount_point < b.mount_point; });
-    for (const auto& entry : entries) {
-        const auto* volume = names.find(entry.spec);
-        if (!volume || volume->index == root_volume.index || entry.mount_point.size() < 2 ||
-            entry.mount_point[0] != '/' || (!mountable(*volume) && volume->filesystem != "vfat"))
-            continue;
-        const auto where = guest.resolve(entry.mount_point);
-        if (!where) continue;
-        TRY_WITH(mounts.mount(TRY(disk.device_of(*volume)), *where, *volume, read_only), entry.mount_point);
-    }
-    return {};
-}
-
-// place is an empty directory that only this thread's mounts will cover.
-Result<RepairReport> repair_disk(const RepairRequest& request, const fs::path& place, const Note& note) {
-    TRY(enter_private_mounts());
-    auto disk = TRY(GuestDisk::open(request.disk, request.dry_run));
-    const auto root = TRY(find_root(disk, place));
-    auto repaired = [&]() -> Result<RepairReport> {
-        MountStack mounts;
-        const auto device = TRY(disk.device_of(root));
-        TRY(mounts.mount(device, place, root, request.dry_run));
-        TRY(mount_the_rest(disk, place, root, request.dry_run, mounts));
-        const auto name =
-            root.index == 0 ? request.disk.string() : fmt::format("{} partition {}", request.disk.string(), root.index);
-        return repair_root(request, place, disk.volumes(), {device}, name, note);
-    }();
-    TRY(disk.flush());
-    return repaired;
 }
 
 }  // namespace
@@ -279,11 +214,14 @@ Result<RepairReport> repair(const RepairRequest& asked, const Note& wanted) {
     const auto request = TRY(with_named_cards(asked));
     TRY(check_request(request));
     if (!request.root.empty())
-        return repair_root(request, request.root, volumes_beside(request.root), {}, request.root.string(), note);
+        return repair_root(
+            request, {.path = request.root, .volumes = volumes_beside(request.root), .name = request.root.string()},
+            note);
     // Removed by this thread, which never sees the guest mounted on it.
     const auto place = TRY(TempDir::create("fixup"));
     std::optional<Result<RepairReport>> result;
-    std::thread([&] { result = repair_disk(request, place.path(), note); }).join();
+    const RepairRoot repair_it = [&](MountedRoot root) { return repair_root(request, std::move(root), note); };
+    std::thread([&] { result = repair_disk(request, place.path(), note, repair_it); }).join();
     return *std::move(result);
 }
 

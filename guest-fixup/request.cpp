@@ -3,6 +3,7 @@
 
 #include "guest-fixup/fixup.hpp"
 #include "guest-fixup/network.hpp"
+#include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
@@ -81,6 +82,15 @@ std::optional<NicMapping> parse_nic(std::string_view text) {
         nic.old_name = old;
     }
     return nic;
+}
+
+Result<std::vector<std::string>> read_luks_keys(const std::vector<std::string>& files) {
+    std::vector<std::string> keys;
+    for (const auto& file : files) {
+        keys.push_back(TRY_WITH(read_text_file(file, 8u << 20), "the LUKS key"));
+        if (keys.back().ends_with('\n')) keys.push_back(keys.back().substr(0, keys.back().size() - 1));
+    }
+    return keys;
 }
 
 std::string to_json(const RepairReport& report) {

@@ -43,6 +43,7 @@ struct Node {
 struct Cell {
     std::string root;
     std::vector<Node> nodes;
+    std::vector<std::pair<std::string, std::string>> links;
 };
 
 std::vector<Node> nodes_for(const std::vector<std::filesystem::path>& volumes) {
@@ -54,15 +55,21 @@ std::vector<Node> nodes_for(const std::vector<std::filesystem::path>& volumes) {
     for (const auto& volume : volumes) {
         struct stat info {};
         if (::stat(volume.c_str(), &info) == 0 && S_ISBLK(info.st_mode))
-            nodes.push_back({volume.filename().string(), S_IFBLK | 0440, info.st_rdev});
+            nodes.push_back({volume.lexically_relative("/dev").string(), S_IFBLK | 0440, info.st_rdev});
     }
     return nodes;
 }
 
-int make_dev(const std::string& dev, const std::vector<Node>& nodes) {
+void make_directories(const std::string& dev, const std::string& name) {
+    for (auto slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1))
+        ::mkdir((dev + "/" + name.substr(0, slash)).c_str(), 0755);
+}
+
+int make_dev(const std::string& dev, const Cell& cell) {
     if (::mount("slipway", dev.c_str(), "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1M") != 0) return errno;
-    for (const auto& node : nodes) {
+    for (const auto& node : cell.nodes) {
         const auto path = dev + "/" + node.name;
+        make_directories(dev, node.name);
         if (::mknod(path.c_str(), node.mode, node.device) != 0) return errno;
         ::chmod(path.c_str(), node.mode & 07777);
     }
@@ -70,6 +77,12 @@ int make_dev(const std::string& dev, const std::vector<Node>& nodes) {
         {{"/proc/self/fd", "/fd"}, {"fd/0", "/stdin"}, {"fd/1", "/stdout"}, {"fd/2", "/stderr"}}};
     for (const auto& [target, name] : kLinks)
         if (::symlink(target, (dev + name).c_str()) != 0) return errno;
+    for (const auto& [name, target] : cell.links) {
+        make_directories(dev, name);
+        // Of two volumes of one UUID, such as the members of one btrfs, the first has the link; a group may be called
+        // as something that is here already, and then does without.
+        (void)!::symlink(target.c_str(), (dev + "/" + name).c_str());
+    }
     // Nobody makes a node here: with the guest's volumes mounted nodev, none reaches this host's disks.
     return ::mount(nullptr, dev.c_str(), nullptr, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NOEXEC, nullptr) ? errno : 0;
 }
@@ -120,7 +133,7 @@ int enter(const Cell& cell) {
     if (int e = hide_journal()) return e;
     struct stat dev {};
     if (::lstat("/dev", &dev) != 0) return errno;
-    return S_ISDIR(dev.st_mode) ? make_dev("/dev", cell.nodes) : ENOTDIR;
+    return S_ISDIR(dev.st_mode) ? make_dev("/dev", cell) : ENOTDIR;
 }
 
 int limit_resources() {
@@ -193,11 +206,47 @@ int enter_cell(const Cell& cell) {
     ::_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
+// A name that came from a hostile disk and becomes one in a directory.
+bool plain_name(std::string_view text) {
+    return !text.empty() && text.size() <= 127 && text[0] != '.' &&
+           text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+:-") ==
+               std::string_view::npos;
+}
+
 }  // namespace
 
-GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<std::filesystem::path>& volumes,
-                         int cancel_fd) {
-    Cell cell{root.string(), nodes_for(volumes)};
+SandboxDevices devices_for_sandbox(const std::vector<Volume>& volumes) {
+    SandboxDevices out;
+    for (const auto& volume : volumes) {
+        struct stat info {};
+        if (volume.device.empty() || ::stat(volume.device.c_str(), &info) != 0 || !S_ISBLK(info.st_mode)) continue;
+        const auto own = volume.device.lexically_relative("/dev").string();
+        if (own.empty() || own.starts_with("..")) continue;
+        out.nodes.push_back(volume.device);
+        // blkid goes by the kernel's name.
+        const auto kernels = "/dev/dm-" + std::to_string(minor(info.st_rdev));
+        struct stat same {};
+        if (::stat(kernels.c_str(), &same) == 0 && same.st_rdev == info.st_rdev) out.nodes.emplace_back(kernels);
+        auto link = [&](const std::string& directory, const std::string& name) {
+            if (plain_name(name)) out.links.emplace_back(directory + name, "/dev/" + own);
+        };
+        link("block/", std::to_string(major(info.st_rdev)) + ":" + std::to_string(minor(info.st_rdev)));
+        link("disk/by-uuid/", volume.uuid);
+        link("disk/by-partuuid/", volume.partuuid);
+        link("disk/by-label/", volume.label);
+        for (const auto& name : volume.names) {
+            const std::filesystem::path path(name);
+            if (path == volume.device || path.parent_path() == "/dev" || !plain_name(path.filename().string()))
+                continue;
+            const auto directory = path.parent_path().lexically_relative("/dev").string();
+            if (plain_name(directory)) link(directory + "/", path.filename().string());
+        }
+    }
+    return out;
+}
+
+GuestRunner guest_runner(const std::filesystem::path& root, const SandboxDevices& devices, int cancel_fd) {
+    Cell cell{root.string(), nodes_for(devices.nodes), devices.links};
     return [cell = std::move(cell), cancel_fd](const std::vector<std::string>& argv, std::chrono::seconds limit) {
         std::vector<std::string> words{"/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                        "HOME=/root"};

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "guest-fixup/volumes.hpp"
 #include "lib/base/process.hpp"
 
 namespace slipway::fixup {
@@ -18,9 +19,17 @@ namespace slipway::fixup {
 using GuestRunner =
     std::function<Result<CommandResult>(const std::vector<std::string>& argv, std::chrono::seconds limit)>;
 
-// volumes: block devices of this host that the guest's tools may look at.
+// What the guest's tools find below /dev beside the harmless nodes: block devices of this host to look at, under their
+// own names, and links to them, "disk/by-uuid/…" -> "../../sda1".
+struct SandboxDevices {
+    std::vector<std::filesystem::path> nodes;  // "/dev/mapper/vg0-root"
+    std::vector<std::pair<std::string, std::string>> links;
+};
+// Of the volumes that have a node. The hooks of initramfs tools and grub-probe look for them by device number
+// (/dev/block), by UUID and by the names in fstab and /proc/mounts.
+SandboxDevices devices_for_sandbox(const std::vector<Volume>& volumes);
+
 // cancel_fd: as in CommandOptions.
-GuestRunner guest_runner(const std::filesystem::path& root, const std::vector<std::filesystem::path>& volumes,
-                         int cancel_fd = -1);
+GuestRunner guest_runner(const std::filesystem::path& root, const SandboxDevices& devices, int cancel_fd = -1);
 
 }  // namespace slipway::fixup

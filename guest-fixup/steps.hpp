@@ -17,6 +17,7 @@ struct Repair {
     const GuestRunner& run;
     RepairReport& report;
     std::function<void(const std::string&)> note;
+    std::vector<std::string> encrypted;  // crypttab's names of what / and /usr lie in
 
     void warn(std::string text) { report.warnings.push_back(std::move(text)); }
     void warn(const std::vector<std::string>& texts) {
@@ -27,7 +28,9 @@ struct Repair {
 // The guest's files that may hold kernel command lines.
 std::vector<std::string> command_line_files(const Guest& guest);
 Status repair_device_names(Repair& repair);  // fstab, crypttab, resume, kernel command lines, device.map
-Status repair_firmware(Repair& repair);      // the EFI fallback loader; BIOS and UEFI
+// Debian's hook asks device-mapper what the root lies in, which it may not in our sandbox: crypttab tells it.
+Status repair_crypttab(Repair& repair);
+Status repair_firmware(Repair& repair);  // the EFI fallback loader; BIOS and UEFI
 // links_changed: an initramfs carries copies of .link files, so it is made again then.
 Status repair_network(Repair& repair, bool& links_changed);
 // Before anything is changed: is this a system whose initramfs can be made fit?

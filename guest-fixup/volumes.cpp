@@ -9,6 +9,8 @@
 #include "lib/base/strings.hpp"
 #include "lib/base/uuid.hpp"
 #include "lib/disks/layout.hpp"
+#include "lib/disks/volumes/lvm.hpp"
+#include "lib/disks/volumes/md.hpp"
 
 namespace slipway::fixup {
 
@@ -86,7 +88,7 @@ void identify(ByteView start, Volume& volume) {
     if (has(start, 0, "LUKS\xba\xbe"sv)) {
         volume.filesystem = "crypto_LUKS";
         volume.uuid = text_at(start, 168, 40);
-    } else if (has(start, 512, "LABELONE") && has(start, 512 + 24, "LVM2 001")) {
+    } else if (disks::parse_lvm_label(start)) {
         volume.filesystem = "LVM2_member";
     } else if (has(start, 4096, "\xfc\x4e\x2b\xa9"sv)) {
         volume.filesystem = "linux_raid_member";
@@ -132,21 +134,71 @@ Result<std::vector<Volume>> read_volumes(disks::BlockDevice& disk) {
     }
     if (layout.table == disks::TableKind::None) volumes.push_back({.offset = 0, .length = disk.size()});
     for (auto& volume : volumes) {
-        Bytes start(std::min<std::uint64_t>(kStartBytes, volume.length));
-        TRY(disk.read(volume.offset, start));
-        identify(start, volume);
+        disks::OffsetLayer window(disk, volume.offset, volume.length);
+        TRY(identify_device(window, volume));
     }
     return volumes;
 }
 
-DeviceNames::DeviceNames(std::vector<Volume> volumes, std::string_view root_spec) : volumes_(std::move(volumes)) {
+Status identify_device(disks::BlockDevice& device, Volume& volume) {
+    Bytes start(std::min<std::uint64_t>(kStartBytes, device.size()));
+    TRY(device.read(0, start));
+    identify(start, volume);
+    if (volume.filesystem == "linux_raid_member" || device.size() < kStartBytes) return {};
+    if (!TRY(disks::read_md_super(device))) return {};
+    // What it says at its start is said of the array.
+    volume.filesystem = "linux_raid_member";
+    volume.uuid.clear();
+    volume.label.clear();
+    volume.errors = false;
+    return {};
+}
+
+std::string describe(const Volume& volume) {
+    if (!volume.names.empty()) return volume.names.front();
+    const std::string disk = volume.disk == 0 ? "" : fmt::format(" of disk {}", volume.disk + 1);
+    return volume.index == 0 ? "the whole disk" + disk : fmt::format("partition {}", volume.index) + disk;
+}
+
+DeviceNames::DeviceNames(std::vector<Volume> volumes, std::string_view root_spec, unsigned root_disk)
+    : volumes_(std::move(volumes)), root_disk_(root_disk) {
     if (auto name = parse_name(root_spec)) system_disk_ = name->disk;
 }
 
-bool DeviceNames::this_disk(std::string_view disk) const {
-    if (!system_disk_.empty()) return disk == system_disk_;
-    static constexpr std::string_view kFirst[] = {"sda", "hda", "vda", "xvda", "nvme0n1", "mmcblk0", "cciss/c0d0"};
-    return std::find(std::begin(kFirst), std::end(kFirst), disk) != std::end(kFirst);
+namespace {
+
+// {"sd", 1} of "sdb"; the places of links by path or id say nothing of an order.
+std::optional<std::pair<std::string_view, unsigned>> ordinal(std::string_view disk) {
+    for (std::string_view scheme : {"sd", "hd", "vd", "xvd"}) {
+        if (!disk.starts_with(scheme)) continue;
+        unsigned number = 0;
+        for (char c : disk.substr(scheme.size())) {
+            if (c < 'a' || c > 'z' || number > 1000) return std::nullopt;
+            number = number * 26 + static_cast<unsigned>(c - 'a') + 1;
+        }
+        return number ? std::optional(std::pair(scheme, number - 1)) : std::nullopt;
+    }
+    for (auto [scheme, end] : {std::pair{"nvme", "n1"}, {"mmcblk", ""}, {"cciss/c0d", ""}})
+        if (disk.starts_with(scheme) && disk.ends_with(end)) {
+            const std::string_view prefix(scheme);
+            disk.remove_prefix(prefix.size());
+            disk.remove_suffix(std::string_view(end).size());
+            auto number = parse_u64(disk);
+            if (number && *number < 1000) return std::pair(prefix, static_cast<unsigned>(*number));
+        }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<unsigned> DeviceNames::disk_called(std::string_view name) const {
+    if (name == system_disk_) return root_disk_;
+    const auto here = ordinal(name);
+    if (!here) return std::nullopt;
+    if (system_disk_.empty()) return here->second;
+    const auto root = ordinal(system_disk_);
+    if (!root || root->first != here->first || here->second + root_disk_ < root->second) return std::nullopt;
+    return here->second + root_disk_ - root->second;
 }
 
 bool DeviceNames::unstable(std::string_view spec) { return parse_name(unquoted(spec)).has_value(); }
@@ -175,9 +227,12 @@ const Volume* DeviceNames::find(std::string_view raw) const {
         if (auto id = after(prefix)) return by([&](const Volume& v) { return iequals(v.partuuid, *id); });
     for (std::string_view prefix : {"LABEL=", "/dev/disk/by-label/"})
         if (auto id = after(prefix)) return by([&](const Volume& v) { return v.label == *id; });
-    if (auto name = parse_name(spec); name && this_disk(name->disk))
-        return by([&](const Volume& v) { return v.index == name->index; });
-    return nullptr;
+    if (auto name = parse_name(spec))
+        if (auto disk = disk_called(name->disk))
+            return by([&](const Volume& v) {
+                return v.kind == VolumeKind::Partition && v.disk == *disk && v.index == name->index;
+            });
+    return by([&](const Volume& v) { return std::find(v.names.begin(), v.names.end(), spec) != v.names.end(); });
 }
 
 }  // namespace slipway::fixup

@@ -148,11 +148,13 @@ Result<Message> error_of(const json::object& object) {
 // The names stand for all members, here and below: a new one does not compile until it crosses as well.
 std::string request_line(const RepairRequest& request) {
     const auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality,
-                 drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, cancel_fd] =
-        request;
+                 drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, more_disks,
+                 luks_keys, root_volume, cancel_fd] = request;
     (void)cancel_fd;
-    json::array adapters, packages;
+    json::array adapters, packages, keys, others;
     for (const auto& nic : nics) adapters.push_back(json_of(nic));
+    for (const auto& key : luks_keys) keys.push_back(json::value(to_hex(as_bytes(key))));
+    for (const auto& path : more_disks) others.push_back(json::value(path.string()));
     // A package is no text.
     for (const auto& package : guest_agent_packages)
         packages.push_back({{"name", package.name}, {"content", to_hex(as_bytes(package.content))}});
@@ -172,7 +174,10 @@ std::string request_line(const RepairRequest& request) {
                    {"keep_leftovers", keep_leftovers},
                    {"guest_agent", guest_agent},
                    {"guest_agent_packages", std::move(packages)},
-                   {"prepare_template", static_cast<int>(prepare_template)}}}});
+                   {"prepare_template", static_cast<int>(prepare_template)},
+                   {"more_disks", std::move(others)},
+                   {"luks_keys", std::move(keys)},
+                   {"root_volume", root_volume}}}});
 }
 
 Result<RepairRequest> parse_request(std::string_view text) {
@@ -183,7 +188,8 @@ Result<RepairRequest> parse_request(std::string_view text) {
         return make_error(errors::kWire, "no request of version {}", kVersion);
     RepairRequest request;
     auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality, drivers_file,
-           keep_leftovers, guest_agent, guest_agent_packages, prepare_template, cancel_fd] = request;
+           keep_leftovers, guest_agent, guest_agent_packages, prepare_template, more_disks, luks_keys, root_volume,
+           cancel_fd] = request;
     cancel_fd = -1;
     std::string disk_text, root_text, target_text, firmware_text;
     Members in(body->get_object());
@@ -205,6 +211,16 @@ Result<RepairRequest> parse_request(std::string_view text) {
     if (!clearing || clearing->get_int64() < 0 || clearing->get_int64() > static_cast<int>(Template::Only))
         return make_error(errors::kWire, "request: no good 'prepare_template'");
     prepare_template = static_cast<Template>(clearing->get_int64());
+    std::vector<std::string> others, keys;
+    in.read("more_disks", others);
+    in.read("luks_keys", keys);
+    in.read("root_volume", root_volume);
+    more_disks.assign(others.begin(), others.end());
+    for (const auto& key : keys) {
+        const auto bytes = from_hex(key);
+        if (!bytes) return make_error(errors::kWire, "request: a key that is not hexadecimal");
+        luks_keys.emplace_back(as_text(*bytes));
+    }
     for (const auto& nic : in.array("nics")) nics.push_back(TRY(nic_of(nic)));
     TRY(in.status("request"));
     disk = disk_text;

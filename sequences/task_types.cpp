@@ -57,6 +57,10 @@ constexpr P kRepair[] = {
     {"join-script"},
     {"first-boot-script"},
     {"template", false, "no|also|only"},
+    // Finding the root.
+    {"more-disks"},
+    {"luks-key-files"},
+    {"root-volume"},
 };
 constexpr P kScript[] = {{"script", true}};
 constexpr P kCopy[] = {{"source", true}, {"destination", true}};

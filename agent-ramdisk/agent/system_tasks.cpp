@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Inventory, repair, scripts and files.
+#include <algorithm>
 #include <filesystem>
 
 #include "agent-ramdisk/agent/errors.hpp"
@@ -81,7 +82,44 @@ Result<fixup::RepairRequest> repair_request(TaskContext& context) {
     request.proof_nonce = context.get("proof-nonce");
     TRY(read_identity(context, request));
     request.cancel_fd = context.cancel_fd;
+    // Files in this ramdisk, from a drop-in or an earlier step: parameters are kept and shown.
+    request.luks_keys = TRY(fixup::read_luks_keys(context.list("luks-key-files")));
+    request.root_volume = context.get("root-volume");
     return request;
+}
+
+bool names_disk(const std::string& word, const disks::DiskDevice& disk) {
+    return word == disk.name || word == disk.path || (!disk.serial.empty() && word == disk.serial);
+}
+
+// The disks to try, each with those beside it. Named ones are meant together; otherwise each is a system of its own,
+// and after that all of them are one: arrays and groups over several, a /boot on another.
+Result<std::vector<std::vector<std::filesystem::path>>> disks_to_try(TaskContext& context) {
+    const auto all = TRY(context.machine.disks());
+    std::vector<std::vector<std::filesystem::path>> out;
+    if (const auto wanted = context.get("disk"); !wanted.empty()) {
+        auto words = context.list("more-disks");
+        words.insert(words.begin(), wanted);
+        std::vector<std::filesystem::path> together;
+        for (const auto& word : words) {
+            auto disk = std::find_if(all.begin(), all.end(), [&](const auto& d) { return names_disk(word, d); });
+            if (disk == all.end()) return make_error(errors::kNoDisk, "no disk to repair: no '{}'", word);
+            together.emplace_back(disk->path);
+        }
+        out.push_back(std::move(together));
+        return out;
+    }
+    std::vector<std::filesystem::path> together;
+    for (const auto& disk : all) {
+        out.push_back({disk.path});
+        together.emplace_back(disk.path);
+    }
+    if (together.size() > 1) out.push_back(std::move(together));
+    return out;
+}
+
+bool more_disks_may_help(const Error& error) {
+    return error.is(fixup::errors::kNoRoot) || error.is(fixup::errors::kIncomplete);
 }
 
 }  // namespace
@@ -89,31 +127,30 @@ Result<fixup::RepairRequest> repair_request(TaskContext& context) {
 // The system disk is the one named, or the first on which a root is found.
 Result<TaskOutcome> repair_task(TaskContext& context) {
     auto request = TRY(repair_request(context));
-    auto wanted = context.get("disk");
     std::optional<Error> last;
-    for (const auto& disk : TRY(context.machine.disks())) {
-        if (!wanted.empty() && wanted != disk.name && wanted != disk.path && wanted != disk.serial) continue;
-        request.disk = disk.path;
+    for (const auto& disks : TRY(disks_to_try(context))) {
+        request.disk = disks.front();
+        request.more_disks.assign(disks.begin() + 1, disks.end());
         auto report = fixup::repair(request, [&](const std::string& note) { context.log("repair: " + note); });
-        if (!report && report.error().is(fixup::errors::kNoRoot) && wanted.empty()) {
+        if (!report && context.cancel)
+            return make_error(errors::kCancelled, "cancelled: {}", report.error().describe());
+        if (!report && more_disks_may_help(report.error())) {
             last = report.error();
             continue;
         }
-        if (!report && context.cancel)
-            return make_error(errors::kCancelled, "cancelled: {}", report.error().describe());
         auto done = TRY(std::move(report));
         for (const auto& warning : done.warnings) context.log("warning: " + warning);
         boost::system::error_code failed;
         auto document = json::parse(fixup::to_json(done), failed);
         TaskOutcome outcome;
-        outcome.result = {
-            {"report", failed ? json::value() : document},
-            {"disk", disk.path},
-            {"summary", fmt::format("{} on {}: {} changes", done.distribution, disk.path, done.journal.size())}};
+        outcome.result = {{"report", failed ? json::value() : document},
+                          {"disk", request.disk.string()},
+                          {"summary", fmt::format("{} on {}: {} changes", done.distribution, request.disk.string(),
+                                                  done.journal.size())}};
         return outcome;
     }
     if (last) return *last;
-    return make_error(errors::kNoDisk, "no disk to repair{}", wanted.empty() ? "" : ": no '" + wanted + "'");
+    return make_error(errors::kNoDisk, "no disk to repair");
 }
 
 Result<TaskOutcome> inventory_task(TaskContext&) {

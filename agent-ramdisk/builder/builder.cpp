@@ -230,12 +230,52 @@ Status add_with_libraries(Plan& out, const std::string& path, const fs::path& pr
     return {};
 }
 
+// An inventory says what its machine needs; without one only who builds knows.
+bool wants_repair_tools(const BuildRequest& request) {
+    if (request.repair_tools || !request.inventory) return request.repair_tools;
+    const auto& volumes = request.inventory->volumes;
+    return std::any_of(volumes.begin(), volumes.end(), [](const gatherhw::Volume& v) {
+        auto name = to_lower(v.filesystem);
+        std::replace(name.begin(), name.end(), '_', '-');
+        return name == "lvm2-member" || name == "linux-raid-member" || name == "crypto-luks";
+    });
+}
+
+struct RepairTool {
+    const char *path, *package;
+};
+// Where they lie here and in the ramdisk. thin_check, which lvm calls for a pool, is one of pdata_tools' names.
+constexpr RepairTool kRepairTools[] = {{"usr/sbin/lvm", "lvm2"},
+                                       {"usr/sbin/dmsetup", "dmsetup"},
+                                       {"usr/sbin/mdadm", "mdadm"},
+                                       {"usr/sbin/cryptsetup", "cryptsetup-bin"},
+                                       {"usr/sbin/pdata_tools", "thin-provisioning-tools"}};
+
+Status add_repair_tools(Plan& out, const BuildRequest& request, BuildReport& report) {
+    for (const auto& tool : kRepairTools) {
+        auto file = below(request.root, tool.path);
+        if (!fs::exists(file))
+            file = below(request.root, std::string(tool.path).substr(4));  // /sbin, before /usr was one
+        if (fs::exists(file)) {
+            TRY_WITH(add_with_libraries(out, tool.path, file, request.root, report), file.string());
+            continue;
+        }
+        if (request.repair_tools)
+            return make_error(errors::kNeeded, "{} is needed: install the package {}", tool.path, tool.package);
+        report.notes.push_back(
+            fmt::format("a repair of this machine needs {}: install the package {}", tool.path, tool.package));
+    }
+    out.symlink("usr/sbin/thin_check", "pdata_tools");
+    return {};
+}
+
 Status add_programs(Plan& out, const BuildRequest& request, BuildReport& report) {
     if (!request.agent.empty())
         TRY_WITH(add_with_libraries(out, "usr/bin/slipway-agent-da", request.agent, request.root, report), "the agent");
     for (const auto& program : request.programs)
         TRY_WITH(add_with_libraries(out, "usr/bin/" + program.filename().string(), program, request.root, report),
                  program.string());
+    if (wants_repair_tools(request)) TRY(add_repair_tools(out, request, report));
     for (const auto& [path, file] : request.more_files) out.file(path, TRY(read_file(file)), 0755);
     return {};
 }
@@ -287,7 +327,9 @@ Result<Plan> plan_ramdisk(const BuildRequest& request, const KernelModules& kern
     TRY(add_programs(plan, request, report));
     add_drop_in_files(plan, kernel.drop_ins, report);
     const auto* inventory = request.inventory ? &*request.inventory : nullptr;
-    auto choice = choose_modules(kernel.index, inventory, request.set, request.more_modules);
+    auto more = request.more_modules;
+    if (wants_repair_tools(request)) more.insert(more.end(), repair_modules().begin(), repair_modules().end());
+    auto choice = choose_modules(kernel.index, inventory, request.set, more);
     if (!choice.note.empty()) report.notes.push_back(choice.note + "; the default modules were taken");
     for (const auto& name : choice.absent)
         report.notes.push_back("kernel " + kernel.version + " has no module " + name);

@@ -36,6 +36,7 @@ struct BuildRequest {
     std::filesystem::path busybox = "/bin/busybox";  // static; below root
     int level = 12;                                  // of zstd: 19 is a tenth smaller and takes ten times as long
     std::vector<std::filesystem::path> programs;     // more of them, with their libraries: to /usr/bin
+    bool repair_tools = false;  // lvm, mdadm, cryptsetup and their drivers; also when the inventory has such volumes
     std::vector<std::string> more_modules;
     std::vector<std::pair<std::string, std::filesystem::path>> more_files;  // path in the ramdisk (0755), file
     std::string by = "slipway-ramdisk";                                     // who asked, for the report

@@ -263,6 +263,35 @@ const std::vector<std::string>& base_modules() {
     return kModules;
 }
 
+const std::vector<std::string>& repair_modules() {
+    static const std::vector<std::string> kModules{"dm_mod",
+                                                   "dm_crypt",
+                                                   "dm_thin_pool",
+                                                   "dm_snapshot",
+                                                   "dm_mirror",
+                                                   "dm_raid",
+                                                   "dm_cache",
+                                                   "raid0",
+                                                   "raid1",
+                                                   "raid10",
+                                                   "raid456",
+                                                   "linear",
+                                                   "xts",
+                                                   "cbc",
+                                                   "essiv",
+                                                   "ecb",
+                                                   "aes_generic",
+                                                   "aesni_intel",
+                                                   "sha256_generic",
+                                                   "sha512_generic",
+                                                   "algif_skcipher",
+                                                   "algif_hash",
+                                                   "xfs",
+                                                   "btrfs",
+                                                   "nls_utf8"};
+    return kModules;
+}
+
 namespace {
 
 // The machine's drivers, each with the device it is for. False: it lacks a disk controller or a card.

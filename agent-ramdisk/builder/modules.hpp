@@ -82,6 +82,9 @@ const std::vector<std::string>& appliance_modules();
 // inventory that has such volumes; xfs also without one.
 const std::vector<std::string>& base_modules();
 
+// Beside the tools: device-mapper, md and their targets, the ciphers of LUKS, and the file systems that roots have.
+const std::vector<std::string>& repair_modules();
+
 enum class ModuleSet {
     Machine,    // what this machine has; the default set where that is not known
     Appliance,  // appliance_modules() alone

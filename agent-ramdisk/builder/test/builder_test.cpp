@@ -12,6 +12,7 @@
 #include "agent-ramdisk/builder/errors.hpp"
 #include "agent-ramdisk/builder/modinfo.hpp"
 #include "agent-ramdisk/builder/modules.hpp"
+#include "agent-ramdisk/builder/test/phony_kernel.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
@@ -255,4 +256,35 @@ TEST(Builder, same_files_make_the_same_ramdisk) {
     for (const char* path : {"init\n", "usr/bin/slipway-agent-da\n", "etc/slipway/ca.pem\n",
                              "lib64/ld-linux-x86-64.so.2\n", "e1000.ko.xz\n"})
         EXPECT_NE(listed.find(path), std::string::npos) << path;
+}
+
+TEST(Builder, repair_tools_come_when_asked_for_or_when_the_inventory_has_such_volumes) {
+    if (!phony::busybox_is_static()) GTEST_SKIP() << "busybox-static is not installed";
+    auto dir = TempDir::create("builder").value();
+    phony::make_phony_kernel(dir.path());
+    phony::put(dir / "agent", as_bytes("#!/bin/sh\n"), 0755);
+    BuildRequest request{.agent = dir / "agent", .output = dir / "out", .root = dir.path(), .level = 1};
+    const auto plain = build_ramdisk(request);
+    ASSERT_TRUE(plain.ok()) << plain.error().describe();
+    // Asked for, and not there: the package is named.
+    request.repair_tools = true;
+    const auto refused = build_ramdisk(request);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(errors::kNeeded));
+    EXPECT_NE(refused.error().message().find("lvm2"), std::string::npos) << refused.error().message();
+    // Not asked for: the ramdisk is made all the same, and says what it lacks.
+    request.repair_tools = false;
+    request.inventory = machine({phony::kAcme, phony::kAhci});
+    request.inventory->volumes.push_back({.name = "sda2", .filesystem = "lvm2-member"});
+    const auto noted = build_ramdisk(request);
+    ASSERT_TRUE(noted.ok()) << noted.error().describe();
+    EXPECT_NE(join(noted->notes, "\n").find("usr/sbin/cryptsetup"), std::string::npos);
+    for (const char* tool : {"lvm", "dmsetup", "mdadm", "cryptsetup", "pdata_tools"})
+        phony::put(dir / (std::string("usr/sbin/") + tool), as_bytes("#!/bin/sh\n"), 0755);
+    const auto whole = build_ramdisk(request);
+    ASSERT_TRUE(whole.ok()) << whole.error().describe();
+    EXPECT_NE(whole->key, noted->key);
+    EXPECT_EQ(join(whole->notes, "\n").find("usr/sbin/"), std::string::npos);
+    request.inventory->volumes.back().filesystem = "ext4";
+    EXPECT_NE(build_ramdisk(request)->key, whole->key);
 }

@@ -285,6 +285,7 @@ TEST(Md, a_real_superblock_0_90_is_read) {
     EXPECT_EQ(super->level, 1);
     EXPECT_EQ(super->component, 10176u * 1024);
     EXPECT_EQ(super->role, 0u);
+    EXPECT_EQ(super->active, super->disks);
     EXPECT_EQ(super->trouble, "");
     BlockDevice* one[] = {&disk};
     EXPECT_NE(map_volumes(one).value()[0].why_all.find("md0: it is degraded"), std::string::npos);
@@ -302,4 +303,10 @@ TEST(Md, a_real_superblock_0_90_is_read) {
     auto set = VolumeSet::assemble(both).value();
     ASSERT_EQ(set.inner().size(), 1u) << set.maps()[0].why_all;
     EXPECT_EQ(set.inner()[0].name, "md0");
+}
+
+TEST(Md, a_superblock_says_how_many_were_in_the_array) {
+    MemoryDisk disk(8u << 20);
+    make_md_super(disk, {.disks = 3}, 1);
+    EXPECT_EQ(read_md_super(disk).value()->active, 3u);
 }

@@ -23,6 +23,7 @@ struct MdSuper {
     std::uint32_t layout = 0;
     std::uint64_t chunk = 0;      // bytes
     std::uint32_t disks = 0;      // members of a whole array
+    std::uint32_t active = 0;     // of these, as many were in it when this was written
     std::uint64_t component = 0;  // bytes used of each member (raid1 and up)
     std::uint64_t events = 0;
     std::uint64_t data = 0;        // bytes: where this member's share begins …

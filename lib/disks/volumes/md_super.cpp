@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "lib/disks/volumes/md.hpp"
 
@@ -148,6 +149,11 @@ Result<std::optional<MdSuper>> read_1(BlockDevice& volume, const Place& place) {
         in.seek(kRoles + number * 2);
         if (auto role = in.le16(); role < kMaxRole) out.role = role;
     }
+    std::set<std::uint16_t> active;
+    in.seek(kRoles);
+    for (std::uint32_t n = 0; n < roles; ++n)
+        if (auto role = in.le16(); role < out.disks) active.insert(role);
+    out.active = static_cast<std::uint32_t>(active.size());
     // RAID0_LAYOUT: the layout concerns members of different sizes, which are not looked through anyway.
     TRY(add_metadata_1(volume, out, in, features));
     return std::optional(out);
@@ -179,6 +185,7 @@ Result<std::optional<MdSuper>> read_090(BlockDevice& volume) {
     out.disks = word(10);
     out.component = word(8) * std::uint64_t{1024};
     out.room = at;
+    out.active = std::min(word(34), out.disks);
     out.events = word(39) | std::uint64_t{word(40)} << 32;
     if (word(2) != 90) out.trouble = "it is being reshaped";
     else if (word(36) != 0) out.trouble = "a member of it has failed";
