@@ -9,7 +9,11 @@ _slipway_entries() {
         /^Subcommands:/ { flush(); kind = "command"; next }
         /^Positionals:/ { flush(); kind = "argument"; next }
         /^(Options|Switches.*):/ { flush(); kind = "option"; next }
+        # A group of options has a heading of its own; examples and exit codes have no entries that begin with a dash.
+        /^[A-Z][^:]*:$/ { flush(); kind = "group"; next }
         /^[^ ]/ { flush(); kind = ""; next }
+        kind == "group" && /^  -/ { kind = "option" }
+        kind == "group" { next }
         kind == "" { next }
         /^  [^ ]/ { flush(); sub(/^  (-[a-z], ?)?/, ""); entry = kind " " $0; next }
         /^ +[^ ]/ { if (entry != "") { sub(/^ +/, ""); entry = entry "  " $0 } }

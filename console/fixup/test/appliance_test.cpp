@@ -31,7 +31,7 @@ namespace {
 
 constexpr const char* kReport =
     R"({"report":{"distribution":"Fake 1","root_device":"/dev/vda partition 1","kernels":["6.1"],"journal":[],)"
-    R"("warnings":[],"dry_run":false}})";
+    R"("warnings":[],"dry_run":false,"undo":false,"unchanged":false,"inputs":""}})";
 
 class ApplianceTest : public testing::Test {
 protected:
