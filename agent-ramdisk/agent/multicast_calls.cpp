@@ -9,17 +9,25 @@ namespace slipway::agent {
 namespace {
 
 constexpr std::uint64_t kMaxAnswer = 4096;
+constexpr std::string_view kNoSession = "server.no-multicast";  // a machine alone, or switched off
 
 }  // namespace
 
-Result<multicast::Invitation> MulticastCalls::join(const std::vector<bool>& wanted) {
+Result<std::optional<multicast::Invitation>> MulticastCalls::join(const std::vector<bool>& wanted) {
     const auto digest = to_hex(manifest_.last(std::min<std::size_t>(32, manifest_.size())));
     const auto body = channel::render_bitmap(wanted);
-    const auto answer = TRY(link_.bytes("/agent/v1/multicast/join?manifest=" + digest, &body, kMaxAnswer));
-    const auto i = TRY(channel::parse_multicast_invitation(answer.body));
-    return multicast::Invitation{
-        {i.group, i.port}, {i.sender, i.report_port}, i.session, i.number, i.symbol_bytes, i.clear, i.session_key,
-        i.own_key};
+    const auto answer = link_.bytes("/agent/v1/multicast/join?manifest=" + digest, &body, kMaxAnswer);
+    if (!answer && answer.error().name() == kNoSession) return std::optional<multicast::Invitation>();
+    if (!answer) return answer.error();
+    const auto i = TRY(channel::parse_multicast_invitation(answer->body));
+    return std::optional(multicast::Invitation{{i.group, i.port},
+                                               {i.sender, i.report_port},
+                                               i.session,
+                                               i.number,
+                                               i.symbol_bytes,
+                                               i.clear,
+                                               i.session_key,
+                                               i.own_key});
 }
 
 Result<multicast::Advice> MulticastCalls::tell(std::uint32_t, const std::vector<bool>& wanted, bool asks_unicast) {

@@ -11,7 +11,7 @@ class MulticastCalls final : public multicast::SessionCalls {
 public:
     // manifest: of the image, as the server gave it.
     MulticastCalls(ControllerLink& link, ByteView manifest) : link_(link), manifest_(manifest) {}
-    Result<multicast::Invitation> join(const std::vector<bool>& wanted) override;
+    Result<std::optional<multicast::Invitation>> join(const std::vector<bool>& wanted) override;
     Result<multicast::Advice> tell(std::uint32_t number, const std::vector<bool>& wanted, bool asks_unicast) override;
 
 private:

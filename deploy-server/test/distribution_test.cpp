@@ -54,12 +54,17 @@ struct Machine : Agent, multicast::SessionCalls {
         for (int i = 0; i < 20 && !task.contains("type"); ++i) task = poll();
     }
     DistributionTest& place() { return static_cast<DistributionTest&>(test); }
-    Result<multicast::Invitation> join(const std::vector<bool>& wanted) override {
+    Result<std::optional<multicast::Invitation>> join(const std::vector<bool>& wanted) override {
         joined = call("/multicast/join?manifest=" + place().digest(), channel::render_bitmap(wanted));
         const auto i = TRY(channel::parse_multicast_invitation(joined.body));
-        return multicast::Invitation{
-            {i.group, i.port}, {i.sender, i.report_port}, i.session, i.number, i.symbol_bytes, i.clear, i.session_key,
-            i.own_key};
+        return std::optional(multicast::Invitation{{i.group, i.port},
+                                                   {i.sender, i.report_port},
+                                                   i.session,
+                                                   i.number,
+                                                   i.symbol_bytes,
+                                                   i.clear,
+                                                   i.session_key,
+                                                   i.own_key});
     }
     Result<multicast::Advice> tell(std::uint32_t, const std::vector<bool>& wanted, bool asks_unicast) override {
         auto reply =

@@ -202,11 +202,10 @@ private:
 }  // namespace
 
 Status Hearing::receive(const imagestore::ChunkPlan&, std::vector<bool> wanted, const Take& take) {
-    const auto invitation = calls_.join(wanted);
-    if (!invitation) {
-        if (options_.note) options_.note("there is no multicast session: " + invitation.error().describe());
-        return {};
-    }
+    const auto joined = calls_.join(wanted);
+    if (!joined && options_.note) options_.note("the image comes by unicast: " + joined.error().describe());
+    if (!joined || !*joined) return {};
+    const auto& invitation = *joined;
     auto socket = GroupReceiver::open(invitation->group, options_.interface);
     if (!socket) {
         if (options_.note) options_.note("the multicast group cannot be joined: " + socket.error().describe());

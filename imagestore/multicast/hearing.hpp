@@ -26,7 +26,8 @@ struct Invitation {
 class SessionCalls {
 public:
     virtual ~SessionCalls() = default;
-    virtual Result<Invitation> join(const std::vector<bool>& wanted) = 0;
+    // Nothing: there is no session for this receiver.
+    virtual Result<std::optional<Invitation>> join(const std::vector<bool>& wanted) = 0;
     virtual Result<Advice> tell(std::uint32_t number, const std::vector<bool>& wanted, bool asks_unicast) = 0;
 };
 

@@ -86,14 +86,19 @@ struct Machine : SessionCalls {
     std::atomic<bool> server_gone{false};
 
     Machine(Loopback& t, std::string n) : test(t), name(std::move(n)), disk(6) {}
-    Result<Invitation> join(const std::vector<bool>& wanted) override {
+    Result<std::optional<Invitation>> join(const std::vector<bool>& wanted) override {
         const auto grant = test.sending->join(name, wanted);
         const auto& o = test.sending->options();
         auto group = o.group;
         if (listens_to) group.port = listens_to;
-        return Invitation{
-            group,    {kLoopback, test.sending->report_port()}, 77, grant.number, 1376, false, o.session.sender.key,
-            grant.key};
+        return std::optional(Invitation{group,
+                                        {kLoopback, test.sending->report_port()},
+                                        77,
+                                        grant.number,
+                                        1376,
+                                        false,
+                                        o.session.sender.key,
+                                        grant.key});
     }
     Result<Advice> tell(std::uint32_t number, const std::vector<bool>& wanted, bool asks_unicast) override {
         if (server_gone) return make_error(errors::kBadPacket, "no answer");

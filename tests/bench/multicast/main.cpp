@@ -213,12 +213,17 @@ struct Calls final : ms::SessionCalls, imagestore::ChunkSource {
         if (!reply) return make_error(imagestore::errors::kChunkMissing, "the sender is gone");
         return std::move(*reply);
     }
-    Result<ms::Invitation> join(const std::vector<bool>& wanted) override {
+    Result<std::optional<ms::Invitation>> join(const std::vector<bool>& wanted) override {
         const auto i =
             TRY(channel::parse_multicast_invitation(TRY(ask("join " + name + " " + channel::render_bitmap(wanted)))));
-        return ms::Invitation{
-            {i.group, i.port}, {i.sender, i.report_port}, i.session, i.number, i.symbol_bytes, i.clear, i.session_key,
-            i.own_key};
+        return std::optional(ms::Invitation{{i.group, i.port},
+                                            {i.sender, i.report_port},
+                                            i.session,
+                                            i.number,
+                                            i.symbol_bytes,
+                                            i.clear,
+                                            i.session_key,
+                                            i.own_key});
     }
     Result<ms::Advice> tell(std::uint32_t number, const std::vector<bool>& wanted, bool asks) override {
         const auto advice =
