@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "deploy-server/distribution/distribution.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <openssl/rand.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -12,7 +9,6 @@
 #include "imagestore/errors.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
-#include "lib/base/udp.hpp"
 
 namespace slipway::server {
 
@@ -31,16 +27,10 @@ std::array<std::byte, N> secret() {
 }
 
 // Which of our addresses speaks to `peer`.
-Result<Ipv4Address> address_towards(const std::string& peer) {
+Result<Ipv4Address> interface_for(const std::string& peer) {
     const auto address = Ipv4Address::parse(peer);
     if (!address) return make_error(errors::kNoMulticast, "'{}' is no IPv4 address", printable(peer));
-    auto socket = TRY(UdpPort::open({}));
-    TRY(socket.connect({*address, 9}));
-    sockaddr_in mine{};
-    socklen_t size = sizeof mine;
-    if (::getsockname(socket.fd(), reinterpret_cast<sockaddr*>(&mine), &size) != 0)
-        return make_error(errors::kNoMulticast, "no route to {}", peer);
-    return Ipv4Address{ntohl(mine.sin_addr.s_addr)};
+    return multicast::address_towards(*address);
 }
 
 std::string digest_of(const imagestore::ManifestBytes& manifest) {
@@ -125,7 +115,7 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
         o.group = {Ipv4Address{settings_.group.value + next_ % kGroups}, settings_.port};
         ++next_;
     }
-    if (session->interface.is_zero()) session->interface = TRY(address_towards(seat.peer_address));
+    if (session->interface.is_zero()) session->interface = TRY(interface_for(seat.peer_address));
     o.interface = session->interface;
     o.session.start_receivers = machines;
     sender.session = session->id;

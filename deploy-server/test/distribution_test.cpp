@@ -76,7 +76,6 @@ struct Machine : Agent, multicast::SessionCalls {
     }
     void hear() {
         multicast::HearingOptions options;
-        options.interface = *Ipv4Address::parse("127.0.0.1");
         options.note = [this](const std::string& note) { notes.push_back(note); };
         multicast::Hearing hearing(*this, options);
         auto done =

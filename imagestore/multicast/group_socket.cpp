@@ -52,6 +52,17 @@ void ask_for_buffer(int fd, int bytes) {
 
 bool is_group(Ipv4Address address) { return address.value >> 28 == 14 && address.value >> 8 != 0xe00000; }
 
+Result<Ipv4Address> address_towards(Ipv4Address peer) {
+    auto fd = TRY(udp_socket());
+    const auto to = address_of(peer, 9);  // nothing is sent
+    sockaddr_in mine{};
+    socklen_t size = sizeof mine;
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 ||
+        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&mine), &size) != 0)
+        return errno_error(errno, "a way to " + peer.text());
+    return Ipv4Address{ntohl(mine.sin_addr.s_addr)};
+}
+
 Result<GroupSender> GroupSender::open(const GroupAddress& to, Ipv4Address interface, unsigned ttl) {
     auto fd = TRY(udp_socket());
     in_addr out{htonl(interface.value)};

@@ -16,6 +16,10 @@ struct GroupAddress {
 };
 bool is_group(Ipv4Address address);  // a multicast address, and none of 224.0.0.0/24, which routers keep on the link
 
+// Our address on the way to `peer`: the interface that a group is on which it sends to. A machine without a default
+// route has no interface for groups otherwise.
+Result<Ipv4Address> address_towards(Ipv4Address peer);
+
 class GroupSender {
 public:
     // interface: this machine's address on the segment that the group is sent to; 0: as routed.

@@ -206,7 +206,9 @@ Status Hearing::receive(const imagestore::ChunkPlan&, std::vector<bool> wanted, 
     if (!joined && options_.note) options_.note("the image comes by unicast: " + joined.error().describe());
     if (!joined || !*joined) return {};
     const auto& invitation = *joined;
-    auto socket = GroupReceiver::open(invitation->group, options_.interface);
+    auto interface = options_.interface;
+    if (interface.is_zero()) interface = address_towards(invitation->sender.address).value_or(Ipv4Address{});
+    auto socket = GroupReceiver::open(invitation->group, interface);
     if (!socket) {
         if (options_.note) options_.note("the multicast group cannot be joined: " + socket.error().describe());
         (void)calls_.tell(invitation->number, wanted, true);

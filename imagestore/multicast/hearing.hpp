@@ -32,7 +32,7 @@ public:
 };
 
 struct HearingOptions {
-    Ipv4Address interface;           // of this machine, on the segment of the group; 0: as routed
+    Ipv4Address interface;           // of this machine, on the segment of the group; 0: the one towards the sender
     std::size_t memory = 16u << 20;  // for unfinished chunks; as much again may wait for the disk
     std::uint64_t seed = 0;
     const std::atomic<bool>* cancel = nullptr;

@@ -107,7 +107,6 @@ struct Machine : SessionCalls {
     }
     void work() {
         HearingOptions options;
-        options.interface = kLoopback;
         options.note = [this](const std::string& note) { notes.push_back(note); };
         Hearing hearing(*this, options);
         result = hearing.receive(
