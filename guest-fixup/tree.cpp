@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <thread>
 
 #include "guest-fixup/errors.hpp"
 #include "lib/base/errors.hpp"
@@ -78,7 +79,14 @@ Result<UniqueFd> Tree::open_how(const std::string& path, std::uint64_t flags, st
     ::open_how how{};
     how.flags = flags | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve;
-    const long fd = ::syscall(SYS_openat2, fd_.get(), path.c_str(), &how, sizeof how);
+    // Any rename or mount on this machine, while a ".." is followed, is EAGAIN: the kernel cannot tell whether the path
+    // has left the root, and says to ask again (openat2(2)). A machine where that never ends does nothing else.
+    long fd = -1;
+    for (int tries = 0; tries < 10'000; ++tries) {
+        fd = ::syscall(SYS_openat2, fd_.get(), path.c_str(), &how, sizeof how);
+        if (fd >= 0 || errno != EAGAIN) break;
+        std::this_thread::yield();
+    }
     if (fd < 0) return errno_error(errno, "the guest's " + path);
     return UniqueFd(static_cast<int>(fd));
 }

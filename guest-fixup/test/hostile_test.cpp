@@ -98,6 +98,26 @@ TEST_F(HostileTest, links_in_place_of_files_lead_nowhere_outside) {
         }
 }
 
+TEST_F(HostileTest, a_link_upwards_is_followed_while_others_rename_files) {
+    guest.put("/usr/lib/fact", "yes");
+    put_link("/etc/fact", "../usr/lib/fact");
+    const auto elsewhere = TempDir::create("renames").value();
+    const auto a = (elsewhere / "a").string(), b = (elsewhere / "b").string();
+    ASSERT_TRUE(write_file_atomic(a, as_bytes("x")));
+    std::jthread others([&](std::stop_token stop) {
+        while (!stop.stop_requested()) {
+            (void)::rename(a.c_str(), b.c_str());
+            (void)::rename(b.c_str(), a.c_str());
+        }
+    });
+    auto opened = Guest::open(guest.path(), true).value();
+    for (int i = 0; i < 20000; ++i) {
+        const auto text = opened.read("/etc/fact");
+        ASSERT_TRUE(text.ok()) << i << ": " << text.error().explain();
+        ASSERT_EQ(*text, "yes");
+    }
+}
+
 TEST_F(HostileTest, links_in_place_of_directories_lead_nowhere_outside) {
     for (const char* path : kDirectories)
         for (const auto& target : {outside.path(), fs::path("/proc/self/root") / outside.path().relative_path()}) {
