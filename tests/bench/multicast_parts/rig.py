@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 from bench.common import need
@@ -28,6 +29,8 @@ class Rig:
         self.children = []
 
     def __enter__(self):
+        # Ended from outside: by way of __exit__ all the same.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             self.make()
         except BaseException:
@@ -62,8 +65,8 @@ class Rig:
         for space in spaces if spaces is not None else self.spaces:
             rules = "flush ruleset\n"
             if percent:
-                rules += (f"table ip loss {{\nchain in {{\ntype filter hook input priority 0;\n{GROUP_LOSS} numgen random mod 1000 < "
-                          f"{int(percent * 10)} drop\n}}\n}}\n")
+                chance = f"numgen random mod 1000 < {int(percent * 10)} " if percent < 100 else ""
+                rules += f"table ip loss {{\nchain in {{\ntype filter hook input priority 0;\n{GROUP_LOSS} {chance}drop\n}}\n}}\n"
             run("ip", "netns", "exec", space, "nft", "-f", "-", input=rules, text=True)
 
     def wire_bytes(self):
