@@ -41,18 +41,6 @@ bool regular(const fs::path& place, std::uint64_t* size = nullptr) {
     return true;
 }
 
-// Originals of what is changed meanwhile are not kept beyond the repair.
-class Forgetting {
-public:
-    explicit Forgetting(Guest& guest) : guest_(guest) { guest_.forget_originals(true); }
-    Forgetting(const Forgetting&) = delete;
-    Forgetting& operator=(const Forgetting&) = delete;
-    ~Forgetting() { guest_.forget_originals(false); }
-
-private:
-    Guest& guest_;
-};
-
 }  // namespace
 
 Status write_private(Guest& guest, const std::string& what, const std::string& path, const std::string& content,

@@ -12,6 +12,21 @@
 
 namespace slipway::fixup {
 
+// Originals of what is changed meanwhile are not kept beyond the repair.
+class Forgetting {
+public:
+    explicit Forgetting(Guest& guest) : guest_(guest), before_(guest.forgets_originals()) {
+        guest_.forget_originals(true);
+    }
+    Forgetting(const Forgetting&) = delete;
+    Forgetting& operator=(const Forgetting&) = delete;
+    ~Forgetting() { guest_.forget_originals(before_); }
+
+private:
+    Guest& guest_;
+    bool before_;
+};
+
 // A new file has this mode and belongs to root.
 Status write_private(Guest& guest, const std::string& what, const std::string& path, const std::string& content,
                      unsigned mode = 0600);

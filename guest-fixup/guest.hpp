@@ -63,6 +63,7 @@ public:
     // For keys, logs, histories: changes from here on are taken back when the repair fails, but their originals are
     // gone once it is whole, no undo brings them back, and the report has digests of them.
     void forget_originals(bool on);
+    bool forgets_originals() const { return forget_; }
     // Taken back like any other change, but not reported: the caller does, or it is the report itself.
     Status write_unrecorded(const std::string& path, const std::string& content, unsigned mode);
 

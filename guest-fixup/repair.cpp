@@ -97,7 +97,8 @@ Status save_journal(Guest& guest, const RepairReport& report) {
             for (auto& change : out["journal"].as_array()) changes->as_array().push_back(change);
             out["journal"] = *changes;
         }
-    return guest.write_unrecorded(kJournalFile, boost::json::serialize(out) + "\n", 0644);
+    // Connections that were edited may hold a network's key.
+    return guest.write_unrecorded(kJournalFile, boost::json::serialize(out) + "\n", 0600);
 }
 
 // Who the machine is.

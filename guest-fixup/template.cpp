@@ -180,6 +180,7 @@ Status prepare_template(Repair& repair) {
     if (repair.request.prepare_template == Template::No) return {};
     auto& guest = repair.guest;
     repair.note("template");
+    const Forgetting forgetting(guest);  // who it was
     const auto accounts = parse_passwd(TRY(guest.read("/etc/passwd")).value_or(""));
     warn_of_the_rest(repair, accounts);
     for (const auto& row : template_rows()) {

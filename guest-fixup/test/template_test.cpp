@@ -69,6 +69,12 @@ TEST_F(TemplateTest, ids_and_keys_go_and_the_second_time_nothing_is_left_to_do) 
     root.put("/etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.1993-08.org.debian:01:abc\n");
     const auto report = run();
     EXPECT_EQ(root.get("/etc/machine-id"), "");
+    EXPECT_EQ(fs::status(root.path() / "var/lib/slipway/repair.json").permissions(),
+              fs::perms::owner_read | fs::perms::owner_write);
+    for (const auto& entry : fs::recursive_directory_iterator(root.path() / "var/lib/slipway")) {
+        if (!entry.is_regular_file()) continue;
+        EXPECT_THAT(read_text_file(entry.path()).value(), Not(HasSubstr("0123456789abcdef"))) << entry.path();
+    }
     EXPECT_FALSE(root.has("/etc/ssh/ssh_host_rsa_key"));
     EXPECT_FALSE(root.has("/home/ops/.bash_history"));
     EXPECT_FALSE(root.has("/etc/udev/rules.d/70-persistent-net.rules"));
