@@ -77,24 +77,40 @@ bool restore(unsigned k, std::span<const Symbol> have, std::span<const std::uint
              std::span<const std::span<std::byte>> out) {
     if (k == 0 || k > kMaxSource || have.size() != k || wanted.size() != out.size()) return false;
     std::array<bool, kMaxSymbols> seen{};
-    const auto& matrix = matrix_of(k);
-    std::vector<Row> square(std::size_t{k} * k), inverse(std::size_t{k} * k);
     std::vector<unsigned char*> from(k);
+    std::vector<unsigned> parity;  // where in `have`
     for (unsigned i = 0; i < k; ++i) {
         const auto number = have[i].number;
         if (number >= kMaxSymbols || std::exchange(seen[number], true)) return false;
-        std::copy_n(matrix.begin() + static_cast<std::ptrdiff_t>(number) * k, k,
-                    square.begin() + static_cast<std::ptrdiff_t>(i) * k);
         from[i] = raw(have[i].bytes);
+        if (number >= k) parity.push_back(i);
     }
     for (auto number : wanted)
-        if (number >= k) return false;
+        if (number >= k || seen[number]) return false;
     if (wanted.empty()) return true;
-    if (gf_invert_matrix(square.data(), inverse.data(), static_cast<int>(k)) != 0) return false;
+    std::vector<unsigned> missing;  // as many as there is parity, since k symbols came
+    for (unsigned j = 0; j < k; ++j)
+        if (!seen[j]) missing.push_back(j);
+    // Each parity symbol without what the source symbols that came put into it is a sum of missing ones alone: only
+    // that much has to be inverted, not all of the block.
+    const auto& matrix = matrix_of(k);
+    const auto coefficient = [&](unsigned p, unsigned j) {
+        return matrix[std::size_t{have[parity[p]].number} * k + j];
+    };
+    const auto e = missing.size();
+    std::vector<Row> square(e * e), inverse(e * e);
+    for (unsigned p = 0; p < e; ++p)
+        for (unsigned m = 0; m < e; ++m) square[p * e + m] = coefficient(p, missing[m]);
+    if (gf_invert_matrix(square.data(), inverse.data(), static_cast<int>(e)) != 0) return false;
     std::vector<Row> rows(wanted.size() * k);
-    for (std::size_t i = 0; i < wanted.size(); ++i)
-        std::copy_n(inverse.begin() + static_cast<std::ptrdiff_t>(wanted[i]) * k, k,
-                    rows.begin() + static_cast<std::ptrdiff_t>(i * k));
+    for (std::size_t w = 0; w < wanted.size(); ++w) {
+        const auto m = static_cast<std::size_t>(std::find(missing.begin(), missing.end(), wanted[w]) - missing.begin());
+        auto* row = rows.data() + w * k;
+        for (unsigned p = 0; p < e; ++p) row[parity[p]] = inverse[m * e + p];
+        for (unsigned i = 0; i < k; ++i)
+            if (have[i].number < k)
+                for (unsigned p = 0; p < e; ++p) row[i] ^= gf_mul(inverse[m * e + p], coefficient(p, have[i].number));
+    }
     multiply(k, rows, from, out);
     return true;
 }

@@ -43,7 +43,7 @@ struct Symbol {
     ByteView bytes;
 };
 // Fills the missing source symbols: `wanted` are their numbers, `out` their places. have: exactly k different symbols.
-// False when that cannot be (numbers out of range or twice).
+// False when that cannot be (numbers out of range or twice, or wanted though it came).
 bool restore(unsigned k, std::span<const Symbol> have, std::span<const std::uint16_t> wanted,
              std::span<const std::span<std::byte>> out);
 

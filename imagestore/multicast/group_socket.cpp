@@ -42,10 +42,13 @@ Status bind_to(int fd, Ipv4Address address, std::uint16_t port) {
     return {};
 }
 
-// More than rmem_max where we may; else as much as we get.
-void ask_for_buffer(int fd, int bytes) {
+// More than rmem_max where we may; else as much as we get: what the kernel says it is.
+std::size_t ask_for_buffer(int fd, int bytes) {
     if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
         (void)::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+    int got = 0;
+    socklen_t size = sizeof got;
+    return ::getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &size) == 0 && got > 0 ? static_cast<std::size_t>(got) : 0;
 }
 
 }  // namespace
@@ -106,8 +109,9 @@ Result<GroupReceiver> GroupReceiver::open(const GroupAddress& from, Ipv4Address 
     TRY(set(fd.get(), IPPROTO_IP, IP_MULTICAST_ALL, 0, "the groups of this socket alone"));
     in_addr out{htonl(interface.value)};
     TRY(set(fd.get(), IPPROTO_IP, IP_MULTICAST_IF, out, "the interface of the group"));
-    ask_for_buffer(fd.get(), static_cast<int>(buffer));
-    return GroupReceiver(std::move(fd));
+    constexpr std::size_t kAccounted = 4096;  // for a datagram in an Ethernet frame, adapters' pages included
+    const auto holds = ask_for_buffer(fd.get(), static_cast<int>(buffer)) / kAccounted;
+    return GroupReceiver(std::move(fd), holds);
 }
 
 std::vector<ByteView> GroupReceiver::receive() {

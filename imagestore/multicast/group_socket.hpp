@@ -44,14 +44,17 @@ public:
     // buffer: what the kernel is asked to hold of datagrams that were not read yet.
     static Result<GroupReceiver> open(const GroupAddress& from, Ipv4Address interface, std::size_t buffer = 8u << 20);
     int fd() const { return fd_.get(); }
+    // How many datagrams of this session's size the kernel holds for certain.
+    std::size_t holds() const { return holds_; }
     // Datagrams that are there, at most 64; views are good until the next call.
     std::vector<ByteView> receive();
     void send(ByteView report, const UdpEndpoint& to);
 
 private:
-    explicit GroupReceiver(UniqueFd fd) : fd_(std::move(fd)), buffer_(64 * kSlot) {}
+    GroupReceiver(UniqueFd fd, std::size_t holds) : fd_(std::move(fd)), holds_(holds), buffer_(64 * kSlot) {}
     static constexpr std::size_t kSlot = 9216;
     UniqueFd fd_;
+    std::size_t holds_;
     Bytes buffer_;
 };
 

@@ -11,11 +11,15 @@ constexpr double kLeast = 1e6;
 constexpr double kBearable = 0.01;      // common loss that changes nothing
 constexpr double kBearableAlone = 0.1;  // of one or two receivers, whose own loss cannot be told from a common one
 constexpr std::chrono::milliseconds kBurst{4};
+// A sender that was not given the processor catches up, at little above the rate: the line was idle meanwhile, so its
+// queue has room for that. More would be a burst for switches.
+constexpr std::chrono::milliseconds kCatchUp{250};
+constexpr double kCatchUpBy = 1.25;
 constexpr std::size_t kKept = 512, kYoung = 32, kLeastSamples = 8;
 
 }  // namespace
 
-Pace::Pace(PaceOptions options, Instant now) : options_(options), changed_(now), ready_(now) {
+Pace::Pace(PaceOptions options, Instant now) : options_(options), changed_(now), ready_(now), due_(now) {
     rate_ = static_cast<double>(options_.adaptive ? options_.first : options_.ceiling);
     set_ceiling(options_.ceiling);
 }
@@ -54,10 +58,14 @@ std::uint64_t Pace::rate() const {
 }
 
 void Pace::spend(std::size_t bytes, Instant now) {
-    // What was not used for longer than a burst is lost.
-    ready_ = std::max(ready_, now - kBurst);
-    ready_ += std::chrono::nanoseconds(static_cast<std::int64_t>(
-        8e9 * static_cast<double>(bytes) / static_cast<double>(std::max<std::uint64_t>(rate(), 1))));
+    const auto lasts = [&](double rate) {
+        return std::chrono::nanoseconds(
+            static_cast<std::int64_t>(8e9 * static_cast<double>(bytes) / std::max(rate, 1.0)));
+    };
+    const auto rate = static_cast<double>(this->rate());
+    due_ = std::max(due_, now - kCatchUp) + lasts(rate);
+    ready_ = std::max(ready_, now - kBurst) + lasts(rate * kCatchUpBy);
+    ready_ = std::max(ready_, due_);
 }
 
 void CommonLoss::add(std::uint64_t newest, std::uint64_t lost, unsigned fresh) {

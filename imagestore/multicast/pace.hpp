@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How fast a session sends: a token bucket, below a ceiling that may change while it runs, and (adaptive) the search
+// How fast a session sends: a token bucket that catches up gently, below a ceiling that may change while it runs, and (adaptive) the search
 // for what the line carries. Only loss that the receivers have in common slows it.
 #pragma once
 
@@ -41,6 +41,7 @@ private:
     bool searching_ = true;  // doubling, until the first loss
     std::uint64_t held_ = 0;
     Instant held_until_{}, changed_, ready_;
+    Instant due_;  // when, at the rate, all that was sent would be out
 };
 
 // Which of the sampled packets nearly all receivers missed.

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <gtest/gtest.h>
+
+#include "imagestore/multicast/pace.hpp"
+
+namespace slipway::multicast {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kRate = 40'000'000;  // 5,000 bytes a millisecond
+constexpr std::size_t kPacket = 1400;
+
+// Sends all that may go at `now`.
+std::size_t send(Pace& pace, Instant now) {
+    std::size_t bytes = 0;
+    while (pace.ready() <= now) {
+        pace.spend(kPacket, now);
+        bytes += kPacket;
+    }
+    return bytes;
+}
+
+TEST(MulticastPace, a_sender_that_gets_the_processor_seldom_keeps_its_rate) {
+    const Instant start{};
+    Pace pace({kRate, false}, start);
+    double sent = 0;
+    for (int ms = 0; ms < 5000; ++ms)
+        if (ms % 50 >= 10) sent += static_cast<double>(send(pace, start + milliseconds(ms)));  // 10 ms of 50 it waits
+    EXPECT_NEAR(sent, 5000.0 * 5000, 5000.0 * 5000 * 0.005);
+}
+
+TEST(MulticastPace, what_it_catches_up_with_comes_gently) {
+    const Instant start{};
+    Pace pace({kRate, false}, start);
+    for (int ms = 0; ms < 100; ++ms) (void)send(pace, start + milliseconds(ms));
+    // After 80 ms without the processor: a burst of 4 ms, then a quarter more than the rate.
+    auto sent = send(pace, start + milliseconds(180));
+    EXPECT_LE(sent, 4 * 5000 * 5 / 4 + 2 * kPacket);
+    for (int ms = 181; ms < 201; ++ms) sent += send(pace, start + milliseconds(ms));
+    EXPECT_NEAR(static_cast<double>(sent), (4 + 20) * 5000 * 1.25, 3 * kPacket);
+}
+
+TEST(MulticastPace, a_long_silence_is_not_made_good) {
+    const Instant start{};
+    Pace pace({kRate, false}, start);
+    for (int ms = 0; ms < 100; ++ms) (void)send(pace, start + milliseconds(ms));
+    std::size_t sent = 0;
+    for (int ms = 0; ms < 4000; ++ms) sent += send(pace, start + std::chrono::seconds(60) + milliseconds(ms));
+    EXPECT_NEAR(static_cast<double>(sent), (4000 + 250) * 5000, 20 * 5000);
+}
+
+}  // namespace
+}  // namespace slipway::multicast
