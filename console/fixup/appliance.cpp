@@ -231,6 +231,7 @@ private:
     Status ask() {
         auto request = job_.request;
         request.disk = guest_disk(0);
+        for (std::size_t i = 0; i < request.more_disks.size(); ++i) request.more_disks[i] = guest_disk(i + 1);
         asked_ = true;
         const auto seconds = std::chrono::ceil<std::chrono::seconds>(job_.patience.silence).count();
         timeval limit{static_cast<time_t>(seconds), 0};  // a guest that does not read
@@ -254,10 +255,14 @@ std::string disk_option(std::size_t index, int fd, bool read_only) {
                                         {"server", json::object{{"type", "fd"}, {"str", std::to_string(fd)}}}});
 }
 
-// The guest's name of the disk is the user's again.
-void rename_disk(fixup::RepairReport& report, const std::string& disk) {
-    if (const auto name = guest_disk(0); report.root_device.starts_with(name))
-        report.root_device.replace(0, name.size(), disk);
+// The guest's names of the disks are the user's again.
+void rename_disk(fixup::RepairReport& report, const fixup::RepairRequest& asked) {
+    for (std::size_t i = 0; i <= asked.more_disks.size(); ++i) {
+        const auto name = guest_disk(i);
+        if (!report.root_device.starts_with(name)) continue;
+        report.root_device.replace(0, name.size(), (i == 0 ? asked.disk : asked.more_disks[i - 1]).string());
+        return;
+    }
 }
 
 }  // namespace
@@ -313,7 +318,7 @@ Result<fixup::RepairReport> repair_in_appliance(const ApplianceMachine& m, const
         // What this machine says of its disk is nearer the cause than what the guest made of it.
         if (auto failed = disk->disk.first()) return std::move(*failed).with("the disk of the appliance");
     }
-    if (report) rename_disk(*report, job.request.disk.string());
+    if (report) rename_disk(*report, job.request);
     return report;
 }
 

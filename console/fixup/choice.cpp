@@ -44,16 +44,20 @@ std::string why_appliance(const DiskFacts& disk, const HostFacts& host) {
     return {};
 }
 
-Result<DiskFacts> look_at_disk(const std::filesystem::path& path) {
-    auto fd = TRY(open_fd(path, O_RDONLY));
-    Bytes start(512);
-    start.resize(TRY(pread_full(fd.get(), start, 0)));
-    if (const auto format = fixup::foreign_format(start); !format.empty())
-        return make_error(fixup::errors::kImageFormat, "{} is a {} image", path.string(), format);
+Result<DiskFacts> look_at_disks(const std::vector<std::filesystem::path>& paths) {
     DiskFacts facts;
-    if (disks::looks_like_vhd(path)) facts.vhd = disks::name_of(TRY(disks::inspect_vhd(path)).kind);
-    auto disk = TRY(disks::open_disk(path, disks::OpenMode::ReadOnly));
-    for (const auto& volume : TRY(fixup::read_volumes(*disk))) facts.filesystems.push_back(volume.filesystem);
+    for (const auto& path : paths) {
+        auto fd = TRY(open_fd(path, O_RDONLY));
+        Bytes start(512);
+        start.resize(TRY(pread_full(fd.get(), start, 0)));
+        if (const auto format = fixup::foreign_format(start); !format.empty())
+            return make_error(fixup::errors::kImageFormat, "{} is a {} image", path.string(), format);
+        // One that is not fixed decides.
+        if (disks::looks_like_vhd(path) && (facts.vhd.empty() || facts.vhd == "fixed"))
+            facts.vhd = disks::name_of(TRY(disks::inspect_vhd(path)).kind);
+        auto disk = TRY(disks::open_disk(path, disks::OpenMode::ReadOnly));
+        for (const auto& volume : TRY(fixup::read_volumes(*disk))) facts.filesystems.push_back(volume.filesystem);
+    }
     return facts;
 }
 

@@ -13,7 +13,7 @@ namespace slipway::console {
 
 struct DiskFacts {
     std::string vhd;                       // "fixed", "dynamic", "differencing"; empty: raw
-    std::vector<std::string> filesystems;  // of its partitions, as guest-fixup names them; unknown ones are empty
+    std::vector<std::string> filesystems;  // of their partitions, as guest-fixup names them; unknown ones are empty
 };
 
 struct HostFacts {
@@ -25,8 +25,8 @@ struct HostFacts {
 // Why this machine cannot repair it; empty: it can.
 std::string why_appliance(const DiskFacts& disk, const HostFacts& host);
 
-// Reads the disk's partition table. Errors: fixup.image-format, those of opening a VHD.
-Result<DiskFacts> look_at_disk(const std::filesystem::path& disk);
+// Reads the disks' partition tables. Errors: fixup.image-format, those of opening a VHD.
+Result<DiskFacts> look_at_disks(const std::vector<std::filesystem::path>& disks);
 HostFacts look_at_host();
 
 }  // namespace slipway::console

@@ -69,11 +69,19 @@ struct FixupArguments {
     std::string appliance = "auto";
 };
 
+// The system's disk first; none where a mounted root is repaired.
+std::vector<std::filesystem::path> disks_of(const fixup::RepairRequest& request) {
+    std::vector<std::filesystem::path> disks;
+    if (!request.disk.empty()) disks.push_back(request.disk);
+    disks.insert(disks.end(), request.more_disks.begin(), request.more_disks.end());
+    return disks;
+}
+
 Result<fixup::RepairReport> repair_here(fixup::RepairRequest request, Steps& steps) {
     auto cancel = TRY(CancelEvent::create());
     request.cancel_fd = cancel->fd();
-    UniqueFd claim;
-    if (!request.disk.empty()) claim = TRY(claim_disk(request.disk, request.dry_run));
+    std::vector<UniqueFd> claims;
+    for (const auto& disk : disks_of(request)) claims.push_back(TRY(claim_disk(disk, request.dry_run)));
     auto report = fixup::repair(request, [&](const std::string& step) { steps.begin(step); });
     if (!report && cancel_flag())
         return make_error(errors::kRepairInterrupted, "interrupted: {}", report.error().describe());
@@ -82,13 +90,14 @@ Result<fixup::RepairReport> repair_here(fixup::RepairRequest request, Steps& ste
 
 Result<fixup::RepairReport> repair_there(const fixup::RepairRequest& request, const std::string& why, Steps& steps) {
     steps.begin(fmt::format("in the appliance ({})", why));
-    // The disk first: whether it can be had is known at once.
-    auto claimed = TRY(open_claimed(request.disk, request.dry_run));
+    // The disks first: whether they can be had is known at once.
+    std::vector<ClaimedDisk> claimed;
+    for (const auto& disk : disks_of(request)) claimed.push_back(TRY(open_claimed(disk, request.dry_run)));
     auto cancel = TRY(CancelEvent::create());
     const auto machine = TRY(prepare_appliance(cancel->fd()));
     ApplianceJob job;
     job.request = request;
-    job.disks = {claimed.disk.get()};
+    for (auto& disk : claimed) job.disks.push_back(disk.disk.get());
     job.note = [&](const std::string& step) { steps.begin(step); };
     job.cancelled = &cancel_flag();
     return repair_in_appliance(machine, job);
@@ -98,7 +107,7 @@ Result<fixup::RepairReport> repair(const fixup::RepairRequest& request, const st
     if (!request.root.empty() && mode == "always")
         return make_error(errors::kUsage, "--appliance always takes a --disk, not a --root");
     if (!request.root.empty() || mode == "never") return repair_here(request, steps);
-    const auto facts = TRY(look_at_disk(request.disk));
+    const auto facts = TRY(look_at_disks(disks_of(request)));
     if (mode == "always") return repair_there(request, "as asked", steps);
     if (const auto why = why_appliance(facts, look_at_host()); !why.empty()) return repair_there(request, why, steps);
     auto report = repair_here(request, steps);

@@ -106,6 +106,21 @@ TEST_F(ApplianceTest, steps_and_report_come_back_with_the_users_name_of_the_disk
     expect_no_machine();
 }
 
+TEST_F(ApplianceTest, the_machines_other_disks_have_the_guests_names_there_and_the_users_here) {
+    std::string report = kReport;
+    report.replace(report.find("vda"), 3, "vdc");
+    guest(std::string("say '{\"hello\":1}'; hear; printf '%s' \"$line\" >") + (dir / "request").string() +
+          "\nprintf '%s' \"$*\" >" + (dir / "command").string() + "\nsay '" + report + "'\n");
+    disks::MemoryDisk second{1u << 20}, third{1u << 20};
+    job.request.more_disks = {"home.vhd", "mirror.vhd"};
+    job.disks = {&disk, &second, &third};
+    const auto outcome = run();
+    ASSERT_TRUE(outcome.ok()) << outcome.error().describe();
+    EXPECT_EQ(outcome->root_device, "mirror.vhd partition 1");
+    EXPECT_THAT(read_text_file(dir / "request").value(), HasSubstr(R"("more_disks":["/dev/vdb","/dev/vdc"])"));
+    EXPECT_THAT(read_text_file(dir / "command").value(), HasSubstr("virtio-blk-pci,drive=disk2"));
+}
+
 TEST_F(ApplianceTest, what_the_guest_writes_is_on_the_disk) {
     writing_guest();
     const auto report = run();

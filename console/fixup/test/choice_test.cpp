@@ -52,13 +52,18 @@ TEST(Choice, a_host_that_lacks_what_it_takes_says_what) {
 TEST(Choice, a_disk_is_known_by_its_footer_and_a_foreign_image_is_named) {
     auto dir = TempDir::create("choice").value();
     ASSERT_TRUE(disks::create_vhd(dir / "a.vhd", disks::VhdKind::Dynamic, 4u << 20).ok());
-    const auto facts = look_at_disk(dir / "a.vhd");
+    const auto facts = look_at_disks({dir / "a.vhd"});
     ASSERT_TRUE(facts.ok()) << facts.error().describe();
     EXPECT_EQ(facts->vhd, "dynamic");
+    // Also when it is one of the machine's other disks.
+    ASSERT_TRUE(disks::create_vhd(dir / "c.vhd", disks::VhdKind::Fixed, 4u << 20).ok());
+    const auto both = look_at_disks({dir / "c.vhd", dir / "a.vhd", dir / "c.vhd"});
+    ASSERT_TRUE(both.ok()) << both.error().describe();
+    EXPECT_EQ(both->vhd, "dynamic");
     std::ofstream(dir / "b.qcow2") << "QFI\xfb" << std::string(1000, '\0');
-    const auto foreign = look_at_disk(dir / "b.qcow2");
+    const auto foreign = look_at_disks({dir / "a.vhd", dir / "b.qcow2"});
     ASSERT_FALSE(foreign.ok());
     EXPECT_TRUE(foreign.error().is(fixup::errors::kImageFormat));
     EXPECT_THAT(foreign.error().message(), HasSubstr("qcow2"));
-    EXPECT_FALSE(look_at_disk(dir / "none").ok());
+    EXPECT_FALSE(look_at_disks({dir / "none"}).ok());
 }
