@@ -44,7 +44,7 @@ TEST_F(Vmscript, validates_with_an_exit_code_by_verdict) {
     give(vmscript::good_source());
     auto good = run({"/HWValidate", "/HWInfoFile:x.xml"});
     EXPECT_EQ(good.exit_code, kExitDone) << good.output;
-    EXPECT_NE(good.output.find("it can be migrated."), std::string::npos);
+    EXPECT_NE(good.output.find("It can be migrated."), std::string::npos);
     auto warned = vmscript::good_source();
     warned.boot.loader = "refind";
     give(warned);

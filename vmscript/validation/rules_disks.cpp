@@ -145,7 +145,7 @@ void health(const Facts& f, Findings& out) {
     }
     if (!unknown.empty())
         out.not_checked("disks " + join(unknown, ", "), "Whether they are failing is not known.",
-                        "Run gatherhw as root on the source with smartmontools installed.");
+                        "Run gatherhw as root on the source; behind a RAID controller its maker's tool knows.");
 }
 
 void boot_disk(const Facts& f, Findings& out) {
