@@ -47,7 +47,7 @@ std::vector<RuleRow> device_rows() {
          [](auto& i, auto&, auto&) { i.network[0].pxe_capable = false; }},
         {"network-boot", Verdict::NotChecked, "not known",
          [](auto& i, auto&, auto&) { i.network[0].pxe_capable.reset(); }},
-        {"boot-link", Verdict::Warning, "no link", [](auto& i, auto&, auto&) { i.network[0].link = false; }},
+        {"boot-link", Verdict::Note, "no link", [](auto& i, auto&, auto&) { i.network[0].link = false; }},
         {"wireless", Verdict::Warning, "Wireless",
          [](auto& i, auto&, auto&) { i.network.push_back({.name = "wlan0", .kind = AdapterKind::Wireless}); }},
         {"usb-adapter", Verdict::Note, "On USB", [](auto& i, auto&, auto&) { i.network[0].bus = BusKind::Usb; }},

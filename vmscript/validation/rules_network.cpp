@@ -55,7 +55,7 @@ void boot_link(const Facts& f, Findings& out) {
     if (f.nics.empty()) return;
     const auto& a = *f.nics.front();
     if (!a.link)
-        out.warn("adapter " + a.name, "It had no link when the inventory was taken.",
+        out.note("adapter " + a.name, "It had no link when the inventory was taken.",
                  "Plug it in, or name another by --adminmac.");
 }
 
@@ -210,7 +210,7 @@ const Rule kRules[] = {
     {"admin-mac", Group::Network, Verdict::Warning, "The address given by --adminmac",
      "The source is known by it when it boots.", admin_mac},
     {"network-boot", Group::Network, Verdict::Warning, "Booting from the network", "The agent comes by network.", pxe},
-    {"boot-link", Group::Network, Verdict::Warning, "A link of the adapter that boots",
+    {"boot-link", Group::Network, Verdict::Note, "A link of the adapter that boots",
      "Without a cable nothing boots by it.", boot_link},
     {"wireless", Group::Network, Verdict::Warning, "Wireless adapters",
      "Addresses and services on it are gone after the move.", wireless},
