@@ -88,7 +88,6 @@ std::vector<std::string> shared_macs(const Inventory& inventory) {
     std::set<std::string> seen, twice;
     for (const auto& a : inventory.network) {
         if (a.kind != AdapterKind::Physical && a.kind != AdapterKind::Wireless) continue;
-        if (a.permanent_mac.empty() && !a.master.empty()) continue;  // it has its bond's address now
         const auto& mac = a.permanent_mac.empty() ? a.mac : a.permanent_mac;
         if (!mac.empty() && !seen.insert(mac).second) twice.insert(mac);
     }
