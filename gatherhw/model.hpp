@@ -255,14 +255,14 @@ struct NetworkAdapter {
     std::vector<IpAddress> addresses;
     std::string gateway;  // default route through it
     std::vector<std::string> dns;
-    std::optional<bool> pxe_capable;            // a guess
-    std::string pxe_evidence;                   // why it is guessed
-    std::string description = {};               // "Intel(R) PRO/1000 MT Desktop Adapter"
-    std::string connection = {};                // Windows: "Local Area Connection"; NetworkManager: the profile's name
-    BusKind bus = BusKind::Unknown;             // Usb, Virtio, Firewire; Unknown is PCI or none
-    std::vector<std::string> members = {};      // adapters that a bond, team or bridge joins
-    std::string master = {};                    // the bond, team or bridge that it is a member of
-    std::string mode = {};                      // of a bond or team: "active-backup", "802.3ad"
+    std::optional<bool> pxe_capable;        // a guess
+    std::string pxe_evidence;               // why it is guessed
+    std::string description = {};           // "Intel(R) PRO/1000 MT Desktop Adapter"
+    std::string connection = {};            // Windows: "Local Area Connection"; NetworkManager: the profile's name
+    BusKind bus = BusKind::Unknown;         // Usb, Virtio, Firewire; Unknown is PCI or none
+    std::vector<std::string> members = {};  // adapters that a bond, team or bridge joins
+    std::string master = {};  // the bond, team or bridge it is a member of; "unknown": one, not said which
+    std::string mode = {};    // of a bond or team: "active-backup", "802.3ad"
     std::optional<std::uint32_t> vlan = {};     // the VLAN's number, 0…4095
     std::string parent = {};                    // a VLAN's adapter
     std::optional<bool> iscsi_boot = {};        // the firmware booted from an iSCSI disk through it (iBFT)

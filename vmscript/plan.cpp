@@ -273,6 +273,11 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan_disks(inventory, choice, switches, plan);
     plan_nics(inventory, switches, plan);
     if (plan.source_mac.empty()) return make_error(errors::kNotFit, "no wired network adapter with a MAC address");
+    // Members of a bond whose own addresses are not known: which is which could not be told after the move either.
+    for (const auto& n : plan.nics)
+        if (std::count_if(plan.nics.begin(), plan.nics.end(), [&](const auto& o) { return o.new_mac == n.new_mac; }) >
+            1)
+            return make_error(errors::kNotFit, "two adapters have the address {}", printable(n.new_mac));
     return plan;
 }
 

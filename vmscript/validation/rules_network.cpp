@@ -137,8 +137,9 @@ void left_address(const Facts& f, Findings& out) {
         if (a.kind != AdapterKind::Physical || std::find(f.nics.begin(), f.nics.end(), &a) != f.nics.end()) continue;
         if (!a.addresses.empty() || !a.master.empty())
             out.warn("adapter " + a.name,
-                     a.master.empty() ? "It is left out, and it has an address."
-                                      : "It is left out, and " + a.master + " joins it.",
+                     a.master.empty()        ? "It is left out, and it has an address."
+                     : a.master == "unknown" ? "It is left out, and a bond or team joins it."
+                                             : "It is left out, and " + a.master + " joins it.",
                      "Move its address to another adapter before the capture.");
     }
 }
