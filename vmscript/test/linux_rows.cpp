@@ -258,6 +258,7 @@ std::vector<RuleRow> linux_rows() {
         {"os", Verdict::Error, "Linux and Windows", [](auto& i, auto&, auto&) { i.os.family = "freebsd"; }},
         {"os", Verdict::Warning, "own tools", [](auto& i, auto&, auto&) { i.os.id = "rocky"; }},
         {"os", Verdict::Warning, "not among", [](auto& i, auto&, auto&) { i.os.id = "slackware"; }},
+        {"os", Verdict::NotChecked, "Which distribution", [](auto& i, auto&, auto&) { i.os.id = ""; }},
         {"initramfs", Verdict::Warning, "not known", [](auto& i, auto&, auto&) { i.boot.files.clear(); }},
         {"kernel", Verdict::Error, "before 2.6", [](auto& i, auto&, auto&) { i.os.kernel = "2.4.21-4.EL"; }},
         {"kernel", Verdict::Warning, "2.6.25",

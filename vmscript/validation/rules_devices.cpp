@@ -85,8 +85,7 @@ void hba(const Facts& f, Findings& out) {
 
 void graphics(const Facts& f, Findings& out) {
     for (const auto& v : f.machine.video)
-        if (in(v.driver, {"nvidia", "amdgpu", "nouveau", "radeon", "nvlddmkm", "xe"}) ||
-            (v.pci && v.pci->class_code >> 8 == 0x0302))
+        if (in(v.driver, {"nvidia", "amdgpu", "nvlddmkm"}) || (v.pci && v.pci->class_code >> 8 == 0x0302))
             out.note(v.name.empty() ? "display adapter" : v.name, "The VM has a plain display adapter (VGA).",
                      "If programs compute on the card (CUDA, ROCm), leave them on a real machine.");
 }

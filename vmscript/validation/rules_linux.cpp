@@ -31,6 +31,9 @@ void os(const Facts& f, Findings& out) {
     if (!f.is_linux)
         return out.error(what.empty() ? "unknown" : what, "Linux and Windows are repaired, nothing else.",
                          "Install the system anew on the VM, or migrate it with a tool of its maker.");
+    if (os.id.empty())
+        return out.not_checked(os.name.empty() ? "Linux" : os.name, "Which distribution it is is not known.",
+                               "Run gatherhw on the running source.");
     if (in(os.id, {"debian", "ubuntu", "linuxmint", "raspbian", "devuan"}))
         return out.ok(what, "It is captured, deployed and repaired for the VM's hardware.");
     out.warn(what,
@@ -87,7 +90,7 @@ void kernel(const Facts& f, Findings& out) {
     if (text.find("xen") != std::string::npos)
         return out.note("kernel " + text, "A kernel for Xen: the repair makes another one the default if there is one.",
                         "Install the distribution's standard kernel on the source.");
-    out.ok("kernel " + text, "It has drivers for the VM's controller in its distribution's package.");
+    out.ok("kernel " + text, "New enough for the VM's controller.");
 }
 
 void boot_proof(const Facts& f, Findings& out) {

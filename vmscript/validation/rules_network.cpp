@@ -128,7 +128,7 @@ void address(const Facts& f, Findings& out) {
         else if (a->link && !a->addresses.empty())
             out.warn(what, "It has an address, but nothing says from where.",
                      "Note how it is configured, to compare after the first boot.");
-        else out.ok(what, "Not configured.");
+        else out.ok(what, "No address of it is known.");
     }
 }
 
@@ -155,7 +155,8 @@ void iscsi_boot(const Facts& f, Findings& out) {
 void shared_mac(const Facts& f, Findings& out) {
     for (const auto& mac : shared_macs(f.machine))
         out.error("MAC address " + mac, "Two adapters of the source have it: the VM's would have one address.",
-                  "Take the locally set address out of the configuration of one of them, and run gatherhw again.");
+                  "Run gatherhw on the running source: behind a bond it alone sees the burnt-in addresses; else take "
+                  "the address that is set out of a configuration.");
 }
 
 void changed_mac(const Facts& f, Findings& out) {
