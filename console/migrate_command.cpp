@@ -8,10 +8,10 @@
 #include "gatherhw/reader.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
-#include "vmscript/checks.hpp"
 #include "vmscript/output.hpp"
 #include "vmscript/plan.hpp"
 #include "vmscript/render.hpp"
+#include "vmscript/validation/validate.hpp"
 
 namespace slipway::console {
 
@@ -39,6 +39,7 @@ json::object request_of(const vmscript::Plan& plan, const MigrateArguments& a) {
                       {"vmhost", plan.vm_host},
                       {"network", plan.network},
                       {"target_controller", std::string(name_of(plan.controller))},
+                      {"firmware", plan.uefi ? "uefi" : "bios"},
                       {"postdeployaction", static_cast<int>(plan.post_deploy)},
                       {"nics", nics},
                       {"disks", vmscript::disks_parameter(plan)},
@@ -66,10 +67,12 @@ Result<ExitCode> migrate(const MigrateArguments& a, const Context& context) {
     auto xml = TRY_WITH(read_text_file(switches.hw_info_file, 64u << 20), "reading the inventory");
     auto read = TRY_WITH(gatherhw::read_inventory(xml), "reading " + switches.hw_info_file);
     std::vector<std::string> problems;
-    for (const auto& f : vmscript::check(read.inventory, switches, read.warnings)) {
-        if (f.verdict == vmscript::Verdict::Error) problems.push_back(f.what + ": " + f.meaning);
-        if (f.verdict == vmscript::Verdict::Warning && !context.json)
-            std::cerr << "warning: " << f.what << ": " << f.meaning << " " << f.to_do << "\n";
+    const auto around = TRY(vmscript::read_surroundings(switches));
+    for (const auto& f : vmscript::validate(read.inventory, switches, around, read.warnings)) {
+        const bool passed_over = f.forcible && switches.force;
+        if (f.verdict == vmscript::Verdict::Error && !passed_over) problems.push_back(f.what + ": " + f.found);
+        else if (f.verdict >= vmscript::Verdict::Warning && !context.json)
+            std::cerr << "warning: " << f.what << ": " << f.found << " " << f.to_do << "\n";
     }
     if (!problems.empty()) return make_error(errors::kNotFit, "{}", join(problems, "; "));
     auto plan = TRY(vmscript::make_plan(read.inventory, switches));

@@ -2,6 +2,8 @@
 // The XML form of the model, said once: each fields(archive, record) hands every field with its
 // attribute or element name to an archive (XML writer, JSON writer, XML reader). An archive has
 //   value(name, scalar)            one attribute: text, number, bool, enum, optional of these
+//   count(name, number)            the same, left out when 0 (unknown)
+//   known(name, enumeration)       the same, left out when it is the first of its kind (unknown)
 //   hex(name, number, digits)      one attribute, "0x8086"
 //   words(name, texts)             one attribute, separated by blanks
 //   texts(element, texts)          repeated elements holding text
@@ -39,6 +41,19 @@ void fields(A& a, Of<Processors> auto& r) {
     a.value("threads", r.threads);
     a.value("is-64bit", r.is_64bit);
     a.words("flags", r.flags);
+    a.value("signature", r.signature);
+    a.count("mhz", r.mhz);
+    a.count("possible", r.possible);
+}
+
+template <typename A>
+void fields(A& a, Of<MemoryModule> auto& r) {
+    a.value("locator", r.locator);
+    a.value("size", r.size);
+    a.value("type", r.type);
+    a.count("mhz", r.mhz);
+    a.value("manufacturer", r.manufacturer);
+    a.value("part-number", r.part_number);
 }
 
 template <typename A>
@@ -56,7 +71,29 @@ void fields(A& a, Of<System> auto& r) {
     a.value("firmware", r.firmware);
     a.value("secure-boot", r.secure_boot);
     a.value("hypervisor", r.hypervisor);
+    a.value("chassis", r.chassis);
+    a.value("board", r.board);
+    a.count("memory-limit-bytes", r.memory_limit_bytes);
+    a.words("acpi-tables", r.acpi_tables);
+    a.value("time-zone", r.time_zone);
+    a.value("clock-is-utc", r.clock_is_utc);
     a.record("processors", r.processors);
+    a.list("memory-modules", "module", r.memory_modules);
+}
+
+template <typename A>
+void fields(A& a, Of<Hotfix> auto& r) {
+    a.value("id", r.id);
+    a.value("description", r.description);
+}
+
+template <typename A>
+void fields(A& a, Of<SystemFile> auto& r) {
+    a.value("path", r.path);
+    a.value("version", r.version);
+    a.value("original-name", r.original_name);
+    a.value("language", r.language);
+    a.count("size", r.size);
 }
 
 template <typename A>
@@ -69,6 +106,20 @@ void fields(A& a, Of<OperatingSystem> auto& r) {
     a.value("kernel", r.kernel);
     a.value("architecture", r.architecture);
     a.value("init", r.init);
+    a.value("build", r.build);
+    a.value("edition", r.edition);
+    a.value("role", r.role);
+    a.value("language", r.language);
+    a.value("system-root", r.system_root);
+    a.value("hal", r.hal);
+    a.value("multiprocessor", r.multiprocessor);
+    a.value("pae", r.pae);
+    a.known("licence", r.licence);
+    a.value("licence-evidence", r.licence_evidence);
+    a.value("hibernated", r.hibernated);
+    a.value("hibernation-evidence", r.hibernation_evidence);
+    a.list("hotfixes", "hotfix", r.hotfixes);
+    a.list("system-files", "file", r.system_files);
 }
 
 template <typename A>
@@ -117,6 +168,13 @@ void fields(A& a, Of<Disk> auto& r) {
     a.value("rotational", r.rotational);
     a.value("table", r.table);
     a.value("disk-id", r.disk_id);
+    a.known("bus", r.bus);
+    a.words("member-of", r.member_of);
+    a.value("multipath", r.multipath);
+    a.value("san", r.san);
+    a.known("health", r.health);
+    a.value("health-evidence", r.health_evidence);
+    a.value("io-errors", r.io_errors);
     a.record("geometry", r.geometry);
     a.list("partitions", "partition", r.partitions);
 }
@@ -137,6 +195,18 @@ void fields(A& a, Of<Volume> auto& r) {
     a.value("fstab", r.fstab_spec);
     a.value("mount-options", r.mount_options);
     a.value("detail", r.detail);
+    a.value("free", r.free);
+    a.count("cluster", r.cluster);
+    a.value("encryption", r.encryption);
+    a.value("compressed", r.compressed);
+    a.value("deduplicated", r.deduplicated);
+    a.value("quotas", r.quotas);
+    a.value("has-errors", r.has_errors);
+    a.value("last-mount-point", r.last_mount_point);
+    a.value("volume-id", r.volume_id);
+    a.value("boot-volume", r.boot_volume);
+    a.value("system-volume", r.system_volume);
+    a.value("page-file", r.page_file);
     a.texts("mount-point", r.mount_points);
 }
 
@@ -162,6 +232,17 @@ void fields(A& a, Of<NetworkAdapter> auto& r) {
     a.words("dns", r.dns);
     a.value("pxe-capable", r.pxe_capable);
     a.value("pxe-evidence", r.pxe_evidence);
+    a.value("description", r.description);
+    a.value("connection", r.connection);
+    a.known("bus", r.bus);
+    a.words("members", r.members);
+    a.value("master", r.master);
+    a.value("mode", r.mode);
+    a.value("vlan", r.vlan);
+    a.value("parent", r.parent);
+    a.value("iscsi-boot", r.iscsi_boot);
+    a.value("virtual-function", r.virtual_function);
+    a.count("mtu", r.mtu);
     a.record("pci", r.pci);
     a.list("addresses", "address", r.addresses);
 }
@@ -194,6 +275,8 @@ void fields(A& a, Of<Service> auto& r) {
     a.value("start", r.start);
     a.value("wanted-by", r.wanted_by);
     a.value("command", r.command);
+    a.value("state", r.state);
+    a.value("account", r.account);
 }
 
 template <typename A>
@@ -203,6 +286,10 @@ void fields(A& a, Of<Driver> auto& r) {
     a.value("references", r.references);
     a.words("used-by", r.used_by);
     a.value("start", r.start);
+    a.value("description", r.description);
+    a.value("path", r.path);
+    a.value("version", r.version);
+    a.value("state", r.state);
 }
 
 template <typename A>
@@ -223,6 +310,10 @@ void fields(A& a, Of<BootConfiguration> auto& r) {
     a.value("loader", r.loader);
     a.value("kernel-command-line", r.kernel_command_line);
     a.value("root", r.root);
+    a.value("default-entry", r.default_entry);
+    a.value("default-kernel", r.default_kernel);
+    a.words("kernels", r.kernels);
+    a.value("firmware-entry", r.firmware_entry);
     a.list("files", "file", r.files);
 }
 
@@ -234,6 +325,33 @@ void fields(A& a, Of<UsbDevice> auto& r) {
     a.value("manufacturer", r.manufacturer);
     a.value("name", r.name);
     a.value("driver", r.driver);
+    a.words("classes", r.classes);
+}
+
+template <typename A>
+void fields(A& a, Of<PciFunction> auto& r) {
+    a.value("driver", r.driver);
+    a.value("vendor", r.vendor);
+    a.value("name", r.name);
+    a.record("pci", r.id);
+}
+
+template <typename A>
+void fields(A& a, Of<TapeDrive> auto& r) {
+    a.value("name", r.name);
+    a.value("vendor", r.vendor);
+    a.value("model", r.model);
+    a.value("controller", r.controller);
+    a.value("address", r.address);
+}
+
+template <typename A>
+void fields(A& a, Of<LogFinding> auto& r) {
+    a.value("topic", r.topic);
+    a.value("device", r.device);
+    a.value("count", r.count);
+    a.value("source", r.source);
+    a.texts("line", r.lines);
 }
 
 template <typename A>
@@ -260,6 +378,9 @@ void fields(A& a, Of<Inventory> auto& r) {
     a.list("autorun", "program", r.autorun);
     a.record("boot", r.boot);
     a.list("usb", "device", r.usb);
+    a.list("pci", "function", r.pci);
+    a.list("tapes", "drive", r.tapes);
+    a.list("log", "finding", r.log);
     a.texts("modalias", r.modaliases);
     a.list("unread", "item", r.unread);
 }

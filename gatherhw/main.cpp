@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // gatherhw: the inventory of this machine as one XML file. Fully static: it runs from a stick or a read-only share
 // on a machine where nothing can be installed.
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <iostream>
 
 #include <unistd.h>
@@ -23,14 +25,16 @@ namespace {
 
 struct Arguments {
     std::string output, root = "/";
+    std::vector<std::string> import;  // KIND FILE…
+    bool json = false;
 };
 
 // A file name from what the machine calls itself.
-std::string file_name(const Inventory& inventory) {
+std::string file_name(const Inventory& inventory, const Arguments& arguments) {
     std::string name;
     for (char c : inventory.system.host_name)
         name += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' ? c : '_';
-    return (name.empty() ? "machine" : name) + ".xml";
+    return (name.empty() ? "machine" : name) + (arguments.json ? ".json" : ".xml");
 }
 
 std::filesystem::path program_directory(const char* argv0) {
@@ -58,13 +62,13 @@ Result<std::filesystem::path> write_somewhere(const std::string& xml, const std:
 }
 
 Result<std::string> write_output(const Arguments& arguments, const Inventory& inventory, const char* argv0) {
-    auto xml = to_xml(inventory);
+    auto xml = arguments.json ? to_json(inventory) : to_xml(inventory);
     if (arguments.output == "-") {
         TRY(write_full(STDOUT_FILENO, as_bytes(xml)));
         return std::string();
     }
     if (arguments.output.empty())
-        return std::filesystem::absolute(TRY(write_somewhere(xml, file_name(inventory), argv0)))
+        return std::filesystem::absolute(TRY(write_somewhere(xml, file_name(inventory, arguments), argv0)))
             .lexically_normal()
             .string();
     auto written = write_file_atomic(arguments.output, as_bytes(xml));
@@ -75,6 +79,21 @@ Result<std::string> write_output(const Arguments& arguments, const Inventory& in
 int fail(const Error& error) {
     std::cerr << "error: " << error.explain() << "\n";
     return kExitFailed;
+}
+
+// The importers need libraries that this program does without: they are another one's, beside this or on PATH.
+int import(const Arguments& arguments, const char* argv0) {
+    std::vector<std::string> words{"gatherhw-import"};
+    words.insert(words.end(), arguments.import.begin(), arguments.import.end());
+    if (!arguments.output.empty()) words.insert(words.end(), {"--output", arguments.output});
+    if (arguments.json) words.emplace_back("--json");
+    std::vector<char*> pointers;
+    for (auto& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    auto beside = (program_directory(argv0) / "gatherhw-import").string();
+    ::execv(beside.c_str(), pointers.data());
+    ::execvp("gatherhw-import", pointers.data());
+    return fail(make_error(errors::kNoImporter, "{}: {}", beside, std::strerror(errno)));
 }
 
 int run(const Arguments& arguments, const char* argv0) {
@@ -104,10 +123,18 @@ int main(int argc, char** argv) {
     app.add_option("--root", arguments.root, "a captured tree with /proc, /sys and /etc, instead of this machine")
         ->type_name("DIRECTORY")
         ->check(CLI::ExistingDirectory);
+    app.add_option("--import", arguments.import,
+                   "from what another tool wrote down of a machine: lshw, udev, smbios or wmi and its file (wmi: "
+                   "files); see gatherhw-import(1). Written to standard output unless --output is given")
+        ->type_name("KIND FILE")
+        ->expected(2, 101)
+        ->excludes("--root");
+    app.add_flag("--json", arguments.json, "as JSON instead of XML (vmscript reads XML)");
     app.set_version_flag("--version", kVersion);
     app.set_help_flag("-h,--help", "this text (so does /?)");
     app.footer(
         "Examples:\n  gatherhw\n  gatherhw --output /tmp/poseidon.xml\n  gatherhw --output - | less\n"
+        "  gatherhw --import lshw poseidon.lshw --output poseidon.xml\n"
         "Exit codes: 0 done, 1 failed, 2 usage, 3 done, but not everything could be read (see the warnings).");
     for (int i = 1; i < argc; ++i)
         if (std::string_view(argv[i]) == "/?") argv[i] = const_cast<char*>("--help");
@@ -116,5 +143,5 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& e) {
         return app.exit(e) == 0 ? kExitDone : kExitUsage;
     }
-    return run(arguments, argv[0]);
+    return arguments.import.empty() ? run(arguments, argv[0]) : import(arguments, argv[0]);
 }

@@ -16,6 +16,10 @@ std::string_view name_of(VolumeState value) { return name_in_table(value); }
 std::string_view name_of(AdapterKind value) { return name_in_table(value); }
 std::string_view name_of(AddressOrigin value) { return name_in_table(value); }
 std::string_view name_of(PortKind value) { return name_in_table(value); }
+std::string_view name_of(BusKind value) { return name_in_table(value); }
+std::string_view name_of(Health value) { return name_in_table(value); }
+std::string_view name_of(LicenceChannel value) { return name_in_table(value); }
+std::string_view name_of(LogTopic value) { return name_in_table(value); }
 
 namespace {
 
@@ -70,6 +74,24 @@ std::vector<std::string> disks_of(const Inventory& inventory, const Volume& volu
     collect_disks(inventory, volume.name, seen, disks);
     for (const auto& below : volume.backing) collect_disks(inventory, below, seen, disks);
     return {disks.begin(), disks.end()};
+}
+
+bool is_efi_system_partition(const Partition& partition) {
+    return partition.type == "0xef" || partition.type == "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+}
+
+bool is_bios_boot_partition(const Partition& partition) {
+    return partition.type == "21686148-6449-6e6f-744e-656564454649";
+}
+
+std::vector<std::string> shared_macs(const Inventory& inventory) {
+    std::set<std::string> seen, twice;
+    for (const auto& a : inventory.network) {
+        if (a.kind != AdapterKind::Physical && a.kind != AdapterKind::Wireless) continue;
+        const auto& mac = a.permanent_mac.empty() ? a.mac : a.permanent_mac;
+        if (!mac.empty() && !seen.insert(mac).second) twice.insert(mac);
+    }
+    return {twice.begin(), twice.end()};
 }
 
 }  // namespace slipway::gatherhw

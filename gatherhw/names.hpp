@@ -36,8 +36,8 @@ struct EnumNames<VolumeState> {
 };
 template <>
 struct EnumNames<AdapterKind> {
-    static constexpr std::array<std::string_view, 7> names{"unknown", "physical", "wireless", "bond",
-                                                           "bridge",  "vlan",     "virtual"};
+    static constexpr std::array<std::string_view, 8> names{"unknown", "physical", "wireless", "bond",
+                                                           "bridge",  "vlan",     "virtual",  "team"};
 };
 template <>
 struct EnumNames<AddressOrigin> {
@@ -47,6 +47,24 @@ struct EnumNames<AddressOrigin> {
 template <>
 struct EnumNames<PortKind> {
     static constexpr std::array<std::string_view, 3> names{"serial", "parallel", "sound"};
+};
+template <>
+struct EnumNames<BusKind> {
+    static constexpr std::array<std::string_view, 12> names{"unknown", "ide", "sata", "scsi",   "sas", "fibre-channel",
+                                                            "iscsi",   "usb", "nvme", "virtio", "mmc", "firewire"};
+};
+template <>
+struct EnumNames<Health> {
+    static constexpr std::array<std::string_view, 3> names{"unknown", "good", "failing"};
+};
+template <>
+struct EnumNames<LicenceChannel> {
+    static constexpr std::array<std::string_view, 5> names{"unknown", "oem", "retail", "volume", "evaluation"};
+};
+template <>
+struct EnumNames<LogTopic> {
+    static constexpr std::array<std::string_view, 5> names{"other", "disk-error", "filesystem-error", "memory",
+                                                           "machine-check"};
 };
 
 template <typename Enum>

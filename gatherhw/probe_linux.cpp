@@ -29,6 +29,7 @@ public:
         probe_devices(tree, out);
         probe_software(tree, out);
         probe_boot(tree, out);
+        probe_log(tree, options_, out);
         out.unread = tree.unread();
         return out;
     }

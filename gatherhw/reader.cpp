@@ -84,6 +84,14 @@ public:
         out = value_read;
     }
     template <typename T>
+    void count(std::string_view name, T& out) {
+        value(name, out);
+    }
+    template <typename T>
+    void known(std::string_view name, T& out) {
+        value(name, out);
+    }
+    template <typename T>
     void hex(std::string_view name, T& out, int digits) {
         const char* text = attribute(name);
         if (!text) return;

@@ -42,6 +42,14 @@ public:
     void value(std::string_view name, const std::optional<T>& v) {
         if (v) value(name, *v);
     }
+    template <typename T>
+    void count(std::string_view name, T v) {
+        if (v != 0) value(name, v);
+    }
+    template <typename T>
+    void known(std::string_view name, T v) {
+        if (v != T{}) value(name, v);
+    }
     void hex(std::string_view name, std::uint32_t v, int digits) {
         out_.attribute(name, fmt::format("0x{:0{}x}", v, digits));
     }
@@ -108,6 +116,14 @@ public:
     template <typename T>
     void value(std::string_view name, const std::optional<T>& v) {
         if (v) value(name, *v);
+    }
+    template <typename T>
+    void count(std::string_view name, T v) {
+        if (v != 0) value(name, v);
+    }
+    template <typename T>
+    void known(std::string_view name, T v) {
+        if (v != T{}) value(name, v);
     }
     void hex(std::string_view name, std::uint32_t v, int digits) { value(name, fmt::format("0x{:0{}x}", v, digits)); }
     void words(std::string_view name, const std::vector<std::string>& v) { texts(name, v); }

@@ -19,6 +19,9 @@ Status write_one(const fs::path& path, const GeneratedFile& file) {
 }  // namespace
 
 Status load_files(Switches& switches) {
+    constexpr std::uint64_t kLongest = 16u << 20;
+    for (auto* file : {&switches.device_list, &switches.agent_drivers})
+        if (!file->empty()) *file = TRY_WITH(read_text_file(*file, kLongest), "reading " + *file);
     auto& state = switches.service_driver_state;
     if (state.empty()) return {};
     constexpr std::uint64_t kLimit = 1u << 20;

@@ -10,7 +10,8 @@
 namespace slipway::vmscript {
 
 // service_driver_state, a file's name, becomes the file's text: the sequences go to machines that do not have the file.
-// What is in it is read at the repair. Errors: vmscript.bad-value.
+// What is in it is read at the repair. device_list and agent_drivers as well, for the validation.
+// Errors: vmscript.bad-value, and those of a file that cannot be read.
 Status load_files(Switches& switches);
 
 // Makes BASE/p2v/NAME/ with the files and BASE/p2v/slipway_initenv.sh where that is absent; returns the directory.

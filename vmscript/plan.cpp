@@ -9,6 +9,8 @@
 #include "lib/base/strings.hpp"
 #include "sequences/model.hpp"
 #include "vmscript/errors.hpp"
+#include "vmscript/nt.hpp"
+#include "vmscript/validation/surroundings.hpp"
 
 namespace slipway::vmscript {
 
@@ -59,7 +61,8 @@ std::set<const Volume*> excluded_set(const Inventory& inventory, const std::vect
 }
 
 bool is_root(const Volume& v) {
-    return std::find(v.mount_points.begin(), v.mount_points.end(), "/") != v.mount_points.end();
+    return v.boot_volume == true ||
+           std::find(v.mount_points.begin(), v.mount_points.end(), "/") != v.mount_points.end();
 }
 
 // Packages and services that watch or drive hardware a VM does not have.
@@ -85,12 +88,19 @@ constexpr std::string_view kHardwareServices[] = {"smartd",
                                                   "mptd",
                                                   "tlp"};
 
-std::vector<std::string> hardware_services(const Inventory& inventory) {
+// The operator's file takes the place of the list.
+Result<std::vector<std::string>> hardware_services(const Inventory& inventory, const std::string& drivers_file) {
+    std::vector<std::string> patterns(std::begin(kHardwareServices), std::end(kHardwareServices));
+    if (!drivers_file.empty()) {
+        patterns.clear();
+        for (auto& entry : TRY(read_drivers_file(drivers_file)))
+            if (entry.kind == DriversFileEntry::Kind::Service) patterns.push_back(std::move(entry.name));
+    }
     std::vector<std::string> out;
     for (const auto& s : inventory.services) {
         auto stem = s.name.substr(0, s.name.rfind(".service"));
         bool known =
-            std::find(std::begin(kHardwareServices), std::end(kHardwareServices), stem) != std::end(kHardwareServices);
+            std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return name_matches(p, stem); });
         if (known && s.start != "masked") out.push_back(s.name);
     }
     std::sort(out.begin(), out.end());
@@ -132,7 +142,7 @@ std::string partition_word(const Inventory& inventory, const std::string& name) 
 }
 
 void plan_disks(const Inventory& inventory, const DiskChoice& choice, const Switches& switches, Plan& plan) {
-    plan.controller = choose_controller(switches.controller, choice.kept);
+    plan.controller = choose_controller(switches.controller, choice.kept, inventory);
     plan.left_out = choice.left_out;
     for (const auto& v : choice.excluded_volumes) {
         plan.excluded_volumes.push_back(partition_word(inventory, v));
@@ -150,6 +160,7 @@ void plan_disks(const Inventory& inventory, const DiskChoice& choice, const Swit
 std::string_view name_of(Controller controller) {
     switch (controller) {
         case Controller::Ide: return "ide";
+        case Controller::Sata: return "sata";
         case Controller::Scsi: return "scsi-lsi";
         case Controller::Virtio: return "virtio-blk";
     }
@@ -159,6 +170,7 @@ std::string_view name_of(Controller controller) {
 std::size_t most_disks(Controller controller) {
     switch (controller) {
         case Controller::Ide: return kMaxIdeDisks;
+        case Controller::Sata: return kMaxSataDisks;
         case Controller::Scsi: return kMaxScsiDisks;
         case Controller::Virtio: return kMaxVirtioDisks;
     }
@@ -200,16 +212,22 @@ DiskChoice choose_disks(const Inventory& inventory, const std::vector<std::strin
     return out;
 }
 
-Controller choose_controller(ControllerChoice choice, const std::vector<const Disk*>& disks) {
+Controller choose_controller(ControllerChoice choice, const std::vector<const Disk*>& disks,
+                             const Inventory& inventory) {
     switch (choice) {
         case ControllerChoice::Ide: return Controller::Ide;
+        case ControllerChoice::Sata: return Controller::Sata;
         case ControllerChoice::Scsi: return Controller::Scsi;
         case ControllerChoice::Virtio: return Controller::Virtio;
         case ControllerChoice::Auto: break;
     }
     bool fits = disks.size() <= kMaxIdeDisks &&
                 std::all_of(disks.begin(), disks.end(), [](auto* d) { return d->size <= kMaxIdeDisk; });
-    return fits ? Controller::Ide : Controller::Scsi;
+    if (fits) return Controller::Ide;
+    const bool uefi = inventory.system.firmware == gatherhw::Firmware::Uefi;
+    if (uefi && inventory.os.family != "windows" && disks.size() > kMaxSataDisks) return Controller::Virtio;
+    const auto nt = nt_version(inventory.os);
+    return uefi || (nt && *nt >= kVista) ? Controller::Sata : Controller::Scsi;
 }
 
 std::string hardware_mac(const NetworkAdapter& adapter) {
@@ -250,15 +268,16 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan.service_driver_state = switches.service_driver_state;
     plan.fix_hal = switches.fix_hal;
     plan.suppress_console = switches.suppress_console;
-    plan.hardware_services = hardware_services(inventory);
-    if (plan.windows)
-        plan.notes.push_back(
-            "This version does not repair NT systems: the deploy job lays the disks down and then fails at its repair. "
-            "Repair the system by other means, then: slipway job run --sequence reboot --device " +
-            plan.name);
+    plan.hardware_services = TRY(hardware_services(inventory, switches.service_driver_state));
+    plan.uefi = inventory.system.firmware == gatherhw::Firmware::Uefi;
     plan_disks(inventory, choice, switches, plan);
     plan_nics(inventory, switches, plan);
     if (plan.source_mac.empty()) return make_error(errors::kNotFit, "no wired network adapter with a MAC address");
+    // Members of a bond whose own addresses are not known: which is which could not be told after the move either.
+    for (const auto& n : plan.nics)
+        if (std::count_if(plan.nics.begin(), plan.nics.end(), [&](const auto& o) { return o.new_mac == n.new_mac; }) >
+            1)
+            return make_error(errors::kNotFit, "two adapters have the address {}", printable(n.new_mac));
     return plan;
 }
 

@@ -21,11 +21,12 @@ inline constexpr std::uint32_t kMaxProcessors = 64;
 inline constexpr std::uint64_t kGb = 1ull << 30;
 inline constexpr std::uint64_t kMaxIdeDisk = 127 * kGb;  // what a 28-bit IDE controller reaches
 inline constexpr std::uint64_t kMaxDisk = 2040 * kGb;    // what a dynamic VHD can hold
-inline constexpr std::size_t kMaxIdeDisks = 4, kMaxScsiDisks = 7, kMaxVirtioDisks = 16;
+inline constexpr std::size_t kMaxIdeDisks = 4, kMaxSataDisks = 6, kMaxScsiDisks = 7, kMaxVirtioDisks = 16;
 inline constexpr std::size_t kMaxNics = 4;
 
-enum class Controller { Ide, Scsi, Virtio };
-std::string_view name_of(Controller controller);  // "ide", "scsi-lsi", "virtio-blk": as guest-fixup and the VM say
+enum class Controller { Ide, Sata, Scsi, Virtio };
+std::string_view name_of(
+    Controller controller);  // "ide", "sata", "scsi-lsi", "virtio-blk": as guest-fixup and the VM say
 std::size_t most_disks(Controller controller);
 
 struct PlannedDisk {
@@ -65,6 +66,7 @@ struct Plan {
     std::string patch_directory, service_driver_state;
     bool fix_hal = false, suppress_console = false;
     bool windows = false;
+    bool uefi = false;                           // the VM's firmware, as the source's
     std::vector<std::string> hardware_services;  // services of the source that look after its metal
     std::vector<std::string> notes;              // for the readme
 };
@@ -78,8 +80,11 @@ struct DiskChoice {
 };
 DiskChoice choose_disks(const gatherhw::Inventory& inventory, const std::vector<std::string>& excluded);
 
-// auto: IDE when every disk fits there and there are not too many, else SCSI.
-Controller choose_controller(ControllerChoice choice, const std::vector<const gatherhw::Disk*>& disks);
+// auto: IDE when every disk fits there and there are not too many. Else SCSI; but the VM's UEFI firmware has no driver
+// for it, nor has Windows since Vista: for these SATA, or virtio when a UEFI machine with Linux has more disks than
+// that.
+Controller choose_controller(ControllerChoice choice, const std::vector<const gatherhw::Disk*>& disks,
+                             const gatherhw::Inventory& inventory);
 
 // The wired adapters, the one that boots from the network first; at most kMaxNics.
 std::vector<const gatherhw::NetworkAdapter*> choose_nics(const gatherhw::Inventory& inventory,

@@ -37,6 +37,27 @@ std::string adapter_lines(const Plan& plan) {
     return out;
 }
 
+std::string first_logon(const Plan& plan) {
+    const auto services = plan.hardware_services.empty() ? "none found" : join(plan.hardware_services, ", ");
+    if (plan.windows)
+        return fmt::format(R"(At the first logon
+  - the Device Manager shows no device without a driver; let it restart once if it asks
+  - services that look after the old metal are switched off: {}
+  - the addresses are those of the source (ipconfig /all), the time is right
+  - Windows may ask for activation
+  - backup, monitoring and licences know the machine in its new place
+)",
+                           services);
+    return fmt::format(R"(At the first logon ({}_PostDeploy.sh does what it can and says the rest)
+  - systemctl --failed lists no service of yours
+  - services that look after the old metal are switched off: {}
+  - findmnt --verify is content with /etc/fstab
+  - the addresses are those of the source (ip address), the time is right (timedatectl)
+  - backup, monitoring and licences know the machine in its new place
+)",
+                       plan.name, services);
+}
+
 std::string note_lines(const Plan& plan) {
     std::string out;
     for (const auto& note : plan.notes) out += "  " + printable(note) + "\n";
@@ -112,7 +133,7 @@ Steps, in this order. Each may be run again; each stops with a message when some
                           machine with empty disks.
   3. {name}_DeployVM.sh   lays the image down, repairs the system for its new hardware, and boots it from its disk on an
                           undo disk. Only when the system has proved that it came up is that boot kept.
-  4. {name}_PostDeploy.sh inside the virtual machine, as root, at the first logon.
+  4. {post_deploy}
   {name}_CleanupVM.sh     after a failure at any step: cancels what still runs, removes the virtual machine, its disks and
                           the device records, so that the migration can be run again. The image stays, unless --image is given.
 
@@ -131,13 +152,7 @@ The first boot
 
 Never run the source and the virtual machine at once on one network: they have the same addresses.
 
-At the first logon ({name}_PostDeploy.sh does what it can and says the rest)
-  - systemctl --failed lists no service of yours
-  - services that look after the old metal are switched off: {services}
-  - findmnt --verify is content with /etc/fstab
-  - the addresses are those of the source (ip address), the time is right (timedatectl)
-  - backup, monitoring and licences know the machine in its new place
-
+{first_logon}
 To repair again without deploying again (the VM boots into the agent):
   slipway job run --sequence {name}_ServiceDriver.xml --device {name} --variable nonce=NONCE --wait
 
@@ -151,8 +166,11 @@ Files
         fmt::arg("controller", name_of(plan.controller)), fmt::arg("network", plan.network),
         fmt::arg("disks", disk_lines(plan)), fmt::arg("adapters", adapter_lines(plan)),
         fmt::arg("action", post_deploy_text(plan.post_deploy)), fmt::arg("notes", note_lines(plan)),
-        fmt::arg("services", plan.hardware_services.empty() ? "none found" : join(plan.hardware_services, ", ")),
-        fmt::arg("extension", plan.windows ? "ini" : "cfg"));
+        fmt::arg("post_deploy",
+                 plan.windows
+                     ? std::string("what \"At the first logon\" says, by hand: PostDeploy.sh is for Linux alone.")
+                     : plan.name + "_PostDeploy.sh inside the virtual machine, as root, at the first logon."),
+        fmt::arg("first_logon", first_logon(plan)), fmt::arg("extension", plan.windows ? "ini" : "cfg"));
     return text;
 }
 

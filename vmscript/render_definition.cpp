@@ -11,6 +11,7 @@ namespace {
 vmm::Controller controller_of(Controller controller) {
     switch (controller) {
         case Controller::Ide: return vmm::Controller::Ide;
+        case Controller::Sata: return vmm::Controller::Sata;
         case Controller::Scsi: return vmm::Controller::ScsiLsi;
         case Controller::Virtio: return vmm::Controller::VirtioBlk;
     }
@@ -24,6 +25,7 @@ std::string render_definition(const Plan& plan) {
     vm.name = plan.name;
     vm.memory_mib = static_cast<std::uint32_t>(plan.memory_mib);
     vm.processors = plan.processors;
+    vm.firmware = plan.uefi ? vmm::Firmware::Uefi : vmm::Firmware::Bios;
     vm.directory = plan.config_path;
     for (const auto& d : plan.disks)
         vm.disks.push_back({.path = d.vhd,

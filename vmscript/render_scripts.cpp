@@ -54,6 +54,7 @@ Keys keys_of(const Plan& plan) {
             {"CONTROLLER", std::string(name_of(plan.controller))},
             {"SOURCE_NICS", quoted_words(source_nics(plan))},
             {"ACTION", std::to_string(static_cast<int>(plan.post_deploy))},
+            {"SHOW_CONSOLE", plan.suppress_console ? "0" : "1"},
             {"SERVICES", quoted_words(plan.hardware_services)}};
 }
 

@@ -31,8 +31,6 @@ void carry(const Plan& plan, Sequence& s) {
     if (!plan.patch_directory.empty())
         s.variables.push_back(variable("patch-directory", plan.patch_directory, "--hwpatchdir: the patch library"));
     if (plan.fix_hal) s.variables.push_back(variable("fix-hal", "true", "--fixhal: replace the HAL of an NT system"));
-    if (plan.suppress_console)
-        s.variables.push_back(variable("suppress-console", "true", "--suppressvsconsole: no console window"));
 }
 
 void add_repair(const Plan& plan, Sequence& s) {
@@ -41,7 +39,7 @@ void add_repair(const Plan& plan, Sequence& s) {
     s.variables.push_back(variable("nics", nics_parameter(plan), "Adapters: 'name=old MAC=new MAC', separated by ';'"));
     s.variables.push_back({"nonce", std::nullopt, "What the boot proof says; new for every run"});
     sequences::Values parameters{{"target-controller", "${target-controller}"},
-                                 {"firmware", "bios"},
+                                 {"firmware", plan.uefi ? "uefi" : "bios"},
                                  {"nics", "${nics}"},
                                  {"proof-nonce", "${nonce}"}};
     if (!plan.service_driver_state.empty()) {

@@ -8,6 +8,7 @@
 #include "lib/base/strings.hpp"
 #include "vmscript/errors.hpp"
 #include "vmscript/plan.hpp"
+#include "vmscript/validation/finding.hpp"
 
 namespace slipway::vmscript {
 
@@ -19,7 +20,7 @@ Status bad(std::string_view name, std::string_view value, std::string_view wante
 
 Status choose(Switches& s, Command command) {
     if (s.command != Command::None && s.command != command)
-        return make_error(errors::kUsage, "give either --hwvalidate or --hwgeneratep2v, not both");
+        return make_error(errors::kUsage, "give either --hwvalidate or --hwgeneratep2v (or --list-rules), not both");
     s.command = command;
     return {};
 }
@@ -86,13 +87,13 @@ Status set_excluded(Switches& s, std::string_view v) {
 }
 
 Status set_controller(Switches& s, std::string_view v) {
-    for (auto choice :
-         {ControllerChoice::Auto, ControllerChoice::Ide, ControllerChoice::Scsi, ControllerChoice::Virtio})
+    for (auto choice : {ControllerChoice::Auto, ControllerChoice::Ide, ControllerChoice::Sata, ControllerChoice::Scsi,
+                        ControllerChoice::Virtio})
         if (iequals(v, name_of(choice))) {
             s.controller = choice;
             return {};
         }
-    return bad("targetcontroller", v, "auto, ide, scsi or virtio");
+    return bad("targetcontroller", v, "auto, ide, sata, scsi or virtio");
 }
 
 template <std::string Switches::*Field>
@@ -108,6 +109,43 @@ Status flag(Switches& s, std::string_view) {
 template <Command Which>
 Status command(Switches& s, std::string_view) {
     return choose(s, Which);
+}
+
+template <std::optional<std::uint64_t> Switches::*Field>
+Status size(Switches& s, std::string_view v) {
+    s.*Field = parse_size(v);
+    if (!(s.*Field)) return make_error(errors::kBadValue, "'{}' is no size, such as 500G", printable(v));
+    return {};
+}
+
+Status set_target_memory(Switches& s, std::string_view v) {
+    const bool plain = !v.empty() && v.back() >= '0' && v.back() <= '9';
+    const auto bytes = parse_size(v);
+    if (!bytes) return bad("targetmemory", v, "MiB as a number, or a size such as 16G");
+    s.target_memory_mib = plain ? *bytes : *bytes >> 20;
+    return {};
+}
+
+Status set_target_processors(Switches& s, std::string_view v) {
+    constexpr std::uint64_t kMost = 65536;
+    const auto number = parse_u64(v);
+    if (!number || *number == 0 || *number > kMost) return bad("targetprocessors", v, "a number from 1");
+    s.target_processors = static_cast<std::uint32_t>(*number);
+    return {};
+}
+
+Status set_groups(Switches& s, std::string_view v) {
+    for (const auto& part : split(v, v.find(';') == std::string_view::npos ? ',' : ';')) {
+        const auto name = to_lower(trim(part));
+        if (name.empty()) continue;
+        if (find_group(name) == nullptr) {
+            std::vector<std::string> names;
+            for (auto group : all_groups()) names.emplace_back(name_of(group));
+            return bad("group", v, "of " + join(names, ", "));
+        }
+        s.groups.push_back(name);
+    }
+    return s.groups.empty() ? bad("group", v, "groups separated by ';'") : Status();
 }
 
 Status help(Switches& s, std::string_view) {
@@ -138,14 +176,35 @@ const SwitchRow kRows[] = {
      "0 stay in the Deployment Agent (default; first-boot or reboot then leaves it), 1 shut down, 2 restart", false,
      set_post_deploy},
     {"excludedrives", "LIST", "volumes to leave out: 'sda2;/var' or 'G:;H:'", false, set_excluded},
-    {"forcegenerate", "", "overwrite edited files; write for an NT source though its repair is to come", false,
-     flag<&Switches::force>},
-    {"targetcontroller", "KIND", "auto (IDE up to 127 GB, SCSI above), ide, scsi or virtio", false, set_controller},
+    {"forcegenerate", "", "overwrite edited files; write although patch files or drop-in drivers are still missing",
+     false, flag<&Switches::force>},
+    {"targetcontroller", "KIND",
+     "auto (IDE up to 127 GB; above SCSI, or SATA for UEFI and for Windows since Vista), ide, sata, scsi or virtio",
+     false, set_controller},
     {"hwpatchdir", "DIRECTORY", "patch library, carried to the sequences", false, text<&Switches::patch_directory>},
     {"fixhal", "", "replace the HAL of an NT system, carried to the sequences", false, flag<&Switches::fix_hal>},
-    {"servicedriverstate", "FILE", "P2V drivers file: services, drivers, programs that the repair switches off", false,
+    {"servicedriverstate", "FILE",
+     "P2V drivers file: services, drivers, programs that the repair switches off, instead of the shipped lists", false,
      text<&Switches::service_driver_state>},
-    {"suppressvsconsole", "", "no console window, carried to the sequences", false, flag<&Switches::suppress_console>},
+    {"suppressvsconsole", "", "do not fetch and open the picture of the VM's console at its first boot", false,
+     flag<&Switches::suppress_console>},
+    // ---- validation
+    {"devicelist", "FILE", "other machines, from slipway device list --json: conflicts of addresses and names", false,
+     text<&Switches::device_list>},
+    {"agentdrivers", "FILE", "what the agent has no driver for, from slipway-ramdisk drivers --json", false,
+     text<&Switches::agent_drivers>},
+    {"storefree", "SIZE", "room in the image store, such as 500G", false, size<&Switches::store_free>},
+    {"targetfree", "SIZE", "room for virtual disks on the VM host", false, size<&Switches::target_free>},
+    {"targetmemory", "MIB", "memory that the VM host has free, or a size such as 16G", false, set_target_memory},
+    {"targetprocessors", "N", "processors of the VM host", false, set_target_processors},
+    {"storedisk", "HOST:DISK", "the disk that the image store is on", false, text<&Switches::store_disk>},
+    {"targetdisk", "HOST:DISK", "the disk that the virtual disks are on", false, text<&Switches::target_disk>},
+    {"html", "FILE", "write the report of --hwvalidate as a page to print, beside what is shown", false,
+     text<&Switches::html_file>},
+    {"group", "LIST", "show these groups alone: 'disks;network' (the verdict stays that of all)", false, set_groups},
+    {"only-problems", "", "show notes, warnings and errors alone", false, flag<&Switches::only_problems>},
+    {"list-rules", "", "every rule: what it looks at and why (with --json for programs)", false,
+     command<Command::ListRules>},
     {"json", "", "with --hwvalidate: the verdicts as JSON", false, flag<&Switches::json>},
     {"version", "", "the version", false, command<Command::Version>},
     {"help", "", "this text; /? and -h too", false, help},
@@ -210,6 +269,7 @@ std::string_view name_of(ControllerChoice choice) {
     switch (choice) {
         case ControllerChoice::Auto: return "auto";
         case ControllerChoice::Ide: return "ide";
+        case ControllerChoice::Sata: return "sata";
         case ControllerChoice::Scsi: return "scsi";
         case ControllerChoice::Virtio: return "virtio";
     }
@@ -255,7 +315,8 @@ std::string help_text() {
         "vmscript: says what would stop the migration of a machine, and writes its scripts.\n\n"
         "  vmscript --hwvalidate --hwinfofile FILE [switches]\n"
         "  vmscript --hwgeneratep2v --hwinfofile FILE --name NAME --vmconfigpath DIRECTORY\n"
-        "           --virtualdiskpath DIRECTORY --hwdestvs HOST [switches]\n\n"
+        "           --virtualdiskpath DIRECTORY --hwdestvs HOST [switches]\n"
+        "  vmscript --list-rules [--json]\n\n"
         "Switches (also as /Name or /Name:value, any case):\n";
     for (const auto& row : kRows) {
         if (row.name == "?") continue;
@@ -266,9 +327,15 @@ std::string help_text() {
         "\nExamples:\n"
         "  vmscript --hwvalidate --hwinfofile poseidon.xml\n"
         "  vmscript /HWValidate /HWInfoFile:poseidon.xml\n"
+        "  slipway device list --json >devices.json\n"
+        "  vmscript --hwvalidate --hwinfofile poseidon.xml --name poseidon --hwdestvs hercules --devicelist "
+        "devices.json \\\n"
+        "           --storefree 500G --targetfree 200G --only-problems --html poseidon.html\n"
         "  vmscript --hwgeneratep2v --hwinfofile poseidon.xml --name poseidon --vmconfigpath /srv/vm \\\n"
         "           --virtualdiskpath /srv/vm --hwdestvs hercules --excludedrives 'sdb1;/scratch'\n"
-        "\nExit codes: 0 fit or done, 1 an error stops it, 2 usage, 3 fit with warnings (--hwvalidate).\n";
+        "\nExit codes: 0 fit or done, 1 an error stops it, 2 usage, 3 fit with warnings (--hwvalidate). What is not "
+        "checked for\n"
+        "want of a fact changes no exit code: the report says where the fact comes from.\n";
     return out;
 }
 

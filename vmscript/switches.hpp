@@ -15,10 +15,10 @@
 
 namespace slipway::vmscript {
 
-enum class Command { None, Help, Version, Validate, Generate };
-enum class ControllerChoice { Auto, Ide, Scsi, Virtio };
+enum class Command { None, Help, Version, Validate, Generate, ListRules };
+enum class ControllerChoice { Auto, Ide, Sata, Scsi, Virtio };
 enum class PostDeploy { StayInAgent = 0, ShutDown = 1, Restart = 2 };
-std::string_view name_of(ControllerChoice choice);  // "auto", "ide", "scsi", "virtio"
+std::string_view name_of(ControllerChoice choice);  // "auto", "ide", "sata", "scsi", "virtio"
 
 struct Switches {
     Command command = Command::None;
@@ -42,6 +42,15 @@ struct Switches {
     bool fix_hal = false;
     std::string service_driver_state;  // a file; its text after load_files()
     bool suppress_console = false;
+
+    // ---- validation: what is known besides the inventory, and what is shown
+    std::string device_list, agent_drivers;  // files; their texts after load_files()
+    std::optional<std::uint64_t> store_free, target_free, target_memory_mib;
+    std::optional<std::uint32_t> target_processors;
+    std::string store_disk, target_disk;  // "hercules:sda"
+    std::string html_file;
+    std::vector<std::string> groups;  // empty: all
+    bool only_problems = false;
 };
 
 // One row of the table that parser, help and tests read.

@@ -36,6 +36,10 @@ DriverCheck check_drivers(const ModuleIndex& index, const gatherhw::Inventory& m
 // What an operator does about it.
 std::string advice(const MissingDriver& missing, const std::string& kernel_version);
 
+// {"kernel_version", "missing": [{kind, id, modalias, name, fatal, why, advice}]}: as vmscript --agentdrivers reads it,
+// and as the server says it of a ramdisk.
+std::string to_json(const DriverCheck& check, const std::string& kernel_version);
+
 // The ids of the drop-in's file: a line each, VVVV:DDDD, '#' starts a comment. Other lines are not ids and are left
 // out.
 std::set<std::string> read_accepted(std::string_view text);

@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent-ramdisk/builder/builder.hpp"
+#include "agent-ramdisk/builder/drivers.hpp"
 #include "agent-ramdisk/builder/errors.hpp"
 #include "agent-ramdisk/builder/medium.hpp"
 #include "gatherhw/reader.hpp"
@@ -179,6 +180,47 @@ CLI::App* add_medium(CLI::App& app, MediumArguments& a) {
     return c;
 }
 
+struct DriversArguments {
+    std::filesystem::path root = "/", pre_system;
+    std::string inventory, kernel;
+    bool json = false;
+};
+
+CLI::App* add_drivers(CLI::App& app, DriversArguments& a) {
+    auto* c = app.add_subcommand(
+        "drivers", "Say which of a machine's network cards and disk controllers the agent has no driver for");
+    c->add_option("--inventory", a.inventory, "inventory XML of the machine")->required();
+    c->add_option("--pre-system", a.pre_system, "folder of drop-ins: the server's STATE/repository/user/PreSystem");
+    c->add_option("--kernel", a.kernel, "version of an installed kernel; otherwise the newest");
+    c->add_option("--root", a.root, "directory that lib/modules is in")->capture_default_str();
+    c->add_flag("--json", a.json, "print JSON, as vmscript --agentdrivers takes it");
+    c->footer(
+        "Exit codes: 0 it may boot, 1 failed, 3 a driver is missing that it does not boot without.\n"
+        "Example:\n  slipway-ramdisk drivers --inventory poseidon.xml --json >drivers.json\n");
+    return c;
+}
+
+Result<ExitCode> tell_drivers(DriversArguments a) {
+    const auto machine = TRY_WITH(gatherhw::read_inventory(TRY(read_text_file(a.inventory))), a.inventory).inventory;
+    if (const auto installed = builder::installed_kernels(a.root); a.kernel.empty() && !installed.empty())
+        a.kernel = installed.back();
+    if (a.kernel.empty()) return make_error(builder::errors::kKernel, "no kernel is installed");
+    const auto modules = TRY(builder::read_kernel_modules(a.root, a.kernel, a.pre_system));
+    // The card that boots is not known here: any that has a driver will do.
+    const auto check = builder::check_drivers(modules->index, machine, {}, modules->drop_ins.without_driver);
+    if (a.json) {
+        std::printf("%s\n", builder::to_json(check, a.kernel).c_str());
+    } else {
+        for (const auto& m : check.missing)
+            std::printf("%s %s%s: %s\n",
+                        m.kind == builder::MissingDriver::Kind::Network ? "network card" : "disk controller",
+                        printable(m.id).c_str(), m.name.empty() ? "" : printable(" (" + m.name + ")").c_str(),
+                        m.fatal ? builder::advice(m, a.kernel).c_str() : m.why.c_str());
+        if (check.missing.empty()) std::printf("Linux %s has a driver for each\n", a.kernel.c_str());
+    }
+    return check.may_boot() ? kExitDone : kExitWarnings;
+}
+
 CLI::App* add_floppy(CLI::App& app, builder::FloppyRequest& r) {
     auto* c =
         app.add_subcommand("floppy", "Make a floppy image with iPXE, for a BIOS that cannot boot from the network");
@@ -230,6 +272,8 @@ int main(int argc, char** argv) {
     builder::FloppyRequest floppy;
     auto* medium_app = add_medium(app, medium);
     auto* floppy_app = add_floppy(app, floppy);
+    DriversArguments drivers;
+    auto* drivers_app = add_drivers(app, drivers);
     builder::BuildRequest appliance;
     auto* appliance_app = add_appliance(app, appliance);
     appliance_app->add_flag("--json", json, "print JSON");
@@ -237,6 +281,11 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    if (*drivers_app) {
+        const auto code = tell_drivers(drivers);
+        if (code) return *code;
+        return outcome(code.error());
     }
     if (*medium_app) return outcome(make_medium(medium));
     if (*appliance_app) return outcome(make_appliance(std::move(appliance), json));

@@ -3,7 +3,9 @@
 #include <boost/json.hpp>
 
 #include "agent-ramdisk/builder/builder.hpp"
+#include "agent-ramdisk/builder/drivers.hpp"
 #include "agent-ramdisk/builder/errors.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::builder {
 
@@ -55,6 +57,19 @@ std::string to_json(const BuildReport& r) {
                      {"notes", list(r.notes)},
                      {"built", r.built}};
     return json::serialize(out);
+}
+
+std::string to_json(const DriverCheck& check, const std::string& kernel_version) {
+    json::array missing;
+    for (const auto& m : check.missing)
+        missing.push_back({{"kind", m.kind == MissingDriver::Kind::Network ? "network" : "storage"},
+                           {"id", printable(m.id)},
+                           {"modalias", printable(m.modalias)},
+                           {"name", printable(m.name)},
+                           {"fatal", m.fatal},
+                           {"why", m.why},
+                           {"advice", m.fatal ? printable(advice(m, kernel_version)) : std::string()}});
+    return json::serialize(json::object{{"kernel_version", kernel_version}, {"missing", std::move(missing)}});
 }
 
 Result<BuildReport> report_from_json(std::string_view from) {

@@ -258,6 +258,9 @@ Answer migrate(const ApiPlace& p, const Request& r) {
     m.vmhost = TRY(optional_text(body, "vmhost")).value_or("");
     m.network = TRY(optional_text(body, "network")).value_or("VM0");
     m.target_controller = TRY(optional_text(body, "target_controller")).value_or("ide");
+    m.firmware = TRY(optional_text(body, "firmware")).value_or("bios");
+    if (m.firmware != "bios" && m.firmware != "uefi")
+        return make_error(errors::kBadRequest, "'firmware' is bios or uefi");
     m.postdeployaction = static_cast<int>(TRY(optional_number(body, "postdeployaction")).value_or(0));
     m.nonetencrypt = TRY(optional_flag(body, "nonetencrypt")).value_or(false);
     m.nics = TRY(nics_of(body));

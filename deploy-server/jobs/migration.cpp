@@ -62,8 +62,10 @@ JobRequest deploy(const Migration& m) {
     s.add("take-control");
     s.add("boot-to-da");
     s.add("deploy-image", {{"image", "${image}"}, {"nonetencrypt", "${nonetencrypt}"}}).retry = 3;
-    auto& repair = s.add(
-        "repair", {{"target-controller", "${target-controller}"}, {"nics", "${nics}"}, {"proof-nonce", "${nonce}"}});
+    auto& repair = s.add("repair", {{"target-controller", "${target-controller}"},
+                                    {"firmware", "${firmware}"},
+                                    {"nics", "${nics}"},
+                                    {"proof-nonce", "${nonce}"}});
     if (!m.service_driver_file.empty()) repair.parameters["service-driver-file"] = "${service-driver-file}";
     s.add("shutdown");
     s.add("wait-off");
@@ -123,6 +125,7 @@ JobRequest plan_migration(const Migration& m) {
                         {"network", m.network},
                         {"vm", m.name},
                         {"target-controller", m.target_controller},
+                        {"firmware", m.firmware},
                         {"nics", nics}};
     if (!m.service_driver_file.empty()) parent.variables["service-driver-file"] = m.service_driver_file;
     parent.variables.insert(m.carried.begin(), m.carried.end());

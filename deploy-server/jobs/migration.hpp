@@ -19,6 +19,7 @@ struct Migration {
     std::string vmhost;          // empty: the only one
     std::string network = "VM0";
     std::string target_controller = "ide";
+    std::string firmware = "bios";  // that of the VM
     // 1: the VM stays off; 0, 2: it is started from its disk. As one job there is nobody between agent and first boot
     // who would run the Reboot template, so staying in the agent (0) lasts until the first boot begins.
     int postdeployaction = 0;

@@ -56,6 +56,17 @@ void probe_ports(Tree& tree, Inventory& out) {
     }
 }
 
+void probe_pci(Tree& tree, Inventory& out) {
+    for (const auto& slot : tree.list("/sys/bus/pci/devices")) {
+        auto directory = "/sys/bus/pci/devices/" + slot;
+        auto pci = pci_at(tree, directory);
+        if (!pci) continue;
+        auto udev = udev_properties(tree, "+pci:" + slot);
+        out.pci.push_back({*pci, tree.link_name(directory + "/driver"), udev["ID_VENDOR_FROM_DATABASE"],
+                           udev["ID_MODEL_FROM_DATABASE"]});
+    }
+}
+
 void probe_usb(Tree& tree, Inventory& out) {
     for (const auto& name : tree.list("/sys/bus/usb/devices")) {
         auto directory = "/sys/bus/usb/devices/" + name;
@@ -68,10 +79,17 @@ void probe_usb(Tree& tree, Inventory& out) {
                          hex("idProduct"),
                          tree.line(directory + "/manufacturer"),
                          tree.line(directory + "/product"),
-                         ""};
-        for (const auto& part : tree.list(directory))
-            if (device.driver.empty() && part.starts_with(name + ":"))
-                device.driver = tree.link_name(directory + "/" + part + "/driver");
+                         "",
+                         {}};
+        auto add_class = [&](const std::string& code) {
+            if (code.size() == 2 && device.classes.size() < 32) device.classes.push_back(to_lower(code));
+        };
+        add_class(tree.line(directory + "/bDeviceClass"));
+        for (const auto& part : tree.list(directory)) {
+            if (!part.starts_with(name + ":")) continue;
+            add_class(tree.line(directory + "/" + part + "/bInterfaceClass"));
+            if (device.driver.empty()) device.driver = tree.link_name(directory + "/" + part + "/driver");
+        }
         out.usb.push_back(std::move(device));
     }
 }
@@ -95,6 +113,7 @@ void probe_modules(Tree& tree, Inventory& out) {
                  .references = static_cast<std::uint32_t>(parse_u64(w[2]).value_or(0))};
         for (auto& user : split(w[3], ','))
             if (!user.empty() && user != "-" && !user.starts_with('[')) d.used_by.push_back(std::move(user));
+        d.version = tree.line("/sys/module/" + d.name + "/version");
         out.drivers.push_back(std::move(d));
     }
 }
@@ -104,6 +123,7 @@ void probe_modules(Tree& tree, Inventory& out) {
 void probe_devices(Tree& tree, Inventory& out) {
     probe_video(tree, out);
     probe_ports(tree, out);
+    probe_pci(tree, out);
     probe_usb(tree, out);
     probe_modaliases(tree, out);
     probe_modules(tree, out);

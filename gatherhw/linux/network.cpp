@@ -166,6 +166,53 @@ void guess_pxe(Tree& tree, const std::string& directory, NetworkAdapter& a) {
     if (a.pci) return say(true, "a wired PCI adapter");
 }
 
+// "eth0.10 | 10 | eth0" of /proc/net/vlan/config, which the 8021q driver writes.
+void probe_vlan(Tree& tree, NetworkAdapter& a) {
+    for (const auto& line : tree.lines("/proc/net/vlan/config")) {
+        auto w = words(line);
+        if (w.size() < 5 || w[0] != a.name || w[1] != "|" || w[3] != "|") continue;
+        if (auto id = parse_u64(w[2]); id && *id < 4096) a.vlan = static_cast<std::uint32_t>(*id);
+        a.parent = w[4];
+    }
+    // Without that file, or as an ordinary user: the usual name says it.
+    auto dot = a.name.rfind('.');
+    if (a.vlan || dot == std::string::npos) return;
+    if (auto id = parse_u64(a.name.substr(dot + 1)); id && *id < 4096) a.vlan = static_cast<std::uint32_t>(*id);
+}
+
+// Who joins whom: bonding and bridge list their members, team and VLAN have links to what lies below.
+void probe_stacking(Tree& tree, const std::string& directory, NetworkAdapter& a) {
+    if (a.kind == AdapterKind::Virtual &&
+        (tree.exists("/run/teamd/" + a.name + ".pid") || tree.exists("/run/teamd/" + a.name + ".sock")))
+        a.kind = AdapterKind::Team;
+    a.master = tree.link_name(directory + "/master");
+    a.members = words(tree.line(directory + "/bonding/slaves"));
+    for (auto& port : tree.list(directory + "/brif")) a.members.push_back(std::move(port));
+    std::vector<std::string> below;
+    for (const auto& name : tree.list(directory))
+        if (name.starts_with("lower_")) below.push_back(name.substr(6));
+    if (a.kind == AdapterKind::Team) a.members = below;
+    if (a.kind == AdapterKind::Vlan) probe_vlan(tree, a);
+    if (a.kind == AdapterKind::Vlan && a.parent.empty() && below.size() == 1) a.parent = below[0];
+    if (auto mode = words(tree.line(directory + "/bonding/mode")); !mode.empty()) a.mode = mode[0];
+}
+
+void probe_origin(Tree& tree, const std::string& directory, int index, NetworkAdapter& a) {
+    auto device = tree.resolve(directory + "/device").value_or("");
+    if (device.find("/usb") != std::string::npos) a.bus = BusKind::Usb;
+    if (device.find("/virtio") != std::string::npos) a.bus = BusKind::Virtio;
+    if (tree.exists(directory + "/device/physfn")) a.virtual_function = true;
+    a.mtu = static_cast<std::uint32_t>(std::min<std::uint64_t>(tree.number(directory + "/mtu"), 1u << 20));
+    auto udev = udev_properties(tree, fmt::format("n{}", index));
+    a.description = udev["ID_MODEL_FROM_DATABASE"];
+    // The iSCSI boot firmware table, as the kernel lays it out.
+    for (const auto& entry : tree.list("/sys/firmware/ibft")) {
+        auto at = "/sys/firmware/ibft/" + entry;
+        if (entry.starts_with("ethernet") && to_lower(tree.line(at + "/mac")) == a.mac && !a.mac.empty())
+            a.iscsi_boot = true;
+    }
+}
+
 void probe_adapter(Tree& tree, const LinuxProbeOptions& options, const std::string& name, Inventory& out) {
     auto directory = "/sys/class/net/" + name;
     constexpr std::uint64_t kEthernet = 1;  // ARPHRD_ETHER
@@ -181,6 +228,8 @@ void probe_adapter(Tree& tree, const LinuxProbeOptions& options, const std::stri
     a.speed_mbit = a.link && speed < 0xffffffff ? static_cast<std::uint32_t>(speed) : 0;
     guess_pxe(tree, directory, a);
     auto index = static_cast<int>(tree.number(directory + "/ifindex"));
+    probe_stacking(tree, directory, a);
+    probe_origin(tree, directory, index, a);
     auto configuration = address_configuration(tree, name, a.permanent_mac.empty() ? a.mac : a.permanent_mac, index);
     a.configuration = configuration.origin;
     a.evidence = configuration.evidence;

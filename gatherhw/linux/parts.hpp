@@ -16,6 +16,7 @@ void probe_network(Tree& tree, const LinuxProbeOptions& options, Inventory& out)
 void probe_devices(Tree& tree, Inventory& out);   // video, ports, usb, modalias, drivers
 void probe_software(Tree& tree, Inventory& out);  // services, autorun
 void probe_boot(Tree& tree, Inventory& out);
+void probe_log(Tree& tree, const LinuxProbeOptions& options, Inventory& out);  // log
 
 // The PCI function at a sysfs device directory; nothing when it is not one.
 std::optional<PciId> pci_at(Tree& tree, const std::string& device_directory);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Services that start by themselves, programs that run at boot or logon, and the boot configuration.
+// Services that start by themselves, programs that run at boot or logon.
 #include <algorithm>
 #include <set>
 
@@ -26,6 +26,7 @@ void read_unit(Tree& tree, const std::string& path, Service& service) {
     for (const auto& line : lines) {
         if (service.description.empty() && line.starts_with("Description=")) service.description = line.substr(12);
         if (service.command.empty() && line.starts_with("ExecStart=")) service.command = line.substr(10);
+        if (service.account.empty() && line.starts_with("User=")) service.account = line.substr(5);
     }
 }
 
@@ -90,58 +91,12 @@ void probe_autorun(Tree& tree, Inventory& out) {
     }
 }
 
-struct LoaderRow {
-    std::string_view file, loader;
-};
-// The first that is there names the loader; all that are there are kept.
-constexpr LoaderRow kLoaders[] = {{"/boot/grub/grub.cfg", "grub2"},
-                                  {"/boot/grub2/grub.cfg", "grub2"},
-                                  {"/boot/grub/menu.lst", "grub-legacy"},
-                                  {"/boot/grub/grub.conf", "grub-legacy"},
-                                  {"/etc/lilo.conf", "lilo"},
-                                  {"/boot/extlinux/extlinux.conf", "extlinux"},
-                                  {"/boot/efi/loader/loader.conf", "systemd-boot"},
-                                  {"/boot/loader/loader.conf", "systemd-boot"},
-                                  {"/efi/loader/loader.conf", "systemd-boot"}};
-// What a repair needs to know: how the initramfs is made and what is mounted.
-constexpr std::string_view kSettings[] = {"/etc/default/grub",
-                                          "/etc/fstab",
-                                          "/etc/crypttab",
-                                          "/etc/mdadm/mdadm.conf",
-                                          "/etc/mdadm.conf",
-                                          "/etc/dracut.conf",
-                                          "/etc/mkinitcpio.conf",
-                                          "/etc/initramfs-tools/initramfs.conf",
-                                          "/etc/initramfs-tools/modules"};
-
-void keep(Tree& tree, std::string path, BootConfiguration& out) {
-    if (auto text = tree.read(path)) out.files.push_back({std::move(path), std::move(*text)});
-}
-
 }  // namespace
 
 void probe_software(Tree& tree, Inventory& out) {
     probe_systemd(tree, out);
     probe_sysv(tree, out);
     probe_autorun(tree, out);
-}
-
-void probe_boot(Tree& tree, Inventory& out) {
-    auto& boot = out.boot;
-    boot.kernel_command_line = tree.line("/proc/cmdline");
-    for (const auto& word : words(boot.kernel_command_line))
-        if (word.starts_with("root=")) boot.root = word.substr(5);
-    for (const auto& row : kLoaders) {
-        auto before = boot.files.size();
-        keep(tree, std::string(row.file), boot);
-        if (boot.files.size() > before && boot.loader.empty()) boot.loader = row.loader;
-    }
-    for (std::string directory : {"/boot/loader/entries", "/boot/efi/loader/entries", "/efi/loader/entries"})
-        for (const auto& name : tree.list(directory)) {
-            keep(tree, directory + "/" + name, boot);
-            if (boot.loader.empty()) boot.loader = "systemd-boot";
-        }
-    for (auto path : kSettings) keep(tree, std::string(path), boot);
 }
 
 }  // namespace slipway::gatherhw

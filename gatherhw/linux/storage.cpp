@@ -6,6 +6,8 @@
 #include <linux/hdreg.h>
 #include <sys/ioctl.h>
 
+#include "gatherhw/linux/classify.hpp"
+#include "gatherhw/linux/health.hpp"
 #include "gatherhw/linux/parts.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/block.hpp"
@@ -16,25 +18,6 @@ namespace slipway::gatherhw {
 namespace {
 
 constexpr std::uint64_t kSysfsSector = 512;  // sysfs counts in these whatever the disk's sector is
-constexpr std::uint16_t kVirtioVendor = 0x1af4;
-
-ControllerKind kind_of_class(const PciId& pci) {
-    if (pci.vendor == kVirtioVendor) return ControllerKind::Virtio;
-    switch (pci.class_code >> 8) {
-        case 0x0101: return ControllerKind::Ide;
-        case 0x0104: return ControllerKind::Raid;
-        case 0x0106: return ControllerKind::Ahci;
-        case 0x0100:
-        case 0x0107: return ControllerKind::Scsi;
-        case 0x0108: return ControllerKind::Nvme;
-        case 0x0c03: return ControllerKind::Usb;
-        default: return ControllerKind::Unknown;
-    }
-}
-
-bool is_pci_slot(std::string_view part) {
-    return part.size() >= 12 && part[4] == ':' && part[7] == ':' && part[10] == '.';
-}
 
 // "/devices/pci0000:00/0000:00:1f.2/ata1/host0/…": the last PCI function on the way is the controller.
 std::string controller_directory(std::string_view device) {
@@ -67,7 +50,7 @@ void probe_controllers(Tree& tree, Inventory& out) {
         auto directory = "/sys/bus/pci/devices/" + slot;
         auto pci = pci_at(tree, directory);
         if (!pci || pci->class_code >> 16 != 0x01) continue;
-        add_controller(out, kind_of_class(*pci), tree.link_name(directory + "/driver"), *pci);
+        add_controller(out, controller_kind_of_class(*pci), tree.link_name(directory + "/driver"), *pci);
     }
 }
 
@@ -78,7 +61,7 @@ std::string controller_of(Tree& tree, const std::string& device, Inventory& out)
     if (pci) {
         for (const auto& c : out.controllers)
             if (c.pci && c.pci->slot == pci->slot) return c.id;
-        auto kind = kind_of_class(*pci);
+        auto kind = controller_kind_of_class(*pci);
         if (kind == ControllerKind::Unknown) kind = kind_of_path(device);
         return add_controller(out, kind, tree.link_name(directory + "/driver"), pci);
     }
@@ -175,6 +158,58 @@ void probe_content(Tree& tree, const LinuxProbeOptions& options, Disk& disk) {
     for (const auto& note : layout->notes) tree.unreadable(disk.path + " partition table", note);
 }
 
+// Names of device-mapper devices that lie on a disk, by the beginning of their uuid.
+std::string holder_of(Tree& tree, const std::string& directory, std::string_view uuid) {
+    for (const auto& name : tree.list(directory + "/holders")) {
+        auto at = "/sys/block/" + name + "/dm/";
+        if (tree.line(at + "uuid").starts_with(uuid)) return tree.line(at + "name");
+    }
+    return {};
+}
+
+void probe_path(Tree& tree, const std::string& directory, const std::string& device, Inventory& out, Disk& disk) {
+    auto udev = udev_properties(tree, "b" + tree.line(directory + "/dev"));
+    const auto* controller = find_controller(out, disk.controller);
+    bool sata = udev["ID_ATA_SATA"] == "1" || (controller && controller->kind == ControllerKind::Ahci);
+    disk.bus = bus_of_path(device, controller ? controller->driver : "", sata);
+    disk.san = is_san(disk.bus);
+    disk.multipath = holder_of(tree, directory, "mpath-");
+    if (!disk.multipath.empty() || udev["DM_MULTIPATH_DEVICE_PATH"] == "1") {
+        add_member(disk, "multipath");
+        disk.san = true;
+    }
+    if (!holder_of(tree, directory, "DMRAID-").empty()) add_member(disk, "bios-raid");
+    for (const auto& p : disk.partitions) add_member(disk, pool_of_partition_type(p.type));
+    // Hexadecimal, and only SCSI has it.
+    if (auto count = parse_number(tree.line(directory + "/device/ioerr_cnt"))) disk.io_errors = *count;
+}
+
+void probe_health(Tree& tree, Disk& disk) {
+    auto where = tree.host(disk.path);
+    if (!where) return;
+    auto device = disks::FileDisk::open(*where, disks::OpenMode::ReadOnly);
+    if (!device) return;
+    auto answer = ask_health((*device)->fd(), disk.bus);
+    disk.health = answer.health;
+    disk.health_evidence = answer.evidence;
+}
+
+void probe_tapes(Tree& tree, Inventory& out) {
+    auto is_plain = [](std::string_view name, std::string_view stem) {
+        return name.starts_with(stem) && name.size() > stem.size() &&
+               name.find_first_not_of("0123456789", stem.size()) == std::string_view::npos;
+    };
+    for (std::string kind : {"scsi_tape", "scsi_changer"})
+        for (const auto& name : tree.list("/sys/class/" + kind)) {
+            // nst0, st0a and the like are the same drive in other modes.
+            if (!is_plain(name, kind == "scsi_tape" ? "st" : "sch")) continue;
+            auto at = "/sys/class/" + kind + "/" + name + "/device";
+            auto address = base_name(tree.resolve(at).value_or(""));
+            out.tapes.push_back({name, tree.line(at + "/vendor"), tree.line(at + "/model"),
+                                 controller_of(tree, tree.resolve(at).value_or(""), out), address});
+        }
+}
+
 void probe_disk(Tree& tree, const LinuxProbeOptions& options, const std::string& name, Inventory& out) {
     auto directory = "/sys/block/" + name;
     auto device = tree.resolve(directory).value_or("");
@@ -195,6 +230,8 @@ void probe_disk(Tree& tree, const LinuxProbeOptions& options, const std::string&
     if (std::count(parent.begin(), parent.end(), ':') == 3) disk.address = parent;
     probe_sysfs_partitions(tree, directory, disk);
     if (options.read_disks) probe_content(tree, options, disk);
+    probe_path(tree, directory, device, out, disk);
+    if (options.live && options.read_disks) probe_health(tree, disk);
     out.disks.push_back(std::move(disk));
 }
 
@@ -237,6 +274,7 @@ void probe_storage(Tree& tree, const LinuxProbeOptions& options, Inventory& out)
             probe_disk(tree, options, name, out);
         }
     }
+    probe_tapes(tree, out);
 }
 
 }  // namespace slipway::gatherhw

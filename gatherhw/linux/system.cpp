@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Firmware, memory, processors, operating system.
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include <sys/utsname.h>
@@ -17,6 +19,7 @@ constexpr auto kSecureBoot = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca
 void probe_processors(Tree& tree, Processors& out) {
     std::set<std::string> packages, cores;
     std::string package = "0";
+    std::map<std::string, std::string> numbers;
     for (const auto& line : tree.lines("/proc/cpuinfo")) {
         auto colon = line.find(':');
         if (colon == std::string::npos) continue;
@@ -28,10 +31,22 @@ void probe_processors(Tree& tree, Processors& out) {
         if (key == "physical id") packages.insert(package = value);
         if (key == "core id") cores.insert(package + ":" + value);
         if (key == "flags" && out.flags.empty()) out.flags = words(value);
+        if (key == "cpu family" || key == "model" || key == "stepping") numbers[key] = value;
+        if (key == "cpu MHz" && out.mhz == 0)
+            out.mhz = static_cast<std::uint32_t>(
+                std::min<std::uint64_t>(parse_u64(value.substr(0, value.find('.'))).value_or(0), 100'000));
     }
     out.sockets = packages.empty() ? (out.threads > 0 ? 1 : 0) : static_cast<std::uint32_t>(packages.size());
     out.cores = cores.empty() ? out.threads : static_cast<std::uint32_t>(cores.size());
     for (const auto& flag : out.flags) out.is_64bit = out.is_64bit || flag == "lm";
+    if (numbers.size() == 3) out.signature = numbers["cpu family"] + "-" + numbers["model"] + "-" + numbers["stepping"];
+    // cpufreq's is nominal, /proc/cpuinfo's of this moment.
+    if (auto khz = tree.number("/sys/devices/system/cpu/cpu0/cpufreq/base_frequency"); khz > 0)
+        out.mhz = static_cast<std::uint32_t>(std::min<std::uint64_t>(khz / 1000, 100'000));
+    // "0-239": ranges, the last number is the highest.
+    auto possible = tree.line("/sys/devices/system/cpu/possible");
+    if (auto last = parse_u64(possible.substr(possible.find_last_of("-,") + 1)); last && *last < 1'000'000)
+        out.possible = static_cast<std::uint32_t>(*last + 1);
 }
 
 std::uint64_t mem_total(Tree& tree) {
@@ -44,21 +59,7 @@ std::uint64_t mem_total(Tree& tree) {
 
 std::string hypervisor_of(Tree& tree, const System& system) {
     if (auto type = tree.line("/sys/hypervisor/type"); !type.empty()) return type;
-    struct Row {
-        std::string_view manufacturer, model, name;
-    };
-    constexpr Row kRows[] = {{"QEMU", "", "qemu"},
-                             {"VMware", "", "vmware"},
-                             {"Microsoft Corporation", "Virtual Machine", "hyperv"},
-                             {"innotek", "", "virtualbox"},
-                             {"Xen", "", "xen"},
-                             {"Bochs", "", "bochs"},
-                             {"Parallels", "", "parallels"},
-                             {"Amazon EC2", "", "kvm"},
-                             {"Google", "Google Compute", "kvm"}};
-    for (const auto& row : kRows)
-        if (system.manufacturer.starts_with(row.manufacturer) && system.model.starts_with(row.model))
-            return std::string(row.name);
+    if (auto name = hypervisor_named(system.manufacturer, system.model); !name.empty()) return name;
     for (const auto& flag : system.processors.flags)
         if (flag == "hypervisor") return "unknown";
     return {};
@@ -73,8 +74,17 @@ void probe_firmware(Tree& tree, System& out) {
     out.bios_vendor = dmi("bios_vendor");
     out.bios_version = dmi("bios_version");
     out.bios_date = dmi("bios_date");
-    if (auto table = tree.read("/sys/firmware/dmi/tables/DMI"))
-        out.memory_bytes = parse_smbios(as_bytes(*table)).memory_bytes;
+    if (auto table = tree.read("/sys/firmware/dmi/tables/DMI")) {
+        auto smbios = parse_smbios(as_bytes(*table));
+        out.memory_bytes = smbios.memory_bytes;
+        out.memory_limit_bytes = smbios.memory_limit_bytes;
+        out.memory_modules = std::move(smbios.modules);
+        out.chassis = smbios.chassis;
+        out.board = smbios.board;
+    }
+    for (const auto& name : tree.list("/sys/firmware/acpi/tables"))
+        if (name.size() == 4 && to_lower(name) != name) out.acpi_tables.push_back(name);
+    std::sort(out.acpi_tables.begin(), out.acpi_tables.end());
     if (tree.exists("/sys/firmware/efi")) {
         out.firmware = Firmware::Uefi;
         // Four bytes of attributes, then the value.
@@ -114,6 +124,7 @@ void probe_os(Tree& tree, const LinuxProbeOptions& options, Inventory& inventory
         if (key == "ID") out.id = value;
         if (key == "PRETTY_NAME") out.name = value;
         if (key == "VERSION_ID") out.version = value;
+        if (key == "VARIANT_ID") out.edition = value;
     }
     for (auto file : {"/etc/redhat-release", "/etc/SuSE-release", "/etc/debian_version"}) {
         auto text = tree.line(file);
@@ -135,6 +146,24 @@ void probe_os(Tree& tree, const LinuxProbeOptions& options, Inventory& inventory
     out.init = init_of(tree);
 }
 
+void probe_clock(Tree& tree, System& out) {
+    out.time_zone = tree.line("/etc/timezone");
+    auto zone = tree.link_target("/etc/localtime");
+    if (auto at = zone.find("zoneinfo/"); out.time_zone.empty() && at != std::string::npos)
+        out.time_zone = zone.substr(at + 9);
+    // hwclock(8): the third line says what the battery clock is set to.
+    auto adjust = tree.lines("/etc/adjtime");
+    if (adjust.size() >= 3 && (trim(adjust[2]) == "UTC" || trim(adjust[2]) == "LOCAL"))
+        out.clock_is_utc = trim(adjust[2]) == "UTC";
+}
+
+std::string language_of(Tree& tree) {
+    for (auto file : {"/etc/locale.conf", "/etc/default/locale", "/etc/sysconfig/i18n"})
+        for (const auto& line : tree.lines(file))
+            if (line.starts_with("LANG=")) return unquoted(std::string_view(line).substr(5));
+    return {};
+}
+
 }  // namespace
 
 void probe_system(Tree& tree, const LinuxProbeOptions& options, Inventory& out) {
@@ -146,6 +175,8 @@ void probe_system(Tree& tree, const LinuxProbeOptions& options, Inventory& out) 
     out.system.host_name = tree.line("/proc/sys/kernel/hostname");
     if (out.system.host_name.empty()) out.system.host_name = tree.line("/etc/hostname");
     probe_os(tree, options, out);
+    out.os.language = language_of(tree);
+    probe_clock(tree, out.system);
     auto& name = out.system.host_name;
     name = name.substr(0, name.find('.'));
 }

@@ -96,6 +96,22 @@ std::optional<std::string> Tree::read(std::string_view path, std::size_t limit) 
     return out;
 }
 
+std::optional<std::string> Tree::tail(std::string_view path, std::size_t limit) {
+    auto where = host(path);
+    if (!where) return std::nullopt;
+    struct stat status {};
+    if (::stat(where->c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
+    auto size = static_cast<std::uint64_t>(status.st_size);
+    if (size <= limit) return read(path, limit);
+    UniqueFd fd(::open(where->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    if (!fd.valid()) return read(path, 0);  // which notes why
+    std::string out(limit, '\0');
+    auto n = ::pread(fd.get(), out.data(), limit, static_cast<off_t>(size - limit));
+    out.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+    auto cut = out.find('\n');
+    return cut == std::string::npos ? std::string() : out.substr(cut + 1);
+}
+
 std::string Tree::line(std::string_view path) {
     auto text = read(path, 65536).value_or("");
     while (!text.empty() && text.back() == '\0') text.pop_back();

@@ -30,6 +30,8 @@ public:
 
     // Nothing when absent. What is there but refused is noted once in unread().
     std::optional<std::string> read(std::string_view path, std::size_t limit = kTextLimit);
+    // The last bytes of a longer text, from its first whole line.
+    std::optional<std::string> tail(std::string_view path, std::size_t limit);
     std::string line(std::string_view path);                                  // trimmed text, empty when absent
     std::uint64_t number(std::string_view path, std::uint64_t fallback = 0);  // decimal or 0x…
     std::vector<std::string> lines(std::string_view path);

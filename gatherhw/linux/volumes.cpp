@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What lies on partitions, whole disks, LVM, RAID and encryption: file systems, their use, where they are mounted.
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>
 
+#include "gatherhw/linux/classify.hpp"
 #include "gatherhw/linux/parts.hpp"
+#include "lib/base/bytes.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/block.hpp"
 #include "lib/disks/used_map.hpp"
@@ -30,7 +33,7 @@ std::string unescape(std::string_view text) {
 }
 
 struct Mount {
-    std::string number, source, root, point, filesystem, options;
+    std::string number, source, root, point, filesystem, options, super_options;
 };
 
 // proc(5): id parent major:minor root point options [optional…] - type source super-options
@@ -40,12 +43,13 @@ std::vector<Mount> read_mounts(Tree& tree) {
         auto w = words(line);
         auto dash = std::find(w.begin(), w.end(), "-");
         if (w.size() < 10 || w.end() - dash < 3) continue;
-        out.push_back({w[2], unescape(dash[2]), unescape(w[3]), unescape(w[4]), dash[1], w[5]});
+        out.push_back({w[2], unescape(dash[2]), unescape(w[3]), unescape(w[4]), dash[1], w[5],
+                       w.end() - dash > 3 ? dash[3] : ""});
     }
     if (!out.empty()) return out;
     for (const auto& line : tree.lines("/proc/mounts")) {
         auto w = words(line);
-        if (w.size() >= 4) out.push_back({"", unescape(w[0]), "/", unescape(w[1]), w[2], w[3]});
+        if (w.size() >= 4) out.push_back({"", unescape(w[0]), "/", unescape(w[1]), w[2], w[3], ""});
     }
     return out;
 }
@@ -62,14 +66,6 @@ std::vector<FstabLine> read_fstab(Tree& tree) {
             out.push_back({unescape(w[0]), unescape(w[1]), w[2], w.size() > 3 ? w[3] : ""});
     }
     return out;
-}
-
-// One name for what udev (blkid) and our own maps call differently.
-std::string filesystem_name(std::string name) {
-    if (name == "LVM2_member" || name == "lvm2") return "lvm2-member";
-    if (name == "linux_raid_member" || name == "mdraid") return "linux-raid-member";
-    if (name == "crypto_LUKS") return "luks";
-    return name;
 }
 
 VolumeState state_of(disks::VolumeState state) {
@@ -158,6 +154,7 @@ private:
         if (v.kind == VolumeKind::Disk && v.filesystem.empty() && v.mount_points.empty()) return;
         // A mounted volume's journal is open: what it will be after the shutdown is not known yet.
         if (v.mounted) v.state = VolumeState::Unknown;
+        if (v.encryption.empty()) v.encryption = encryption_of_filesystem(v.filesystem);
         if (holds_others(v)) v.used.reset();
         out_.volumes.push_back(std::move(v));
     }
@@ -183,6 +180,10 @@ private:
     }
 
     void take_map(Volume& v, disks::BlockDevice& device) {
+        if (is_bitlocker(device)) {
+            v.filesystem = v.encryption = "bitlocker";
+            return;
+        }
         auto map = disks::map_used(device);
         if (!map) return tree_.unreadable(v.path, map.error().describe());
         if (!map->filesystem.empty()) v.filesystem = filesystem_name(map->filesystem);
@@ -190,6 +191,31 @@ private:
         if (!map->uuid.empty()) v.uuid = map->uuid;
         v.state = state_of(map->state);
         if (map->why_all.empty()) v.used = map->used.total();
+        if (v.filesystem.starts_with("ext")) read_ext(v, device);
+    }
+
+    // BitLocker takes the place of the NTFS boot sector and names itself there.
+    static bool is_bitlocker(disks::BlockDevice& device) {
+        std::array<std::byte, 512> sector{};
+        return device.size() >= sector.size() && device.read(0, sector) && as_text(sector).substr(3, 8) == "-FVE-FS-";
+    }
+
+    // linux: fs/ext4/ext4.h struct ext4_super_block, at byte 1024.
+    static void read_ext(Volume& v, disks::BlockDevice& device) {
+        constexpr std::uint64_t kAt = 1024;
+        constexpr std::uint16_t kMagic = 0xef53, kErrorFs = 2;
+        constexpr std::uint32_t kEncrypt = 0x10000;
+        std::array<std::byte, 1024> block{};
+        if (device.size() < kAt + block.size() || !device.read(kAt, block)) return;
+        ByteReader reader(block);
+        auto at = [&](std::size_t offset) -> ByteReader& { return reader.seek(offset), reader; };
+        if (at(0x38).le16() != kMagic) return;
+        auto log_size = at(0x18).le32();
+        if (log_size <= 6) v.cluster = 1024u << log_size;
+        v.has_errors = (at(0x3a).le16() & kErrorFs) != 0 || at(0x194).le32() != 0;
+        if (at(0x60).le32() & kEncrypt) v.encryption = "fscrypt";
+        auto where = at(0x88).text(64);
+        v.last_mount_point = printable(where.substr(0, where.find('\0')));
     }
 
     bool is_source(const Volume& v, const Mount& m, const std::string& number) const {
@@ -227,6 +253,7 @@ private:
             if (!v.mounted) {
                 v.filesystem = m.filesystem;
                 v.mount_options = m.options;
+                read_options(m.options + "," + m.super_options, v);
                 read_use(v, m.point);
             }
             v.mounted = true;
@@ -244,6 +271,17 @@ private:
         struct statvfs s {};
         if (!options_.live || ::statvfs(point.c_str(), &s) != 0 || s.f_blocks == 0) return;
         v.used = (s.f_blocks - s.f_bfree) * static_cast<std::uint64_t>(s.f_frsize);
+        v.free = s.f_bavail * static_cast<std::uint64_t>(s.f_frsize);
+        if (v.cluster == 0) v.cluster = static_cast<std::uint32_t>(s.f_frsize);
+    }
+
+    // Of the mount and of the file system: compress and quotas stand among the latter.
+    static void read_options(const std::string& options, Volume& v) {
+        for (const auto& option : split(options, ',')) {
+            if (option.starts_with("compress")) v.compressed = option != "compress=no";
+            if (option.starts_with("usrquota") || option.starts_with("grpquota") || option.starts_with("prjquota"))
+                v.quotas = true;
+        }
     }
 
     void find_fstab(Volume& v, const std::string& part_uuid) {
@@ -279,6 +317,18 @@ private:
 
 void probe_volumes(Tree& tree, const LinuxProbeOptions& options, Inventory& out) {
     VolumeProbe(tree, options, out).run();
+    for (const auto& v : out.volumes) {
+        auto pool = pool_of_filesystem(v.filesystem);
+        if (pool.empty() && v.filesystem == "btrfs" && v.backing.size() > 1) pool = "btrfs";
+        auto names = disks_of(out, v);
+        for (auto& d : out.disks)
+            if (d.name == v.name || std::find(names.begin(), names.end(), d.name) != names.end()) add_member(d, pool);
+        // Only an image of this system: it goes into the swap space that it resumes from.
+        if (v.filesystem == "swap" && v.state == VolumeState::Hibernated) {
+            out.os.hibernated = true;
+            out.os.hibernation_evidence = v.path + " holds the image of a suspended system";
+        }
+    }
 }
 
 }  // namespace slipway::gatherhw

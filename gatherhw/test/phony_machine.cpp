@@ -76,9 +76,10 @@ void make_disk_image(const Maker& m) {
     auto image = m.root() / "dev/sda";
     std::ofstream(image).close();
     fs::resize_file(image, kSectors * 512);
-    auto made = run_checked({"mke2fs", "-q", "-F", "-t", "ext4", "-L", "rootfs", "-U",
-                             "11111111-2222-3333-4444-555555555555", "-E", "offset=" + std::to_string(kRootStart * 512),
-                             image.string(), std::to_string(kRootSectors / 2)});
+    auto made =
+        run_checked({"mke2fs", "-q", "-F", "-t", "ext4", "-L", "rootfs", "-U", "11111111-2222-3333-4444-555555555555",
+                     "-M", "/srv/old", "-E", "offset=" + std::to_string(kRootStart * 512), image.string(),
+                     std::to_string(kRootSectors / 2)});
     ASSERT_TRUE(made.ok()) << made.error().explain();
     ByteWriter mbr;
     mbr.zeros(0x1b8).le32(0x1a2b3c4d).le16(0);
@@ -99,7 +100,8 @@ void make_disk_image(const Maker& m) {
 
 void make_system(const Maker& m) {
     m.file("/proc/cpuinfo",
-           "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Xeon X5650\nphysical id\t: 0\ncore id\t\t: 0\n"
+           "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 44\nstepping\t: 2\n"
+           "cpu MHz\t\t: 1600.123\nmodel name\t: Xeon X5650\nphysical id\t: 0\ncore id\t\t: 0\n"
            "flags\t\t: fpu lm vmx\n\nprocessor\t: 1\nvendor_id\t: GenuineIntel\nmodel name\t: Xeon X5650\n"
            "physical id\t: 1\ncore id\t\t: 0\nflags\t\t: fpu lm vmx\n");
     m.file("/proc/meminfo", "MemTotal:        2035000 kB\nMemFree: 1 kB\n");
@@ -119,7 +121,16 @@ void make_system(const Maker& m) {
                               {"bios_version", "1.16\n"},
                               {"bios_date", "04/01/2014\n"}})
         m.file(std::string("/sys/class/dmi/id/") + name, text);
-    ByteWriter dmi;  // one memory device of 2048 MiB
+    m.file("/sys/devices/system/cpu/possible", "0-7\n");
+    m.file("/sys/devices/system/cpu/cpu0/cpufreq/base_frequency", "2660000\n");
+    m.file("/sys/firmware/acpi/tables/SLIC", "x");
+    m.file("/sys/firmware/acpi/tables/APIC", "x");
+    m.file("/sys/firmware/acpi/tables/dynamic/SSDT1", "x");
+    m.link("/etc/localtime", "/usr/share/zoneinfo/Europe/Berlin");
+    m.file("/etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n");
+    m.file("/etc/default/locale", "LANG=\"de_DE.UTF-8\"\n");
+    ByteWriter dmi;  // a rack chassis, and one memory device of 2048 MiB
+    dmi.u8(3).u8(9).le16(0x0300).u8(0).u8(0x17).zeros(3).zeros(2);
     dmi.u8(17).u8(0x15).le16(0x1100).zeros(8).le16(2048).zeros(7).zeros(2);
     m.file("/sys/firmware/dmi/tables/DMI", as_text(dmi.view()));
 }
@@ -131,6 +142,7 @@ void make_disks(const Maker& m) {
     m.file(lun + "/model", "PERC 6/i        \n");
     m.file(lun + "/rev", "1.22\n");
     m.file(lun + "/wwid", "naa.600188b0deadbeef\n");
+    m.file(lun + "/ioerr_cnt", "0x2\n");
     m.file(lun + "/vpd_pg80", std::string_view("\x00\x80\x00\x04SN42", 8));
     m.block("sda", lun, "8:0", kSectors);
     m.partition(lun + "/block/sda", "sda1", 1, "8:1", kRootStart, kRootSectors);
@@ -145,6 +157,10 @@ void make_disks(const Maker& m) {
         m.block("nvme" + n + "n1", at, "259:" + n, 1u << 20);
         m.file("/run/udev/data/b259:" + n, "E:ID_FS_TYPE=linux_raid_member\nE:ID_FS_UUID=aaaa-" + n + "\n");
     }
+    std::string tape = "/sys/devices/pci0000:00/0000:00:05.0/host0/target0:3:0/0:3:0:0";
+    m.file(tape + "/vendor", "HP      \n");
+    m.file(tape + "/model", "Ultrium 3-SCSI  \n");
+    for (std::string name : {"st0", "nst0", "st0a"}) m.link("/sys/class/scsi_tape/" + name + "/device", tape);
     std::string raid = "/sys/devices/virtual/block/md0", lvm = "/sys/devices/virtual/block/dm-0";
     m.file(raid + "/size", "1048448\n");
     m.file(raid + "/dev", "9:0\n");
@@ -225,6 +241,12 @@ void make_devices(const Maker& m) {
     m.file("/sys/bus/usb/devices/1-1/idVendor", "0627\n");
     m.file("/sys/bus/usb/devices/1-1/idProduct", "0001\n");
     m.file("/sys/bus/usb/devices/1-1/product", "QEMU USB Tablet\n");
+    m.file("/sys/bus/usb/devices/1-1/bDeviceClass", "00\n");
+    m.file("/sys/bus/usb/devices/1-1/1-1:1.0/bInterfaceClass", "03\n");
+    m.file("/run/udev/data/+pci:0000:00:02.0",
+           "E:ID_VENDOR_FROM_DATABASE=Technical Corp.\nE:ID_MODEL_FROM_DATABASE=Bochs VGA\n");
+    m.file("/sys/devices/system/edac/mc/mc0/ce_count", "4\n");
+    m.file("/sys/devices/system/edac/mc/mc0/ue_count", "0\n");
     m.link("/sys/bus/usb/devices/1-1/1-1:1.0/driver", "../../../drivers/usbhid");
 }
 
@@ -240,7 +262,12 @@ void make_software(const Maker& m) {
     m.file("/etc/cron.d/job", "@reboot root /opt/y now\n5 4 * * * root /opt/z\n");
     m.file("/etc/xdg/autostart/a.desktop", "[Desktop Entry]\nName=Agent A\nExec=/usr/bin/a --x\n");
     m.file("/boot/grub/grub.cfg", "set default=0\nmenuentry 'Debian' {\n\tlinux /boot/vmlinuz root=UUID=1 ro\n}\n");
-    m.file("/etc/default/grub", "GRUB_TIMEOUT=5\n");
+    m.file("/etc/default/grub", "GRUB_DEFAULT=0\nGRUB_TIMEOUT=5\n");
+    m.file("/boot/vmlinuz-6.1.0-28-amd64", "");
+    m.file("/boot/vmlinuz-6.1.0-9-amd64", "");
+    m.file("/var/log/kern.log",
+           "Nov 1 kernel: [ 1.0] blk_update_request: I/O error, dev sda, sector 7\n"
+           "Nov 1 kernel: [ 2.0] EXT4-fs error (device sda1): ext4_lookup:1: bad\n");
     m.file("/etc/initramfs-tools/initramfs.conf", "MODULES=dep\n");
 }
 

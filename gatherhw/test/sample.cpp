@@ -28,6 +28,13 @@ Disk disk() {
            .rotational = true,
            .table = TableKind::Mbr,
            .disk_id = "0x1a2b3c4d"};
+    d.bus = BusKind::Iscsi;
+    d.member_of = {"ldm", "multipath"};
+    d.multipath = "mpatha";
+    d.san = true;
+    d.health = Health::Failing;
+    d.health_evidence = "SMART: threshold exceeded";
+    d.io_errors = 3;
     d.partitions = {{1, "sda1", 1 << 20, 3ull << 30, "0x83", "first <&> \"one\"", "1a2b3c4d-01", true}};
     return d;
 }
@@ -47,7 +54,76 @@ NetworkAdapter adapter() {
             .gateway = "10.0.0.1",
             .dns = {"10.0.0.1", "10.0.0.2"},
             .pxe_capable = true,
-            .pxe_evidence = "expansion ROM"};
+            .pxe_evidence = "expansion ROM",
+            .description = "Intel(R) PRO/1000 MT",
+            .connection = "Local Area Connection 2",
+            .bus = BusKind::Usb,
+            .members = {"eth0", "eth1"},
+            .master = "bond0",
+            .mode = "802.3ad",
+            .vlan = 0,
+            .parent = "eth2",
+            .iscsi_boot = true,
+            .virtual_function = false,
+            .mtu = 9000};
+}
+
+// The facts that not every inventory has.
+void add_seldom_facts(Inventory& i) {
+    auto& s = i.system;
+    s.processors.signature = "6-45-7";
+    s.processors.mhz = 2100;
+    s.processors.possible = 240;
+    s.chassis = "rack-mount";
+    s.board = "Acme X1";
+    s.memory_limit_bytes = 64ull << 30;
+    s.acpi_tables = {"APIC", "SLIC"};
+    s.time_zone = "Europe/Berlin";
+    s.clock_is_utc = false;
+    s.memory_modules = {{"DIMM A1", 1ull << 30, "DDR3", 1333, "Acme", "M393"}};
+    auto& os = i.os;
+    os.build = "2600";
+    os.edition = "48";
+    os.role = "domain-controller";
+    os.language = "040c";
+    os.system_root = "C:\\WINDOWS";
+    os.hal = "acpiapic_up";
+    os.multiprocessor = true;
+    os.pae = false;
+    os.licence = LicenceChannel::Oem;
+    os.licence_evidence = "product ID";
+    os.hibernated = true;
+    os.hibernation_evidence = "C:\\hiberfil.sys";
+    os.hotfixes = {{"KB958644", "Security Update"}};
+    os.system_files = {{"C:\\WINDOWS\\system32\\hal.dll", "5.1.2600.5512", "halaacpi.dll", "0409", 105344}};
+    auto& v = i.volumes.at(0);
+    v.free = 12345;
+    v.cluster = 4096;
+    v.encryption = "bitlocker";
+    v.compressed = true;
+    v.deduplicated = true;
+    v.quotas = false;
+    v.has_errors = true;
+    v.last_mount_point = "/srv";
+    v.volume_id = "{0a3e595a-00d7-11e3-86ca-806e6f6e6963}";
+    v.boot_volume = true;
+    v.system_volume = false;
+    v.page_file = true;
+    i.services.at(0).state = "running";
+    i.services.at(0).account = "LocalSystem";
+    auto& d = i.drivers.at(0);
+    d.description = "SATA";
+    d.path = "system32\\drivers\\ahci.sys";
+    d.version = "3.0";
+    d.state = "running";
+    i.boot.default_entry = "0";
+    i.boot.default_kernel = "/boot/vmlinuz-6.1.0-28-amd64";
+    i.boot.kernels = {"6.1.0-27-amd64", "6.1.0-28-amd64"};
+    i.boot.firmware_entry = "debian";
+    i.usb.at(0).classes = {"00", "03"};
+    i.pci = {{pci("0000:00:03.0", 0x8086, 0x100e, 0x020000), "e1000", "Intel", "82540EM"}};
+    i.tapes = {{"st0", "HP", "Ultrium 3", "controller0", "3:0:0:0"}};
+    i.log = {{LogTopic::DiskError, "sda", 7, "/var/log/kern.log", {"I/O error, dev sda, sector 0", "once more"}}};
 }
 
 }  // namespace
@@ -95,6 +171,7 @@ Inventory full_inventory() {
     i.usb = {{"1-1.2", 0x0627, 0x0001, "QEMU", "Tablet", "usbhid"}};
     i.modaliases = {"acpi:PNP0501:", "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01"};
     i.unread = {{"/sys/firmware/dmi/tables/DMI", "Permission denied: run as root"}};
+    add_seldom_facts(i);
     return i;
 }
 

@@ -59,6 +59,37 @@ TEST(InventoryXml, the_committed_document_is_what_is_written_today) {
     EXPECT_EQ(read_text_file(path).value(), xml);
 }
 
+// What version 0.1 wrote before the validation rules asked for more.
+TEST(InventoryXml, a_document_of_before_is_read_still_and_the_new_facts_are_unknown) {
+    auto old = read_inventory(read_text_file(SLIPWAY_SOURCE_DIR "/gatherhw/test/golden/before-rules.xml").value());
+    ASSERT_TRUE(old.ok()) << old.error().explain();
+    EXPECT_TRUE(old->warnings.empty());
+    const auto& i = old->inventory;
+    ASSERT_EQ(i.disks.size(), 1u);
+    EXPECT_EQ(i.disks[0].bus, BusKind::Unknown);
+    EXPECT_EQ(i.disks[0].san, std::nullopt);
+    EXPECT_EQ(i.network.at(0).vlan, std::nullopt);
+    EXPECT_EQ(i.os.licence, LicenceChannel::Unknown);
+    EXPECT_EQ(i.system.clock_is_utc, std::nullopt);
+    EXPECT_TRUE(i.pci.empty() && i.tapes.empty() && i.log.empty());
+    EXPECT_TRUE(check_against_xsd(to_xml(i), schema()).ok());
+}
+
+TEST(InventoryJson, has_every_fact_under_the_name_it_has_in_xml) {
+    auto json = to_json(full_inventory());
+    for (auto part : {R"("signature":"6-45-7")", R"("memory-modules":[{"locator":"DIMM A1")", R"("clock-is-utc":false)",
+                      R"("licence":"oem")", R"("system-root":"C:\\WINDOWS")", R"("hotfixes":[{"id":"KB958644")",
+                      R"("original-name":"halaacpi.dll")", R"("bus":"iscsi")", R"("member-of":["ldm","multipath"])",
+                      R"("health":"failing")", R"("encryption":"bitlocker")", R"("members":["eth0","eth1"])",
+                      R"("vlan":0)", R"("kernels":["6.1.0-27-amd64","6.1.0-28-amd64"])", R"("classes":["00","03"])",
+                      R"("pci":[{"driver":"e1000","vendor":"Intel","name":"82540EM","pci":{"slot":"0000:00:03.0")",
+                      R"("tapes":[{"name":"st0")", R"("log":[{"topic":"disk-error","device":"sda","count":7)"})
+        EXPECT_NE(json.find(part), std::string::npos) << part;
+    auto empty = to_json({});
+    for (auto part : {"\"bus\"", "\"licence\"", "\"mhz\"", "\"san\""})
+        EXPECT_EQ(empty.find(part), std::string::npos) << part;
+}
+
 TEST(InventoryXml, schema_refuses_an_unknown_attribute) {
     auto xml = replaced(to_xml(full_inventory()), "<disk name=", "<disk colour=\"red\" name=");
     EXPECT_FALSE(check_against_xsd(xml, schema()).ok());
@@ -86,6 +117,8 @@ TEST(InventoryXml, numbers_out_of_range_and_bad_words_are_refused) {
     EXPECT_NE(refusal(replaced(xml, "firmware=\"uefi\"", "firmware=\"coreboot\"")), "accepted");
     EXPECT_NE(refusal(replaced(xml, "class=\"0x010601\"", "class=\"0x1000000\"")), "accepted");
     EXPECT_NE(refusal(replaced(xml, "removable=\"true\"", "removable=\"maybe\"")), "accepted");
+    EXPECT_NE(refusal(replaced(xml, "bus=\"iscsi\"", "bus=\"carrier-pigeon\"")), "accepted");
+    EXPECT_NE(refusal(replaced(xml, "io-errors=\"3\"", "io-errors=\"few\"")), "accepted");
 }
 
 TEST(InventoryXml, references_to_nothing_and_partitions_past_the_end_are_refused) {
@@ -130,6 +163,28 @@ TEST(InventoryModel, volumes_that_name_each_other_end) {
     Inventory i;
     i.volumes = {{.name = "a", .backing = {"b"}}, {.name = "b", .backing = {"a"}}};
     EXPECT_TRUE(disks_of(i, i.volumes[0]).empty());
+}
+
+TEST(InventoryModel, partitions_that_boot_are_known_by_their_type) {
+    EXPECT_TRUE(is_efi_system_partition({.type = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"}));
+    EXPECT_TRUE(is_efi_system_partition({.type = "0xef"}));
+    EXPECT_TRUE(is_bios_boot_partition({.type = "21686148-6449-6e6f-744e-656564454649"}));
+    EXPECT_FALSE(is_efi_system_partition({.type = "0x83"}) || is_bios_boot_partition({}));
+}
+
+TEST(InventoryModel, two_cards_with_one_address_are_told_and_a_bond_over_them_is_not) {
+    Inventory i;
+    i.network = {{.name = "eth0", .kind = AdapterKind::Physical, .mac = "02:00:00:00:00:01"},
+                 {.name = "eth1",
+                  .kind = AdapterKind::Physical,
+                  .mac = "02:00:00:00:00:01",
+                  .permanent_mac = "02:00:00:00:00:02"},
+                 {.name = "bond0", .kind = AdapterKind::Bond, .mac = "02:00:00:00:00:01"}};
+    EXPECT_TRUE(shared_macs(i).empty());
+    i.network[1].permanent_mac.clear();
+    EXPECT_EQ(shared_macs(i), std::vector<std::string>{"02:00:00:00:00:01"});
+    i.network[1].master = "bond0";
+    EXPECT_EQ(shared_macs(i).size(), 1u) << "its own address is not known: a VM would have this one twice";
 }
 
 TEST(InventoryModel, operators_name_volumes_in_many_ways) {

@@ -90,6 +90,23 @@ leave_agent() {
         "$SLIPWAY" job run --sequence da-shutdown --device "$VM_NAME" --name "$VM_NAME-shutdown" --wait
 }
 
+# A picture that cannot be had is no failed boot.
+show_console() {
+    local job
+    [ "$SHOW_CONSOLE" = 1 ] || return 0
+    job=$(sed -n 's/^job \([0-9][0-9]*\) .*/\1/p' "$FIRST_BOOT_JOB" | head -n 1)
+    rm -f "$FIRST_BOOT_JOB"
+    [ -n "$job" ] || return 0
+    if ! "$SLIPWAY" job artifact "$job" screenshot.png --output "$CONSOLE_PICTURE"; then
+        printf 'note: the picture of the console could not be fetched\n' >&2
+        return 0
+    fi
+    say "The console at the proof: $CONSOLE_PICTURE"
+    if [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v xdg-open >/dev/null; then
+        xdg-open "$CONSOLE_PICTURE" >/dev/null 2>&1 &
+    fi
+}
+
 first_boot() {
     [ -e "$DEPLOYED_MARKER" ] || die "no first boot is due: run @NAME@_DeployVM.sh deploy"
     NEXT_STEP="Run @NAME@_DeployVM.sh first-boot again, or @NAME@_CleanupVM.sh to begin anew."
@@ -99,13 +116,16 @@ first_boot() {
     ON_FAILURE=discard
     step "first boot from the disk, on an undo disk, until the system proves that it came up" \
         "$SLIPWAY" job run --sequence first-boot --device "$VM_NAME" --name "$VM_NAME-first-boot" \
-        --variable "vm=$VM_NAME" --variable "vmhost=$VM_HOST" --variable "nonce=$nonce" --wait
+        --variable "vm=$VM_NAME" --variable "vmhost=$VM_HOST" --variable "nonce=$nonce" --wait \
+        > >(tee "$FIRST_BOOT_JOB")
+    wait "$!"
     ON_FAILURE=:
     # The unit that gave the proof removed itself: there is no second one.
     rm -f "$DEPLOYED_MARKER"
     echo proved >"$VM_MARKER"
     NEXT_STEP="It has proved itself; what is left: slipway device release-control $VM_NAME, slipway vm start $VM_NAME.
 @NAME@_CleanupVM.sh undoes all."
+    show_console
     step "releasing control" "$SLIPWAY" device release-control "$VM_NAME"
     if [ "$POST_DEPLOY_ACTION" = 1 ]; then
         say "$VM_NAME has proved that it comes up, and is off: slipway vm start $VM_NAME --host $VM_HOST"

@@ -32,6 +32,9 @@ TARGET_CONTROLLER=@CONTROLLER@
 # Once the image is laid down 0: the VM stays in the agent, then '@NAME@_DeployVM.sh first-boot' or 'reboot'; 1: it is
 # shut down, and stays off after the first boot; 2: it restarts at once into the first boot.
 POST_DEPLOY_ACTION=@ACTION@
+# 1: the picture of the VM's console at the proof of its first boot is fetched, and opened where there is a desktop.
+# 0 (--suppressvsconsole): it stays with the job.
+SHOW_CONSOLE=@SHOW_CONSOLE@
 
 # ---- nothing to edit below
 
@@ -41,6 +44,9 @@ VM_MARKER=$P2V_DIR/.@NAME@_vm
 # Laid down and not yet booted: the nonce of the proof. And: it is still in the agent.
 DEPLOYED_MARKER=$P2V_DIR/.@NAME@_deployed
 AGENT_MARKER=$P2V_DIR/.@NAME@_agent
+# What the first boot's job said, and its picture.
+FIRST_BOOT_JOB=$P2V_DIR/.@NAME@_first_boot
+CONSOLE_PICTURE=$P2V_DIR/@NAME@_console.png
 OUTCOME=0
 NEXT_STEP=""
 ON_FAILURE=:

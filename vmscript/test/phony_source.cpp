@@ -11,6 +11,7 @@ gatherhw::Inventory good_source() {
     i.system.memory_bytes = 2ull << 30;
     i.system.firmware = Firmware::Bios;
     i.system.processors.threads = 2;
+    i.system.processors.is_64bit = true;
     i.os = {"linux", "debian", "Debian GNU/Linux 12 (bookworm)", "12", "12.8", "6.1.0-28-amd64", "x86_64", "systemd"};
     i.controllers = {{"controller0", ControllerKind::Raid, "megaraid_sas", {}},
                      {"controller1", ControllerKind::Usb, "xhci_hcd", {}}};
@@ -56,6 +57,33 @@ gatherhw::Inventory good_source() {
               "root=/dev/sda1 ro",
               "/dev/sda1",
               {{"/boot/grub/grub.cfg", "set default=0"}, {"/etc/initramfs-tools/initramfs.conf", "MODULES=dep\n"}}};
+    return i;
+}
+
+gatherhw::Inventory good_windows() {
+    auto i = good_source();
+    i.system.host_name = "nereus";
+    i.os = {.family = "windows",
+            .name = "Windows Server 2008 R2",
+            .version = "6.1.7601",
+            .service_level = "Service Pack 1"};
+    i.os.architecture = "amd64";
+    i.os.role = "server";
+    i.os.system_root = "C:\\Windows";
+    i.os.licence = LicenceChannel::Volume;
+    i.os.multiprocessor = true;
+    const char* letters[] = {"C:", "D:", "E:", "F:"};
+    for (std::size_t n = 0; n < i.volumes.size(); ++n) {
+        i.volumes[n].filesystem = "ntfs";
+        i.volumes[n].mount_points = {letters[n]};
+    }
+    i.volumes[0].boot_volume = i.volumes[0].system_volume = true;
+    i.disks[0].partitions[0].active = true;
+    for (auto& d : i.disks)
+        for (auto& p : d.partitions)
+            p.type = d.table == TableKind::Mbr ? "0x07" : "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7";
+    i.services = {{"Dnscache", "DNS Client", "auto", "", ""}};
+    i.boot = {"bootmgr", "", "", {}};
     return i;
 }
 

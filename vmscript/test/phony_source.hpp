@@ -7,5 +7,6 @@
 
 namespace slipway::vmscript {
 gatherhw::Inventory good_source();
-Switches good_switches();  // --hwgeneratep2v with what is required
+gatherhw::Inventory good_windows();  // Server 2008 R2, BIOS
+Switches good_switches();            // --hwgeneratep2v with what is required
 }  // namespace slipway::vmscript

@@ -129,7 +129,8 @@ TEST(Plan, dynamic_macs_differ_from_the_source_and_from_each_other) {
 }
 
 TEST(Definition, is_one_the_vm_host_accepts) {
-    for (auto choice : {ControllerChoice::Ide, ControllerChoice::Scsi, ControllerChoice::Virtio}) {
+    for (auto choice :
+         {ControllerChoice::Ide, ControllerChoice::Sata, ControllerChoice::Scsi, ControllerChoice::Virtio}) {
         auto switches = good_switches();
         switches.controller = choice;
         switches.dynamic_disks = true;
@@ -159,7 +160,7 @@ TEST(Sequences, all_three_are_accepted_by_the_engine_s_own_reader) {
         switches.post_deploy = action;
         switches.patch_directory = "/p${x}";
         switches.fix_hal = switches.suppress_console = true;
-        switches.service_driver_state = "/s.xml";
+        switches.service_driver_state = "<Configuration/>";
         for (const auto& f : render_sequences(plan_of(good_source(), switches))) {
             auto parsed = sequences::parse_sequence(f.text);
             ASSERT_TRUE(parsed.ok()) << f.name << ": " << parsed.error().explain();
@@ -185,10 +186,10 @@ TEST(Sequences, deployment_ends_in_the_agent_whatever_the_scripts_then_do) {
 TEST(Sequences, switches_for_later_travel_along) {
     auto switches = good_switches();
     switches.patch_directory = "/patches";
-    switches.service_driver_state = "/s.xml";
+    switches.service_driver_state = "<Configuration/>";
     auto files = render_sequences(plan_of(good_source(), switches));
     auto s = sequences::parse_sequence(file(files, "triton_DeployVM.xml"))->sequence;
     auto values = sequences::effective_variables(s, {});
     EXPECT_EQ(values["patch-directory"], "/patches");
-    EXPECT_EQ(values["service-driver-file"], "/s.xml");
+    EXPECT_EQ(values["service-driver-file"], "<Configuration/>");
 }

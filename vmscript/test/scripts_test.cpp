@@ -3,6 +3,7 @@
 // place (fake-slipway): in order, failing at every call, and cleaned up after it.
 #include <algorithm>
 #include <fstream>
+#include <functional>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -130,6 +131,53 @@ TEST(Scripts, are_the_golden_ones) {
     }
 }
 
+// What one switch changes in the twelve files, as lines taken away and added. SLIPWAY_REGENERATE=1 writes them anew.
+TEST(Scripts, each_switch_changes_what_it_says) {
+    struct Row {
+        const char* name;
+        std::function<void(Switches&)> give;
+    };
+    const Row rows[] = {
+        {"suppressvsconsole", [](auto& s) { s.suppress_console = true; }},
+        {"servicedriverstate",
+         [](auto& s) {
+             s.service_driver_state =
+                 "<Configuration>\n  <Service Name=\"ss*\" Start=\"Disable\"/>\n</Configuration>\n";
+         }},
+        {"virtualdiskdynamic", [](auto& s) { s.dynamic_disks = true; }},
+        {"virtualmacdynamic", [](auto& s) { s.dynamic_macs = true; }},
+        {"targetcontroller", [](auto& s) { s.controller = ControllerChoice::Sata; }},
+        {"vmmemory", [](auto& s) { s.memory_mib = 512; }},
+        {"postdeployaction", [](auto& s) { s.post_deploy = PostDeploy::Restart; }},
+        {"excludedrives", [](auto& s) { s.excluded_drives = {"/srv"}; }},
+        {"vshostnet", [](auto& s) { s.network = "VM7"; }},
+    };
+    const auto before = files_of(good_switches());
+    for (const auto& row : rows) {
+        auto switches = good_switches();
+        row.give(switches);
+        std::string text;
+        const auto after = files_of(switches);
+        ASSERT_EQ(after.size(), before.size());
+        for (std::size_t i = 0; i < after.size(); ++i) {
+            if (before[i].text == after[i].text) continue;
+            text += "==== " + after[i].name + "\n";
+            auto lines = [](const std::string& t) { return split(t, '\n'); };
+            const auto old_lines = lines(before[i].text), new_lines = lines(after[i].text);
+            for (const auto& line : old_lines)
+                if (std::find(new_lines.begin(), new_lines.end(), line) == new_lines.end()) text += "-" + line + "\n";
+            for (const auto& line : new_lines)
+                if (std::find(old_lines.begin(), old_lines.end(), line) == old_lines.end()) text += "+" + line + "\n";
+        }
+        EXPECT_FALSE(text.empty()) << row.name << " changes nothing";
+        const auto golden = kGolden / (std::string("switch-") + row.name + ".txt");
+        if (regenerate()) {
+            ASSERT_TRUE(write_file_atomic(golden, as_bytes(text)).ok());
+        }
+        EXPECT_EQ(read_text_file(golden).value_or(""), text) << row.name;
+    }
+}
+
 TEST(Scripts, bear_the_names_of_the_field) {
     std::vector<std::string> names;
     for (const auto& f : files_of(good_switches())) names.push_back(f.name);
@@ -197,6 +245,7 @@ TEST(Journey, after_a_failure_at_any_call_cleanup_leaves_nothing_and_it_runs_aga
     // on.
     for (const char* how : {"", "after", "runs-on"})
         for (std::size_t call = 0; call < calls.size(); ++call) {
+            if (calls[call].starts_with("job artifact")) continue;  // a picture is no part of the migration
             bool job = calls[call].starts_with("job run") || calls[call].starts_with("vm create");
             if (how == std::string("runs-on") && !job) continue;
             SCOPED_TRACE(fmt::format("{}: fails {}", calls[call], how));
@@ -277,7 +326,7 @@ TEST(Deploy, what_has_proved_itself_is_not_laid_down_again_when_only_its_start_f
     Migration m(good_switches());
     ASSERT_EQ(m.run("capture.sh").exit_code, 0);
     ASSERT_EQ(m.run("CreateVM.sh").exit_code, 0);
-    m.fail_at(6);  // take-control, deploy, shutdown, first-boot, release-control, vm start
+    m.fail_at(7);  // take-control, deploy, shutdown, first-boot, artifact, release-control, vm start
     auto run = m.run("DeployVM.sh");
     EXPECT_EQ(run.exit_code, 1);
     EXPECT_NE(run.error_text.find("slipway vm start triton"), std::string::npos) << run.error_text;
@@ -285,6 +334,32 @@ TEST(Deploy, what_has_proved_itself_is_not_laid_down_again_when_only_its_start_f
     auto before = m.log();
     EXPECT_EQ(m.run("DeployVM.sh").exit_code, 0);
     EXPECT_EQ(m.log(), before);
+}
+
+TEST(Deploy, the_console_of_the_first_boot_is_shown_unless_suppressed) {
+    Migration shown(good_switches());
+    auto end = shown.journey();
+    ASSERT_EQ(end.exit_code, 0) << end.error_text;
+    const auto picture = shown.directory() / "triton_console.png";
+    EXPECT_EQ(read_text_file(picture).value_or(""), "png");
+    EXPECT_NE(shown.log().find("job artifact 12 screenshot.png"), std::string::npos) << shown.log();
+    EXPECT_NE(end.output.find("job 12  triton-first-boot  done"), std::string::npos) << "the job is still shown";
+    EXPECT_EQ(shown.run("CleanupVM.sh").exit_code, 0);
+    EXPECT_FALSE(fs::exists(picture));
+
+    auto switches = good_switches();
+    switches.suppress_console = true;
+    Migration quiet(switches);
+    ASSERT_EQ(quiet.journey().exit_code, 0);
+    EXPECT_EQ(quiet.log().find("job artifact"), std::string::npos);
+
+    Migration lost(good_switches());
+    ASSERT_EQ(lost.run("capture.sh").exit_code, 0);
+    ASSERT_EQ(lost.run("CreateVM.sh").exit_code, 0);
+    lost.fail_at(5);  // take-control, deploy, shutdown, first-boot, artifact
+    auto run = lost.run("DeployVM.sh");
+    EXPECT_EQ(run.exit_code, 0) << "a picture that is not to be had is no failed boot: " << run.error_text;
+    EXPECT_NE(run.error_text.find("could not be fetched"), std::string::npos);
 }
 
 TEST(Deploy, every_run_has_its_own_nonce) {

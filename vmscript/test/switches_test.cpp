@@ -125,7 +125,7 @@ TEST(Switches, bad_values_are_refused_by_name) {
     };
     const Row rows[] = {
         {{"--postdeployaction", "3"}, "--postdeployaction 3"},
-        {{"--targetcontroller", "floppy"}, "auto, ide, scsi or virtio"},
+        {{"--targetcontroller", "floppy"}, "auto, ide, sata, scsi or virtio"},
         {{"--vmmemory", "191"}, "at least 192 MiB"},
         {{"--vmmemory", "96M"}, "at least 192 MiB"},
         {{"--vmmemory", "lots"}, "--vmmemory lots"},
@@ -135,6 +135,11 @@ TEST(Switches, bad_values_are_refused_by_name) {
         {{"--vshostnet", "a b"}, "--vshostnet"},
         {{"--excludedrives", ";;"}, "--excludedrives"},
         {{"--virtualdiskdynamic=yes"}, "takes no value"},
+        {{"--storefree", "much"}, "no size"},
+        {{"--targetmemory", "x"}, "--targetmemory x"},
+        {{"--targetprocessors", "0"}, "--targetprocessors 0"},
+        {{"--group", "disk"}, "file-systems"},
+        {{"--group", ";"}, "--group"},
         {{"--vmmemory"}, "needs a value"},
         {{"--vmmemory="}, "needs a value"},
         {{"--name", "q"}, "given twice"},
@@ -155,6 +160,45 @@ TEST(Switches, bad_values_are_refused_by_name) {
         arguments[6] = bad;
         EXPECT_NE(refusal(arguments), "accepted") << bad;
     }
+}
+
+TEST(Switches, what_is_known_besides_the_inventory_arrives) {
+    auto s = parse_switches({"--hwvalidate",
+                             "--hwinfofile",
+                             "x.xml",
+                             "--devicelist",
+                             "d.json",
+                             "/agentDrivers:a.json",
+                             "--storefree",
+                             "500G",
+                             "--targetfree",
+                             "1024",
+                             "--targetmemory",
+                             "16G",
+                             "--targetprocessors",
+                             "8",
+                             "--storedisk",
+                             "h:sda",
+                             "--targetdisk",
+                             "h:sdb",
+                             "--html",
+                             "r.html",
+                             "--group",
+                             "Disks; boot",
+                             "--only-problems"});
+    ASSERT_TRUE(s.ok()) << s.error().explain();
+    EXPECT_EQ(s->device_list, "d.json");
+    EXPECT_EQ(s->agent_drivers, "a.json");
+    EXPECT_EQ(s->store_free, 500ull << 30);
+    EXPECT_EQ(s->target_free, 1024u);
+    EXPECT_EQ(s->target_memory_mib, 16384u);
+    EXPECT_EQ(parse_switches({"--list-rules", "--targetmemory", "16384"})->target_memory_mib, 16384u);
+    EXPECT_EQ(s->target_processors, 8u);
+    EXPECT_EQ(s->store_disk, "h:sda");
+    EXPECT_EQ(s->target_disk, "h:sdb");
+    EXPECT_EQ(s->html_file, "r.html");
+    EXPECT_EQ(s->groups, (std::vector<std::string>{"disks", "boot"}));
+    EXPECT_TRUE(s->only_problems);
 }
 
 TEST(Switches, memory_is_mib_or_a_size) {

@@ -305,3 +305,19 @@ TEST_F(PhonyKernel, post_system_is_an_archive_with_all_its_modules_need) {
         EXPECT_THAT(list, HasSubstr(path));
     EXPECT_THAT(list, testing::Not(HasSubstr("modules.dep\n")));
 }
+
+// What vmscript reads with --agentdrivers.
+TEST(Drivers, what_is_missing_is_told_as_json_before_a_machine_ever_boots) {
+    TempDir dir = TempDir::create("drivers").value();
+    make_phony_kernel(dir.path());
+    const auto kernel = read_kernel_modules(dir.path(), kVersion, {});
+    ASSERT_TRUE(kernel.ok()) << kernel.error().explain();
+    const auto fits = check_drivers((*kernel)->index, machine({kAcme, kAhci}));
+    EXPECT_EQ(to_json(fits, kVersion), R"({"kernel_version":"6.1.0-28-amd64","missing":[]})");
+    const auto odd = check_drivers((*kernel)->index, machine({kAcme, kOdd}));
+    ASSERT_FALSE(odd.may_boot());
+    EXPECT_THAT(to_json(odd, kVersion),
+                HasSubstr(R"("missing":[{"kind":"storage","id":"1234:5678","modalias":"pci:v00001234d00005678)"));
+    EXPECT_THAT(to_json(odd, kVersion),
+                HasSubstr(R"("fatal":true,"why":"its disks would be left out without a word","advice":"Put a module)"));
+}

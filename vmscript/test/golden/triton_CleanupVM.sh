@@ -45,5 +45,5 @@ try "deleting the device record of $VM_NAME" "$SLIPWAY" device delete "$VM_NAME"
     try "deleting the source's device record" "$SLIPWAY" device delete "$DEVICE_SOURCE_NAME" --if-exists
 [ "$delete_image" = 0 ] || try "deleting the image $IMAGE_NAME" "$SLIPWAY" image delete "$IMAGE_NAME" --all-versions
 [ "$failed" = 0 ] || die "something is left: see above, then run this script again"
-rm -f "$VM_MARKER" "$DEPLOYED_MARKER" "$AGENT_MARKER"
+rm -f "$VM_MARKER" "$DEPLOYED_MARKER" "$AGENT_MARKER" "$FIRST_BOOT_JOB" "$CONSOLE_PICTURE"
 say "Clean: the migration can be run again. The network $VM_NETWORK stays, others may use it."

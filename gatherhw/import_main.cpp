@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// gatherhw-import: the inventory of a machine that is known only by what another tool wrote down of it. `gatherhw
+// --import` starts it; it stands apart because it needs libraries that the static gatherhw does without.
+#include <iostream>
+
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+#include <slipway_version.hpp>
+
+#include "gatherhw/errors.hpp"
+#include "gatherhw/importers/importers.hpp"
+#include "gatherhw/writer.hpp"
+#include "lib/base/clock.hpp"
+#include "lib/base/exit_code.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
+
+using namespace slipway;
+using namespace slipway::gatherhw;
+
+namespace {
+
+struct Arguments {
+    std::string kind, output = "-", host_name;
+    std::vector<std::string> files;
+    bool json = false;
+};
+
+Result<std::vector<Dump>> read_dumps(const std::vector<std::string>& files) {
+    std::vector<Dump> out;
+    for (const auto& file : files) out.push_back({file, TRY_WITH(read_file(file, kMaxDump), "reading " + file)});
+    return out;
+}
+
+Status write_output(const Arguments& arguments, const std::string& text) {
+    if (arguments.output == "-") return write_full(STDOUT_FILENO, as_bytes(text));
+    auto written = write_file_atomic(arguments.output, as_bytes(text));
+    if (!written) return make_error(errors::kOutput, "{}", written.error().describe());
+    return {};
+}
+
+Result<ExitCode> run(const Arguments& arguments) {
+    auto dumps = TRY(read_dumps(arguments.files));
+    auto inventory = TRY_WITH(import_dumps(*dump_kind_named(arguments.kind), dumps), "importing " + arguments.files[0]);
+    if (!arguments.host_name.empty()) inventory.system.host_name = arguments.host_name;
+    for (const auto& item : inventory.unread)
+        std::cerr << "warning: not known: " << printable(item.what) << ": " << printable(item.why) << "\n";
+    TRY(write_output(arguments, arguments.json ? to_json(inventory) : to_xml(inventory)));
+    return inventory.unread.empty() ? kExitDone : kExitWarnings;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{
+        "gatherhw-import: writes the inventory of a machine from what another tool wrote down of it.\n"
+        "KIND: lshw (lshw -xml), udev (udevadm info --export-db), smbios (dmidecode --dump-bin, or the table in\n"
+        "/sys/firmware/dmi/tables/DMI), wmi (wmic CLASS get /format:list; one FILE for each class). gatherhw itself, "
+        "run\n"
+        "on the machine, tells far more."};
+    Arguments arguments;
+    app.add_option("KIND", arguments.kind, "lshw, udev, smbios or wmi")
+        ->required()
+        ->check(CLI::IsMember({"lshw", "udev", "smbios", "wmi"}));
+    app.add_option("FILE", arguments.files, "the dump, unpacked")->required()->check(CLI::ExistingFile);
+    app.add_option("-o,--output", arguments.output, "the file to write; - is standard output (so by default)")
+        ->type_name("FILE");
+    app.add_option("--host-name", arguments.host_name, "what to call the machine, where the dump does not say")
+        ->type_name("NAME");
+    app.add_flag("--json", arguments.json, "as JSON instead of XML");
+    app.set_version_flag("--version", kVersion);
+    app.set_help_flag("-h,--help", "this text");
+    app.footer(
+        "Examples:\n  lshw -xml -numeric >poseidon.lshw && gatherhw-import lshw poseidon.lshw -o poseidon.xml\n"
+        "  gatherhw-import wmi Win32_*.wmi --host-name hera -o hera.xml\n"
+        "  gatherhw --import smbios dmi.bin --json\n"
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 done, but the dump does not tell everything (see the warnings).");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        return app.exit(e) == 0 ? kExitDone : kExitUsage;
+    }
+    auto code = run(arguments);
+    if (code) return *code;
+    std::cerr << "error: " << code.error().explain() << "\n";
+    return kExitFailed;
+}

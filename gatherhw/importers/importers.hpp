@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Inventories from what other tools wrote down of a machine, for machines that are known only by such a dump. Pure:
+// bytes in, an Inventory out that read_inventory(to_xml(…)) accepts. What a dump cannot tell is listed in
+// Inventory::unread, so that a check never takes "not said" for "not there". All bytes are hostile.
+//   lshw    lshw -xml                     (tinyxml2)
+//   udev    udevadm info --export-db      (text, "P: N: E:" paragraphs)
+//   smbios  dmidecode --dump-bin, or /sys/firmware/dmi/tables/DMI
+//   wmi     wmic CLASS get /format:list, one file for a class; UTF-16 or UTF-8 `Name=Value` blocks
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gatherhw/model.hpp"
+#include "lib/base/bytes.hpp"
+#include "lib/base/result.hpp"
+
+namespace slipway::gatherhw {
+
+enum class DumpKind { Lshw, Udev, Smbios, Wmi };
+inline constexpr std::string_view kDumpKinds[] = {"lshw", "udev", "smbios", "wmi"};  // in the order of DumpKind
+std::optional<DumpKind> dump_kind_named(std::string_view name);
+
+struct Dump {
+    std::string name;  // of its file: for wmi the class may stand in it
+    Bytes bytes;
+};
+inline constexpr std::size_t kMaxDump = 64u << 20, kMaxDumps = 100;
+
+// Errors: kBadDump (not of that kind, or nothing in it), kTooManyDumps (only wmi takes several).
+Result<Inventory> import_dumps(DumpKind kind, const std::vector<Dump>& dumps);
+
+Result<Inventory> import_lshw(std::string_view xml);
+Result<Inventory> import_udev(std::string_view text);
+Result<Inventory> import_smbios(ByteView dump);
+Result<Inventory> import_wmi(const std::vector<Dump>& dumps);
+
+}  // namespace slipway::gatherhw

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Dumps the tests made (the fuzzers' seeds), real ones where they are at hand, and the program.
+#include <algorithm>
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "gatherhw/errors.hpp"
+#include "gatherhw/importers/importers.hpp"
+#include "gatherhw/importers/shared.hpp"
+#include "gatherhw/importers/wmi_text.hpp"
+#include "gatherhw/reader.hpp"
+#include "gatherhw/test/import_summary.hpp"
+#include "gatherhw/writer.hpp"
+#include "lib/base/exit_code.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/process.hpp"
+#include "lib/base/temp_dir.hpp"
+#include "lib/base/xml.hpp"
+
+using namespace slipway;
+using namespace slipway::gatherhw;
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path kSeeds = SLIPWAY_SOURCE_DIR "/gatherhw/fuzz";
+const fs::path kReal = SLIPWAY_SOURCE_DIR "/../shared/data";
+
+Bytes seed(const char* path) { return read_file(kSeeds / path).value(); }
+
+std::vector<Dump> wmi_seeds() {
+    std::vector<Dump> out;
+    for (const auto& entry : fs::directory_iterator(kSeeds / "seeds-import-wmi"))
+        out.push_back({entry.path().filename().string(), read_file(entry.path()).value()});
+    return out;
+}
+
+Inventory imported(DumpKind kind, const std::vector<Dump>& dumps) {
+    auto out = import_dumps(kind, dumps);
+    EXPECT_TRUE(out.ok()) << out.error().explain();
+    return out ? std::move(*out) : Inventory{};
+}
+
+// What every importer promises.
+void expect_sound(const Inventory& inventory) {
+    auto xml = to_xml(inventory);
+    auto valid = check_against_xsd(xml, read_text_file(SLIPWAY_SOURCE_DIR "/gatherhw/inventory.xsd").value());
+    EXPECT_TRUE(valid.ok()) << valid.error().explain();
+    auto read = read_inventory(xml);
+    ASSERT_TRUE(read.ok()) << read.error().explain();
+    EXPECT_TRUE(read->warnings.empty());
+    EXPECT_EQ(to_xml(read->inventory), xml);
+}
+
+bool is_unread(const Inventory& inventory, std::string_view what) {
+    return std::any_of(inventory.unread.begin(), inventory.unread.end(),
+                       [&](const Unread& u) { return u.what == what; });
+}
+
+}  // namespace
+
+TEST(ImportLshw, a_server_with_a_raid_card_a_bond_and_a_tape) {
+    auto i = imported(DumpKind::Lshw, {{"x", seed("seeds-import-lshw/server.xml")}});
+    expect_sound(i);
+    EXPECT_EQ(i.system.host_name, "poseidon");
+    EXPECT_EQ(i.system.model, "Server 9") << "the SKU is no part of it";
+    EXPECT_EQ(i.system.uuid, "7b3ba6b6-3b1a-4d6f-9bd3-0123456789ab");
+    EXPECT_EQ(i.system.memory_bytes, 4ull << 30);
+    ASSERT_EQ(i.system.memory_modules.size(), 1u) << "an empty slot is none";
+    EXPECT_EQ(i.system.memory_modules[0].mhz, 1333u);
+    EXPECT_EQ(i.system.processors.sockets, 1u) << "the other is disabled";
+    EXPECT_EQ(i.system.processors.threads, 12u);
+    EXPECT_TRUE(i.system.processors.is_64bit);
+    EXPECT_EQ(i.os.kernel, "5.10.0-8-amd64");
+    EXPECT_EQ(i.os.architecture, "x86_64");
+    ASSERT_EQ(i.disks.size(), 2u) << "a member behind the RAID card is no disk";
+    const auto* sda = find_disk(i, "sda");
+    ASSERT_NE(sda, nullptr);
+    EXPECT_EQ(find_controller(i, sda->controller)->kind, ControllerKind::Raid);
+    EXPECT_EQ(find_controller(i, sda->controller)->pci->device, 0x0060);
+    EXPECT_EQ(sda->disk_id, "0x1a2b3c4d");
+    EXPECT_EQ(sda->physical_sector, 4096u);
+    EXPECT_TRUE(sda->rotational);
+    ASSERT_EQ(sda->partitions.size(), 2u);
+    EXPECT_TRUE(sda->partitions[0].active);
+    EXPECT_EQ(sda->partitions[1].index, 5u);
+    EXPECT_EQ(find_disk(i, "sdb")->bus, BusKind::Usb);
+    ASSERT_EQ(volumes_named(i, "/srv/with blank").size(), 1u);
+    EXPECT_EQ(volumes_named(i, "/")[0]->filesystem, "ext4");
+    EXPECT_EQ(find_volume(i, "sda5")->filesystem, "swap");
+    ASSERT_EQ(i.network.size(), 2u);
+    EXPECT_EQ(i.network[0].master, "bond0");
+    EXPECT_EQ(i.network[0].permanent_mac, "") << "a member's own address is not said";
+    EXPECT_EQ(i.network[1].kind, AdapterKind::Bond);
+    EXPECT_EQ(i.network[1].members, std::vector<std::string>{"eth0"});
+    ASSERT_EQ(i.tapes.size(), 1u);
+    EXPECT_EQ(i.tapes[0].name, "st0");
+    ASSERT_EQ(i.usb.size(), 1u);
+    EXPECT_EQ(i.usb[0].address, "2-3.1");
+    EXPECT_TRUE(is_unread(i, "partitions") && is_unread(i, "firmware"));
+    EXPECT_TRUE(i.program.ends_with("--import lshw"));
+}
+
+TEST(ImportUdev, a_server_on_a_fibre_channel_san) {
+    auto i = imported(DumpKind::Udev, {{"x", seed("seeds-import-udev/server.txt")}});
+    expect_sound(i);
+    EXPECT_EQ(i.system.manufacturer, "Acme");
+    EXPECT_EQ(i.system.processors.threads, 1u);
+    EXPECT_EQ(i.system.processors.vendor, "GenuineIntel");
+    EXPECT_TRUE(i.system.processors.is_64bit);
+    ASSERT_EQ(i.disks.size(), 1u);
+    const auto& d = i.disks[0];
+    EXPECT_EQ(d.bus, BusKind::FibreChannel);
+    EXPECT_EQ(d.san, true);
+    EXPECT_EQ(d.member_of, (std::vector<std::string>{"lvm", "multipath"}));
+    EXPECT_EQ(d.address, "0:0:0:1");
+    ASSERT_EQ(d.partitions.size(), 1u);
+    EXPECT_EQ(d.partitions[0].offset, 1u << 20);
+    EXPECT_TRUE(d.partitions[0].active);
+    const auto* root = find_volume(i, "vg-root");
+    ASSERT_NE(root, nullptr);
+    EXPECT_EQ(root->encryption, "luks");
+    EXPECT_EQ(root->label, "root fs");
+    ASSERT_EQ(i.network.size(), 1u);
+    EXPECT_EQ(i.network[0].mac, "52:54:00:51:00:01");
+    EXPECT_EQ(i.network[0].driver, "e1000");
+    EXPECT_EQ(i.tapes.size(), 1u);
+    ASSERT_EQ(i.usb.size(), 1u);
+    EXPECT_EQ(i.usb[0].vendor, 0x0529);
+    EXPECT_EQ(i.usb[0].classes, (std::vector<std::string>{"00", "ff"}));
+    EXPECT_EQ(i.pci.size(), 2u);
+    EXPECT_TRUE(is_unread(i, "size of disk sda") && is_unread(i, "memory"));
+}
+
+TEST(ImportSmbios, the_table_alone_and_behind_an_entry_point_are_the_same) {
+    auto bare = imported(DumpKind::Smbios, {{"x", seed("seeds-import-smbios/table.bin")}});
+    auto dumped = imported(DumpKind::Smbios, {{"x", seed("seeds-import-smbios/dumped.bin")}});
+    EXPECT_TRUE(bare == dumped);
+    expect_sound(bare);
+    const auto& s = bare.system;
+    EXPECT_EQ(s.chassis, "rack-mount");
+    EXPECT_EQ(s.board, "Acme X1");
+    EXPECT_EQ(s.processors.sockets, 1u) << "the other is empty";
+    EXPECT_EQ(s.processors.cores, 6u);
+    EXPECT_EQ(s.processors.threads, 12u);
+    EXPECT_TRUE(s.processors.is_64bit);
+    EXPECT_EQ(s.memory_bytes, 4ull << 30);
+    EXPECT_EQ(s.memory_limit_bytes, 32ull << 30);
+    ASSERT_EQ(s.memory_modules.size(), 1u);
+    EXPECT_EQ(s.memory_modules[0], (MemoryModule{"DIMM_A1", 4ull << 30, "DDR3", 1333, "Acme", "M1"}));
+    EXPECT_TRUE(is_unread(bare, "disks"));
+}
+
+TEST(ImportWmi, a_windows_2003_domain_controller_with_a_team) {
+    auto i = imported(DumpKind::Wmi, wmi_seeds());
+    expect_sound(i);
+    EXPECT_EQ(i.system.host_name, "HERA");
+    EXPECT_EQ(i.os.version, "5.2");
+    EXPECT_EQ(i.os.service_level, "SP2");
+    EXPECT_EQ(i.os.role, "domain-controller");
+    EXPECT_EQ(i.os.licence, LicenceChannel::Oem);
+    EXPECT_EQ(i.os.architecture, "i386");
+    EXPECT_EQ(i.os.language, "0409");
+    EXPECT_EQ(i.os.multiprocessor, true);
+    EXPECT_EQ(i.boot.loader, "ntldr");
+    EXPECT_EQ(i.os.hal, "acpiapic_mp");
+    EXPECT_EQ(i.system.time_zone, "-300");
+    EXPECT_EQ(i.system.processors.sockets, 2u);
+    EXPECT_EQ(i.system.processors.threads, 4u);
+    EXPECT_TRUE(i.system.processors.is_64bit) << "though the system has 32 bits";
+    ASSERT_EQ(i.disks.size(), 2u);
+    const auto& system = i.disks[0];
+    EXPECT_EQ(system.health, Health::Failing);
+    EXPECT_EQ(system.disk_id, "0x8e6e4074") << "a signed number";
+    EXPECT_EQ(system.geometry->heads, 255u);
+    EXPECT_EQ(system.controller, "controller0");
+    EXPECT_EQ(find_controller(i, "controller0")->pci->subsystem_device, 0x3234);
+    ASSERT_EQ(system.partitions.size(), 1u);
+    EXPECT_TRUE(system.partitions[0].active);
+    EXPECT_EQ(i.disks[1].member_of, (std::vector<std::string>{"ldm", "multipath"}));
+    EXPECT_EQ(i.disks[1].san, true);
+    auto c = volumes_named(i, "C:");
+    ASSERT_EQ(c.size(), 1u);
+    EXPECT_EQ(c[0]->state, VolumeState::NeedsRecovery);
+    EXPECT_EQ(c[0]->free, 1'000'000'000u);
+    EXPECT_EQ(c[0]->quotas, false);
+    EXPECT_EQ(disks_of(i, *c[0]), std::vector<std::string>{"disk0"});
+    ASSERT_EQ(i.network.size(), 2u);
+    EXPECT_EQ(i.network[0].kind, AdapterKind::Physical);
+    EXPECT_EQ(i.network[0].pci->vendor, 0x14e4);
+    EXPECT_EQ(i.network[1].kind, AdapterKind::Team);
+    EXPECT_EQ(i.network[1].configuration, AddressOrigin::Static);
+    EXPECT_EQ(i.network[1].addresses, (std::vector<IpAddress>{{"10.0.0.5", 24, AddressOrigin::Static}}));
+    EXPECT_EQ(i.network[1].dns, (std::vector<std::string>{"10.0.0.2", "10.0.0.3"}));
+    EXPECT_TRUE(shared_macs(i).empty()) << "a team has the address of a card";
+    ASSERT_EQ(i.services.size(), 1u);
+    EXPECT_EQ(i.services[0].start, "auto");
+    ASSERT_EQ(i.drivers.size(), 1u);
+    EXPECT_EQ(i.drivers[0].start, "system");
+    EXPECT_EQ(i.os.hotfixes, (std::vector<Hotfix>{{"KB958644", "Security Update"}}));
+    ASSERT_EQ(i.os.system_files.size(), 1u);
+    EXPECT_EQ(i.os.system_files[0].version, "5.2.3790.3959");
+    ASSERT_EQ(i.log.size(), 1u);
+    EXPECT_EQ(i.log[0].topic, LogTopic::DiskError);
+    EXPECT_EQ(i.log[0].count, 2u);
+    ASSERT_EQ(i.usb.size(), 1u);
+    EXPECT_EQ(i.usb[0].vendor, 0x0529);
+}
+
+TEST(ImportWmi, a_class_is_known_by_its_instances_its_file_or_its_properties) {
+    EXPECT_EQ(read_wmi("CreationClassName=Win32_Service\nName=x\n", "x").at(0).kind, "win32_service");
+    EXPECT_EQ(read_wmi("Name=x\n", "2003-Win32_Volume.wmi").at(0).kind, "win32_volume");
+    EXPECT_EQ(read_wmi("HotFixID=KB1\n", "x").at(0).kind, "win32_quickfixengineering");
+    EXPECT_EQ(read_wmi("Name=x\n", "x").at(0).kind, "");
+}
+
+TEST(ImportWmi, instances_end_at_a_blank_line_or_where_a_property_comes_again) {
+    auto found = read_wmi("A=1\r\r\nB=x &amp; y\r\n  more\r\n\r\n\r\nA=2\nA=3\n", "");
+    ASSERT_EQ(found.size(), 3u);
+    EXPECT_EQ(found[0].get("b"), "x & y\nmore");
+    EXPECT_EQ(found[2].get("a"), "3");
+    EXPECT_EQ(read_wmi("A={\"x\",\"y\"}\n", "").at(0).items("a"), (std::vector<std::string>{"x", "y"}));
+    EXPECT_TRUE(read_wmi("no property\n=\n", "").empty());
+}
+
+TEST(ImportText, every_encoding_of_windows_is_understood) {
+    const std::string utf16(
+        "\xff\xfe"
+        "A\0\xe9\0\x3d\xd8\x00\xde\x00\xd8",
+        12);
+    EXPECT_EQ(decode_text(as_bytes(utf16)), "A\xc3\xa9\xf0\x9f\x98\x80\xef\xbf\xbd");
+    EXPECT_EQ(decode_text(as_bytes(std::string("\xff\xfe\xff\xfe"
+                                               "A\0",
+                                               6))),
+              "A");
+    EXPECT_EQ(decode_text(as_bytes(std::string("\xfe\xff\0A", 4))), "A");
+    EXPECT_EQ(decode_text(as_bytes(std::string("A\0B\0", 4))), "AB");
+    EXPECT_EQ(decode_text(as_bytes("\xef\xbb\xbf"
+                                   "A=1")),
+              "A=1");
+    EXPECT_EQ(decode_text(as_bytes(std::string("\xff\xfe"
+                                               "A\0B",
+                                               5))),
+              "A");
+}
+
+TEST(Import, a_file_of_another_kind_is_a_named_error) {
+    const std::pair<DumpKind, const char*> rows[] = {
+        {DumpKind::Lshw, "H/W path   Device\n"}, {DumpKind::Lshw, "<inventory/>"},
+        {DumpKind::Lshw, "<list></list>"},       {DumpKind::Udev, "<list/>"},
+        {DumpKind::Smbios, "# dmidecode 3.4\n"}, {DumpKind::Smbios, ""},
+        {DumpKind::Wmi, "Caption  DeviceID\n"}};
+    for (const auto& [kind, text] : rows) {
+        auto out = import_dumps(kind, {{"x", to_bytes(text)}});
+        ASSERT_FALSE(out.ok()) << text;
+        EXPECT_TRUE(out.error().is(errors::kBadDump)) << out.error().describe();
+    }
+    auto two = import_dumps(DumpKind::Lshw, {{"a", {}}, {"b", {}}});
+    ASSERT_FALSE(two.ok());
+    EXPECT_TRUE(two.error().is(errors::kTooManyDumps));
+}
+
+TEST(Import, every_truncation_of_every_dump_ends_well) {
+    const std::pair<DumpKind, const char*> rows[] = {{DumpKind::Lshw, "seeds-import-lshw/server.xml"},
+                                                     {DumpKind::Udev, "seeds-import-udev/server.txt"},
+                                                     {DumpKind::Smbios, "seeds-import-smbios/dumped.bin"},
+                                                     {DumpKind::Wmi, "seeds-import-wmi/Win32_DiskDrive.wmi"}};
+    for (const auto& [kind, path] : rows) {
+        auto whole = seed(path);
+        for (std::size_t cut = 0; cut < whole.size(); cut += 7) {
+            auto out = import_dumps(kind, {{path, Bytes(whole.begin(), whole.begin() + static_cast<long>(cut))}});
+            if (out) {
+                EXPECT_TRUE(read_inventory(to_xml(*out)).ok()) << path << " " << cut;
+            }
+        }
+    }
+}
+
+TEST(Import, what_a_hostile_dump_says_twice_or_wrongly_is_left_out) {
+    auto i = imported(DumpKind::Udev,
+                      {{"x", to_bytes("P: /devices/a/host0/block/sda\nE: SUBSYSTEM=block\nE: DEVTYPE=disk\n\n"
+                                      "P: /devices/b/host1/block/sda\nE: SUBSYSTEM=block\nE: DEVTYPE=disk\n\n"
+                                      "P: /devices/a/host0/block/sda/sda1\nE: SUBSYSTEM=block\nE: DEVTYPE=partition\n"
+                                      "E: ID_PART_ENTRY_OFFSET=18446744073709551615\nE: ID_PART_ENTRY_SIZE=99\n")}});
+    EXPECT_EQ(i.disks.size(), 1u);
+    expect_sound(i);
+    auto wmi =
+        imported(DumpKind::Wmi,
+                 {{"Win32_DiskDrive", to_bytes("Index=0\nSize=1000000\n\nIndex=0\nSize=5\n")},
+                  {"Win32_DiskPartition", to_bytes("DiskIndex=0\nIndex=0\nStartingOffset=90000000000\nSize=5\n")}});
+    ASSERT_EQ(wmi.disks.size(), 1u);
+    EXPECT_TRUE(wmi.disks[0].partitions.empty());
+    EXPECT_TRUE(is_unread(wmi, "partition disk0p1"));
+    expect_sound(wmi);
+}
+
+// Files of real machines; what is committed of them is a summary without anything that names machine or owner.
+// SLIPWAY_REGENERATE=1 writes the goldens anew.
+TEST(ImportReal, dumps_of_real_machines_give_their_golden_summaries) {
+    if (!fs::exists(kReal / "hw")) GTEST_SKIP() << (kReal / "hw") << " is absent";
+    if (!run_command({"xz", "--version"}).ok()) GTEST_SKIP() << "xz is not installed";
+    const std::pair<DumpKind, const char*> folders[] = {{DumpKind::Lshw, "hw/lshw"},
+                                                        {DumpKind::Udev, "hw/udevadm"},
+                                                        {DumpKind::Smbios, "hw/dmidump"},
+                                                        {DumpKind::Wmi, "wmi"}};
+    int seen = 0;
+    for (const auto& [kind, folder] : folders)
+        for (const auto& entry : fs::directory_iterator(kReal / folder)) {
+            auto name = entry.path().filename().string();
+            auto packed = name.ends_with(".xz");
+            if (packed) name.resize(name.size() - 3);
+            auto bytes = packed ? to_bytes(run_checked({"xz", "-dc", entry.path().string()}).value())
+                                : read_file(entry.path()).value();
+            auto inventory = imported(kind, {{name, bytes}});
+            expect_sound(inventory);
+            auto golden = fs::path(SLIPWAY_SOURCE_DIR "/gatherhw/test/golden/imports") / (name + ".txt");
+            auto summary = summary_of(inventory);
+            if (std::getenv("SLIPWAY_REGENERATE")) {
+                fs::create_directories(golden.parent_path());
+                ASSERT_TRUE(write_file_atomic(golden, as_bytes(summary)).ok());
+            }
+            EXPECT_EQ(read_text_file(golden).value_or(""), summary) << name;
+            ++seen;
+        }
+    EXPECT_GE(seen, 20);
+}
+
+namespace {
+
+fs::path program(const char* name) {
+    return fs::path(std::getenv("SLIPWAY_BIN") ? std::getenv("SLIPWAY_BIN") : "bin") / name;
+}
+std::string seed_path(const char* path) { return (kSeeds / path).string(); }
+
+}  // namespace
+
+TEST(ImportProgram, writes_the_inventory_and_warns_of_what_the_dump_does_not_tell) {
+    auto temp = TempDir::create("import").value();
+    auto out = (temp / "x.xml").string();
+    auto run = run_command(
+        {program("gatherhw-import").string(), "lshw", seed_path("seeds-import-lshw/server.xml"), "-o", out});
+    ASSERT_TRUE(run.ok());
+    EXPECT_EQ(run->exit_code, kExitWarnings) << run->error_text;
+    EXPECT_NE(run->error_text.find("warning: not known: firmware"), std::string::npos) << run->error_text;
+    auto read = read_inventory(read_text_file(out).value_or(""));
+    ASSERT_TRUE(read.ok()) << read.error().explain();
+    EXPECT_EQ(read->inventory.system.host_name, "poseidon");
+    // Once more: the same file.
+    auto before = read_text_file(out).value();
+    EXPECT_EQ(
+        run_command({program("gatherhw-import").string(), "lshw", seed_path("seeds-import-lshw/server.xml"), "-o", out})
+            ->exit_code,
+        kExitWarnings);
+    EXPECT_EQ(read_text_file(out).value(), before);
+}
+
+TEST(ImportProgram, gatherhw_hands_over_and_json_and_a_name_are_taken) {
+    auto run = run_command(
+        {program("gatherhw").string(), "--import", "smbios", seed_path("seeds-import-smbios/table.bin"), "--json"});
+    ASSERT_TRUE(run.ok());
+    EXPECT_EQ(run->exit_code, kExitWarnings) << run->error_text;
+    EXPECT_TRUE(run->output.starts_with("{\"program\":\"gatherhw ")) << run->output.substr(0, 100);
+    EXPECT_NE(run->output.find("\"chassis\":\"rack-mount\""), std::string::npos);
+    auto named = run_command({program("gatherhw-import").string(), "udev", seed_path("seeds-import-udev/server.txt"),
+                              "--host-name", "hera"});
+    EXPECT_NE(named->output.find("host-name=\"hera\""), std::string::npos) << named->output.substr(0, 500);
+}
+
+TEST(ImportProgram, a_bad_dump_fails_with_a_next_step_and_writes_nothing) {
+    auto temp = TempDir::create("import").value();
+    auto out = (temp / "x.xml").string();
+    auto run = run_command(
+        {program("gatherhw-import").string(), "wmi", seed_path("seeds-import-smbios/table.bin"), "-o", out});
+    EXPECT_EQ(run->exit_code, kExitFailed);
+    EXPECT_NE(run->error_text.find("gatherhw.bad-dump"), std::string::npos) << run->error_text;
+    EXPECT_FALSE(fs::exists(out));
+    EXPECT_EQ(run_command({program("gatherhw-import").string(), "dmi", "/dev/null"})->exit_code, kExitUsage);
+    EXPECT_EQ(run_command({program("gatherhw-import").string(), "lshw", "/nonexistent"})->exit_code, kExitUsage);
+    EXPECT_EQ(run_command({program("gatherhw").string(), "--import", "lshw"})->exit_code, kExitUsage);
+}
+
+TEST(ImportProgram, the_sticks_copy_alone_says_where_to_import) {
+    auto temp = TempDir::create("alone").value();
+    fs::copy_file(program("gatherhw"), temp / "gatherhw");
+    CommandOptions options;
+    options.environment = {"PATH=" + temp.path().string()};
+    auto run = run_command({(temp / "gatherhw").string(), "--import", "lshw", "/dev/null"}, options);
+    ASSERT_TRUE(run.ok());
+    EXPECT_EQ(run->exit_code, kExitFailed);
+    EXPECT_NE(run->error_text.find("gatherhw.no-importer"), std::string::npos) << run->error_text;
+}

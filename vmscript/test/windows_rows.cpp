@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "vmscript/test/rule_rows.hpp"
+
+namespace slipway::vmscript {
+
+using namespace gatherhw;
+
+namespace {
+
+void become(Inventory& i, const char* version, const char* name, const char* level) {
+    i.os.version = version;
+    i.os.name = name;
+    i.os.service_level = level;
+    i.os.architecture = "i386";
+    i.os.hal = "acpiapic_up";
+    i.boot.loader = "ntldr";
+    i.boot.files = {{"C:\\boot.ini",
+                     "[boot loader]\r\ndefault=multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS\r\n[operating systems]\r\n"
+                     "multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS=\"Windows\" /fastdetect\r\n"}};
+}
+void become_xp(Inventory& i) { become(i, "5.1.2600", "Windows XP", "Service Pack 3"); }
+
+void driver(Inventory& i, const char* name, const char* start) {
+    Driver d;
+    d.name = name;
+    d.start = start;
+    i.drivers.push_back(d);
+}
+
+void boot_ini(Inventory& i, const std::string& entry) {
+    become_xp(i);
+    i.boot.files[0].text += entry + "\r\n";
+}
+
+}  // namespace
+
+std::vector<RuleRow> windows_rows() {
+    return {
+        {"os", Verdict::Error, "before NT 4.0", [](auto& i, auto&, auto&) { i.os.version = "3.51"; }},
+        {"os", Verdict::NotChecked, "Which version", [](auto& i, auto&, auto&) { i.os.version = ""; }},
+        {"service-level", Verdict::Error, "Service Pack 6a",
+         [](auto& i, auto&, auto&) { become(i, "4.0", "Windows NT 4.0", "Service Pack 3"); }},
+        {"service-level", Verdict::Ok, "recent enough",
+         [](auto& i, auto&, auto&) { become(i, "4.0", "Windows NT 4.0", "Service Pack 6"); }},
+        {"service-level", Verdict::Warning, "128 GiB",
+         [](auto& i, auto&, auto&) { become(i, "5.0.2195", "Windows 2000", "SP2"); }},
+        {"service-level", Verdict::NotChecked, "not known",
+         [](auto& i, auto&, auto&) { become(i, "5.1.2600", "Windows XP", ""); }},
+        {"windows-hal", Verdict::Warning, "No ACPI HAL",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             i.os.hal = "e_isa_up";
+         }},
+        {"windows-hal", Verdict::NotChecked, "not known",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             i.os.hal = "";
+         }},
+        {"windows-processors", Verdict::Note, "for one processor",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             i.os.multiprocessor = false;
+         }},
+        {"windows-2000-processors", Verdict::Note, "two of them",
+         [](auto& i, auto&, auto&) {
+             become(i, "5.0.2195", "Windows 2000", "SP4");
+             i.system.processors.threads = 8;
+         }},
+        {"patch-files", Verdict::Error, "this very version",
+         [](auto& i, auto&, auto& a) {
+             become_xp(i);
+             a.missing_patches = {"halacpi.dll 5.1.2600.5512"};
+         }},
+        {"patch-files", Verdict::Ok, "Every file",
+         [](auto& i, auto&, auto& a) {
+             become_xp(i);
+             a.missing_patches.emplace();
+         }},
+        {"windows-controller", Verdict::Error, "No Windows has virtio",
+         [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Virtio; }},
+        {"windows-controller", Verdict::Error, "LSI 53C895A",
+         [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Scsi; }},
+        {"windows-controller", Verdict::Error, "no AHCI driver",
+         [](auto& i, auto& s, auto&) {
+             become_xp(i);
+             s.controller = ControllerChoice::Sata;
+         }},
+        {"windows-controller", Verdict::Error, "IDE alone",
+         [](auto& i, auto& s, auto&) {
+             become(i, "4.0", "Windows NT 4.0", "Service Pack 6");
+             s.controller = ControllerChoice::Scsi;
+         }},
+        {"windows-controller", Verdict::Note, "sym_hi",
+         [](auto& i, auto& s, auto&) {
+             become_xp(i);
+             s.controller = ControllerChoice::Scsi;
+         }},
+        {"windows-adapter", Verdict::Warning, "82540EM", [](auto& i, auto&, auto&) { become_xp(i); }},
+        {"windows-licence", Verdict::Warning, "OEM licence",
+         [](auto& i, auto&, auto&) {
+             i.os.licence = LicenceChannel::Oem, i.os.licence_evidence = "product ID of an OEM channel";
+         }},
+        {"windows-licence", Verdict::Warning, "SLIC",
+         [](auto& i, auto&, auto&) {
+             i.os.licence = LicenceChannel::Unknown, i.system.acpi_tables = {"APIC", "SLIC"};
+         }},
+        {"windows-licence", Verdict::NotChecked, "not known",
+         [](auto& i, auto&, auto&) { i.os.licence = LicenceChannel::Unknown; }},
+        {"windows-licence", Verdict::Note, "retail",
+         [](auto& i, auto&, auto&) { i.os.licence = LicenceChannel::Retail; }},
+        {"domain-controller", Verdict::Warning, "USN rollback",
+         [](auto& i, auto&, auto&) {
+             i.services.push_back({"NTDS", "", "auto", "", ""});
+         }},
+        {"processor-driver", Verdict::Ok, "switches it off",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             driver(i, "intelppm", "system");
+         }},
+        {"encryption-software", Verdict::Error, "encrypts whole disks",
+         [](auto& i, auto&, auto&) { driver(i, "PGPwded", "boot"); }},
+        {"filter-drivers", Verdict::Note, "filter", [](auto& i, auto&, auto&) { driver(i, "snapman", "boot"); }},
+        {"windows-team", Verdict::Warning, "teamed", [](auto& i, auto&, auto&) { driver(i, "cpqteammp", "demand"); }},
+        {"processor-level", Verdict::Warning, "x86-64-v2", [](auto& i, auto&, auto&) { i.os.version = "10.0.26100"; }},
+        {"memory-system", Verdict::Warning, "asks for 512 MiB", [](auto&, auto& s, auto&) { s.memory_mib = 256; }},
+        {"geometry", Verdict::Warning, "geometry into the table",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             i.disks[0].geometry = Geometry{20480, 64, 32};
+         }},
+        {"geometry", Verdict::NotChecked, "Whether this Windows",
+         [](auto& i, auto&, auto&) {
+             i.os.version = "";
+             i.disks[0].geometry = Geometry{20480, 64, 32};
+         }},
+        {"root", Verdict::Error, "Where the system lies",
+         [](auto& i, auto&, auto&) {
+             i.volumes[0].boot_volume.reset();
+             i.volumes[0].mount_points = {"X:"};
+         }},
+        {"hibernated", Verdict::Error, "fast startup",
+         [](auto& i, auto&, auto&) { i.volumes[0].state = VolumeState::Hibernated; }},
+        {"bitlocker", Verdict::Error, "cannot look into it",
+         [](auto& i, auto&, auto&) { i.volumes[0].encryption = "bitlocker"; }},
+        {"active-partition", Verdict::Error, "None of its partitions",
+         [](auto& i, auto&, auto&) { i.disks[0].partitions[0].active = false; }},
+        {"boot-ini", Verdict::Warning, "HAL or kernel of its own",
+         [](auto& i, auto&, auto&) {
+             boot_ini(i, "multi(0)disk(0)rdisk(0)partition(1)\\W=\"x\" /fastdetect /HAL=halmps.dll");
+         }},
+        {"boot-ini", Verdict::Note, "controller's driver",
+         [](auto& i, auto&, auto&) { boot_ini(i, "scsi(0)disk(1)rdisk(0)partition(1)\\W=\"x\""); }},
+        {"boot-ini", Verdict::NotChecked, "not in the inventory",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             i.boot.files.clear();
+         }},
+    };
+}
+
+}  // namespace slipway::vmscript

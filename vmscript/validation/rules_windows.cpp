@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Windows alone: what its repair needs, and what the system does on hardware it does not know.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "lib/base/strings.hpp"
+#include "vmscript/validation/rule.hpp"
+
+namespace slipway::vmscript {
+
+using namespace gatherhw;
+
+namespace {
+
+// Last service packs of systems whose earlier ones lack what a move needs.
+struct PackRow {
+    NtVersion version;
+    unsigned least;
+    Verdict verdict;
+    std::string_view says;
+};
+constexpr PackRow kPacks[] = {
+    {kNt4, 6, Verdict::Error,
+     "Windows NT 4.0 is repaired with Service Pack 6a; its files of earlier ones do not mix with these."},
+    {kWindows2000, 4, Verdict::Warning,
+     "Service Pack 4 was its last; disks beyond 128 GiB need 3 at least (KB305098)."},
+    {kWindowsXp, 2, Verdict::Warning,
+     "Disks beyond 128 GiB need Service Pack 1 at least (KB303013), many drivers Service Pack 2."},
+    {kServer2003, 1, Verdict::Warning, "Drivers of later controllers are made for Service Pack 1."},
+};
+
+void service_level(const Facts& f, Findings& out) {
+    if (!f.nt) return;
+    const auto pack = service_pack(f.machine.os);
+    for (const auto& row : kPacks) {
+        if (*f.nt != row.version) continue;
+        if (!pack && f.machine.os.service_level.empty())
+            return out.not_checked(f.machine.os.name, "Its service pack is not known.",
+                                   "Run gatherhw on the running source.");
+        if (pack.value_or(0) >= row.least)
+            return out.ok(f.machine.os.name + ", " + f.machine.os.service_level, "It is recent enough.");
+        const auto to_do = fmt::format("Install Service Pack {} on the source, and run gatherhw again.", row.least);
+        return row.verdict == Verdict::Error ? out.error(f.machine.os.name, std::string(row.says), to_do)
+                                             : out.warn(f.machine.os.name, std::string(row.says), to_do);
+    }
+}
+
+void hal(const Facts& f, Findings& out) {
+    if (!f.nt || *f.nt >= kVista) return;
+    const auto& hal = to_lower(f.machine.os.hal);
+    if (hal.empty())
+        return out.not_checked("HAL", "Which one is in use is not known.", "Run gatherhw on the running source.");
+    if (hal.starts_with("acpi")) return out.ok("HAL " + hal, "An ACPI HAL: the VM has ACPI.");
+    if (f.switches.fix_hal)
+        return out.note("HAL " + hal, "No ACPI HAL: the repair replaces it, as --fixhal says.",
+                        "Nothing, if the files for it are in the patch library (rule patch-files).");
+    out.warn("HAL " + hal,
+             "No ACPI HAL: the VM does not switch itself off, and may not start with more than one processor.",
+             "Give --fixhal, and fill the patch library with vmpatch.");
+}
+
+void one_processor(const Facts& f, Findings& out) {
+    if (f.nt && *f.nt < kVista && f.machine.os.multiprocessor == false && f.machine.system.processors.threads > 1)
+        out.note("kernel", "Its kernel is for one processor: the others of the VM are not used.",
+                 "Set processors=\"1\" in NAME_internalState.xml.");
+}
+
+void patch_files(const Facts& f, Findings& out) {
+    if (!f.nt || *f.nt >= kVista) return;
+    if (!f.around.missing_patches) {
+        if (f.switches.fix_hal)
+            out.not_checked("patch library", "It was not looked at.",
+                            "Give --hwpatchdir DIRECTORY, where vmpatch put the files.");
+        return;
+    }
+    for (const auto& file : *f.around.missing_patches)
+        out.error("patch file " + file, "It is not in the patch library, and the repair needs this very version.",
+                  "vmpatch --s PATH, with PATH an installation CD, a service pack or the source's Driver Cache.");
+    if (f.around.missing_patches->empty()) out.ok("patch library", "Every file that the repair needs is there.");
+}
+
+void controller_driver(const Facts& f, Findings& out) {
+    if (!f.windows) return;
+    auto what = fmt::format("controller {}", name_of(f.controller));
+    if (f.nt == kNt4 && f.controller != Controller::Ide)
+        return out.error(what, "Of the VM's controllers Windows NT 4.0 has a driver for IDE alone.",
+                         "Take --targetcontroller ide, and leave larger disks out or make them smaller.");
+    switch (f.controller) {
+        case Controller::Ide: return out.ok(what, "Every Windows has a driver for it.");
+        case Controller::Virtio:
+            return out.error(what, "No Windows has virtio drivers of its own.",
+                             "Put them into the drop-in folder (docs/windows.md) and give --forcegenerate, or take "
+                             "--targetcontroller auto.");
+        case Controller::Sata:
+            if (f.nt && *f.nt < kVista)
+                return out.error(what, "Windows before Vista has no AHCI driver of its own.",
+                                 "Take --targetcontroller ide or scsi, or put a driver into the drop-in folder "
+                                 "(docs/windows.md) and "
+                                 "give --forcegenerate.");
+            return out.ok(what, "Windows has a driver for it since Vista.");
+        case Controller::Scsi:
+            if (f.nt && *f.nt >= kVista)
+                return out.error(what, "Windows since Vista has no driver for the LSI 53C895A.",
+                                 "Take --targetcontroller auto, ide or sata, or put a driver into the drop-in folder "
+                                 "(docs/windows.md) and "
+                                 "give --forcegenerate.");
+            return out.note(what,
+                            "Windows 2000 to 2003 came with drivers for this family (symc8xx, sym_hi); the repair "
+                            "refuses if it finds none.",
+                            "Nothing; --targetcontroller ide is the surer way where the disks fit.");
+    }
+}
+
+void network_driver(const Facts& f, Findings& out) {
+    if (f.nt && *f.nt < kVista)
+        out.warn(
+            "adapter e1000", "Windows before Vista may have no driver of its own for the VM's adapter (Intel 82540EM).",
+            "Put Intel's driver into the drop-in folder (docs/windows.md), or install it by hand at the first logon.");
+}
+
+void licence(const Facts& f, Findings& out) {
+    if (!f.windows) return;
+    const auto& os = f.machine.os;
+    switch (os.licence) {
+        case LicenceChannel::Unknown: {
+            const auto& tables = f.machine.system.acpi_tables;
+            for (std::string_view table : {"SLIC", "MSDM"})
+                if (std::find(tables.begin(), tables.end(), table) != tables.end())
+                    return out.warn(
+                        os.name,
+                        fmt::format("The source's firmware has a Windows licence (table {}): if it is the one in use, "
+                                    "it stays behind.",
+                                    table),
+                        "Have a volume or retail key at hand; ask whether the OEM licence may be moved.");
+            return out.not_checked(os.name, "How it was licensed is not known.",
+                                   "Look at slmgr /dli (XP, 2003: the product ID in winver).");
+        }
+        case LicenceChannel::Oem:
+            return out.warn(os.name, "An OEM licence, bound to the machine it came with: " + os.licence_evidence + ".",
+                            "Have a volume or retail key at hand: it asks for activation at the first boot.");
+        case LicenceChannel::Retail:
+            return out.note(os.name, "A retail licence: so much new hardware asks for activation again.",
+                            "Have the key and the phone number at hand.");
+        case LicenceChannel::Evaluation:
+            return out.warn(os.name, "An evaluation: it may have expired by the time of the first boot.",
+                            "Look at slmgr /dlv on the source.");
+        case LicenceChannel::Volume: return out.ok(os.name, "A volume licence.");
+    }
+}
+
+void domain_controller(const Facts& f, Findings& out) {
+    bool ntds = f.machine.os.role == "domain-controller";
+    for (const auto& s : f.machine.services) ntds = ntds || iequals(s.name, "NTDS");
+    if (ntds)
+        out.warn("domain controller",
+                 "A copy of a domain controller that falls behind the other ones is cut off by them (USN rollback).",
+                 "Capture it while it is off, never start the source again after the VM; or install a new controller "
+                 "and demote this one.");
+}
+
+void processor_driver(const Facts& f, Findings& out) {
+    for (std::string_view name : {"intelppm", "p3", "amdk7", "amdk8", "crusoe"})
+        if (const auto* d = f.driver(name); d && f.nt && *f.nt < kVista && d->start != "disabled")
+            out.ok("driver " + d->name,
+                   "A processor's power driver, which stops on another processor: the repair switches it off.");
+}
+
+void encryption_software(const Facts& f, Findings& out) {
+    static constexpr std::string_view kDrivers[] = {"PGPwded",   "SafeBoot",  "MfeEpePc", "MfeEEPC",
+                                                    "truecrypt", "veracrypt", "eecrypt",  "prot_2k",
+                                                    "DLPCRYPT",  "bcbtlog",   "SGNfilter"};
+    for (auto name : kDrivers)
+        if (const auto* d = f.driver(name); d && (d->start == "boot" || d->start == "system"))
+            out.error("driver " + d->name, "Software that encrypts whole disks: the repair cannot look into them.",
+                      "Decrypt the disks and remove the software on the source, then run gatherhw again.");
+}
+
+void raid_tools(const Facts& f, Findings& out) {
+    static constexpr std::string_view kFilters[] = {"cpqdfw",    "hpdskflt", "iaStorF", "snapman", "tdrpman",
+                                                    "timounter", "vsflt*",   "symsnap", "PnpMem*", "ctxusbm"};
+    for (const auto& d : f.machine.drivers)
+        for (auto name : kFilters)
+            if (f.windows && name_matches(name, d.name) && d.start != "disabled" && d.state != "stopped")
+                out.note("driver " + d.name, "A filter over disks or volumes that came with a vendor's tools.",
+                         "List it in the P2V drivers file (--servicedriverstate) if the first boot stops at it.");
+}
+
+void desktop_limit(const Facts& f, Findings& out) {
+    const auto n = std::clamp(f.machine.system.processors.threads, 1u, kMaxProcessors);
+    // Windows 2000 counts logical processors: Professional two, Server four.
+    if (f.nt && *f.nt == kWindows2000 && n > (f.machine.os.role == "workstation" ? 2u : 4u) &&
+        !f.machine.os.role.empty())
+        out.note(fmt::format("processors: {}", n), "Windows 2000 uses two of them as Professional, four as Server.",
+                 "Set processors in NAME_internalState.xml accordingly.");
+}
+
+const Rule kRules[] = {
+    {"service-level", Group::System, Verdict::Error, "Service pack",
+     "System files are replaced by those of the same level only.", service_level},
+    {"windows-hal", Group::System, Verdict::Warning, "HAL",
+     "A HAL for another kind of machine hangs before anything is on the screen.", hal},
+    {"windows-processors", Group::Processor, Verdict::Note, "A kernel for one processor",
+     "What is given to it and not used, others lack.", one_processor},
+    {"windows-2000-processors", Group::Processor, Verdict::Note, "Processors that Windows 2000 counts",
+     "The licence says how many processors are used.", desktop_limit},
+    {"patch-files", Group::System, Verdict::Error, "Files for another HAL and kernel",
+     "A HAL and a kernel of different versions stop with 0x79 (mismatched HAL).", patch_files, true},
+    {"windows-controller", Group::System, Verdict::Error, "A driver for the VM's controller",
+     "Without it Windows stops with 0x7B (inaccessible boot device).", controller_driver, true},
+    {"windows-adapter", Group::Network, Verdict::Warning, "A driver for the VM's adapter",
+     "Without it the machine is up and cannot be reached.", network_driver},
+    {"windows-licence", Group::System, Verdict::Warning, "Licence and activation",
+     "Windows that wants to be activated may not let anybody log on.", licence},
+    {"domain-controller", Group::System, Verdict::Warning, "Domain controllers",
+     "The directory of a whole domain depends on it.", domain_controller},
+    {"processor-driver", Group::Services, Verdict::Ok, "Power drivers of processors",
+     "On another maker's processor intelppm stops with 0x7E (KB953356).", processor_driver},
+    {"encryption-software", Group::Services, Verdict::Error, "Software that encrypts whole disks",
+     "Its boot code and its driver know the disk by sectors and wait for hardware that is gone.", encryption_software},
+    {"filter-drivers", Group::Services, Verdict::Note, "Filter drivers of vendors",
+     "A filter whose device is gone can keep a disk from coming up.", raid_tools},
+};
+
+}  // namespace
+
+std::span<const Rule> windows_rules() { return kRules; }
+
+}  // namespace slipway::vmscript
