@@ -20,9 +20,10 @@ inline constexpr ErrorId kBadDump{
     "gatherhw.bad-dump",
     "Give a file of the kind named: lshw -xml, udevadm info --export-db, dmidecode --dump-bin FILE, or wmic CLASS get "
     "/format:list, each as it was written, unpacked and whole."};
-inline constexpr ErrorId kNoImporter{"gatherhw.no-importer",
-                                     "Install gatherhw-import beside gatherhw, or where PATH leads; the stick's copy of "
-                                     "gatherhw alone cannot import."};
+inline constexpr ErrorId kNoImporter{
+    "gatherhw.no-importer",
+    "Install gatherhw-import beside gatherhw, or where PATH leads; the stick's copy of "
+    "gatherhw alone cannot import."};
 inline constexpr ErrorId kTooManyDumps{
     "gatherhw.too-many-dumps", "Give one file; only wmi takes several, one for each class of the same machine."};
 inline constexpr ErrorId kNoRoot{"gatherhw.no-root",
