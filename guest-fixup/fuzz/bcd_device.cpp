@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         // Back, unless another one was called so already.
         bool alone = true;
         for (const auto& one : device.partitions) alone = alone && one != other;
-        if (alone && std::holds_alternative<GptPartition>(partition) && relocated(moved, {{other, partition}}) != element)
+        if (alone && std::holds_alternative<GptPartition>(partition) &&
+            relocated(moved, {{other, partition}}) != element)
             std::abort();
     }
     (void)parse_guid(element);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What check_hive() lets through, libhivex reads, changes and writes without a fault, in time and memory that follow the
-// file's size; and what is written is a hive again. The header's checksum is put right, and its numbers are made equal,
-// so that mutations reach the cells.
+// What check_hive() lets through, libhivex reads, changes and writes without a fault, in time and memory that follow
+// the file's size; and what is written is a hive again. The header's checksum is put right, and its numbers are made
+// equal, so that mutations reach the cells.
 #include <cstdint>
 #include <cstdlib>
 
@@ -23,7 +23,8 @@ void look(const Hive& hive, const std::string& key, int& budget, std::vector<std
         (void)shown(*value);
     }
     for (const auto& name : hive.keys(key))
-        if (name.find('\\') == std::string::npos && !name.empty()) look(hive, key.empty() ? name : key + '\\' + name, budget, seen);
+        if (name.find('\\') == std::string::npos && !name.empty())
+            look(hive, key.empty() ? name : key + '\\' + name, budget, seen);
 }
 
 void change(Hive& hive, const std::vector<std::string>& keys) {

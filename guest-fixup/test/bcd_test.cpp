@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "guest-fixup/windows/bcd.hpp"
 
+#include <filesystem>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +10,7 @@
 #include "guest-fixup/test/registry_trees.hpp"
 #include "guest-fixup/windows/regf.hpp"
 #include "lib/base/bytes.hpp"
+#include "lib/base/fd.hpp"
 
 namespace slipway::fixup::windows {
 namespace {
@@ -38,7 +41,8 @@ std::string ram_disk(const PartitionIdentity& partition) {
     regf::put_le32(head, 8, 0xb8);
     regf::put_le32(head, 16, 3);
     element += head + std::string("\1\0\0\0\x90\0\0\0\5\0\0\0", 12);
-    return element + partition_device(partition).substr(16) + regf::to_utf16("\\Recovery\\Winre.wim") + std::string(2, '\0');
+    return element + partition_device(partition).substr(16) + regf::to_utf16("\\Recovery\\Winre.wim") +
+           std::string(2, '\0');
 }
 
 std::string store(const PartitionIdentity& system) {
@@ -106,6 +110,24 @@ TEST(BcdDevice, a_file_names_the_partition_it_lies_in_and_what_is_unknown_is_kep
     EXPECT_THAT(read_bcd_device(odd).partitions, IsEmpty());
     for (std::size_t cut = 0; cut < 88; ++cut)
         EXPECT_THAT(read_bcd_device(std::string_view(partition_device(kOld)).substr(0, cut)).partitions, IsEmpty());
+}
+
+// SLIPWAY_REGENERATE=1 writes them.
+void expect_seed(const std::string& name, std::string_view bytes) {
+    const auto file = std::filesystem::path(SLIPWAY_SOURCE_DIR) / "guest-fixup/fuzz" / name;
+    if (std::getenv("SLIPWAY_REGENERATE")) {
+        std::filesystem::create_directories(file.parent_path());
+        ASSERT_TRUE(write_file_atomic(file, as_bytes(bytes)).ok());
+    }
+    const auto found = read_text_file(file);
+    EXPECT_TRUE(found.ok() && *found == bytes) << name;
+}
+
+TEST(BcdSeeds, are_devices_of_every_kind_and_a_store) {
+    expect_seed("seeds-bcd-device/gpt", partition_device(kSystem));
+    expect_seed("seeds-bcd-device/mbr", partition_device(kOld));
+    expect_seed("seeds-bcd-device/ram-disk", ram_disk(kOld));
+    expect_seed("seeds-hive/bcd", store(kOld));
 }
 
 TEST(Bcd, says_what_is_booted_and_from_where) {

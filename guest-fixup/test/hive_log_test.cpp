@@ -26,7 +26,9 @@ std::vector<std::string> history() {
         auto hive = Hive::open(states.back(), "H").value();
         // The second makes the hive longer.
         for (int j = 0; j < (i == 2 ? 60 : 1); ++j)
-            EXPECT_TRUE(hive.set("x", fmt::format("Key{}\\New", i + j % 30), fmt::format("v{}", j), reg_sz(std::string(100, 'b'))).ok());
+            EXPECT_TRUE(hive.set("x", fmt::format("Key{}\\New", i + j % 30), fmt::format("v{}", j),
+                                 reg_sz(std::string(100, 'b')))
+                            .ok());
         states.push_back(test::with_sequences(hive.bytes().value(), 7, 7));
     }
     EXPECT_GT(states[2].size(), states[1].size());
@@ -47,7 +49,8 @@ TEST(HiveLog, what_windows_10_made_of_a_dirty_hive_is_what_we_make_of_it) {
     const auto theirs = test::shared_file("hives/dirty-windows10/RecoveredHive_Windows10");
     if (!dirty || !log1 || !log2 || !theirs) GTEST_SKIP() << "the dirty hive of Windows 10 is not there";
     EXPECT_TRUE(is_dirty(*dirty));
-    for (const auto& logs : {std::vector{*log1, *log2}, std::vector{*log2, *log1}, std::vector{std::string(), *log1, *log2}}) {
+    for (const auto& logs :
+         {std::vector{*log1, *log2}, std::vector{*log2, *log1}, std::vector{std::string(), *log1, *log2}}) {
         const auto done = replay(*dirty, logs);
         ASSERT_TRUE(done.ok()) << done.error().describe();
         EXPECT_FALSE(is_dirty(done->hive));
@@ -136,7 +139,8 @@ TEST(HiveLog, an_old_log_of_another_time_or_a_cut_one_is_not_taken) {
     regf::put_le32(other, regf::kWritten, 1);
     regf::set_checksum(other);
     EXPECT_TRUE(replay(stopped.hive, {other}).error().is(errors::kHiveLog));
-    EXPECT_TRUE(replay(stopped.hive, {stopped.logs[0].substr(0, stopped.logs[0].size() - 512)}).error().is(errors::kHiveLog));
+    EXPECT_TRUE(
+        replay(stopped.hive, {stopped.logs[0].substr(0, stopped.logs[0].size() - 512)}).error().is(errors::kHiveLog));
     EXPECT_TRUE(replay(stopped.hive, {}).error().is(errors::kHiveLog));
     EXPECT_TRUE(replay("regf", {}).error().is(errors::kHive));
     EXPECT_TRUE(replay(std::string(20000, 'x'), {}).error().is(errors::kHive));
@@ -155,8 +159,12 @@ TEST(HiveLog, a_hostile_log_cannot_make_a_hive_long_or_write_outside_it) {
         return log;
     };
     const auto stopped = test::stopped_new_log(states[0], {states[1]});
-    for (const auto& [field, value] : {std::pair<std::size_t, std::uint32_t>{16, 0x1f000000}, {40, 0x1f000000}, {40, 0xfffff000},
-                                       {44, 0xfffff000}, {20, 0x7fffffff}, {16, 0}}) {
+    for (const auto& [field, value] : {std::pair<std::size_t, std::uint32_t>{16, 0x1f000000},
+                                       {40, 0x1f000000},
+                                       {40, 0xfffff000},
+                                       {44, 0xfffff000},
+                                       {20, 0x7fffffff},
+                                       {16, 0}}) {
         auto log = stopped.logs[0];
         regf::put_le32(log, 512 + field, value);
         EXPECT_TRUE(replay(stopped.hive, {rehashed(log)}).error().is(errors::kHiveLog)) << field;

@@ -95,8 +95,9 @@ private:
         for (const auto& child : below) children.emplace_back(this->key(child, at, false), child.name);
         const auto list = lists(children);
         put(at, 0, "nk" + le((root ? kHiveEntry : 0) | (name.latin1 ? kNameInLatin1 : 0), 2));
-        put(at, 4, le(0x01d000000000beef, 8) + le(0, 4) + le(parent, 4) + le(children.size(), 4) + le(0, 4) + le(list, 4) +
-                       le(kNone, 4) + le(key.values.size(), 4) + le(values, 4) + le(security_, 4) + le(class_at, 4));
+        put(at, 4,
+            le(0x01d000000000beef, 8) + le(0, 4) + le(parent, 4) + le(children.size(), 4) + le(0, 4) + le(list, 4) +
+                le(kNone, 4) + le(key.values.size(), 4) + le(values, 4) + le(security_, 4) + le(class_at, 4));
         put(at, 52, le(0, 20) + le(name.bytes.size(), 2) + le(klass.size(), 2));
         return at;
     }
@@ -159,8 +160,8 @@ private:
             cells_ += le(rest, 4);
             cells_.resize(size - kBinHeader, '\0');
         }
-        std::string bytes = "regf" + le(how_.sequence, 4) + le(how_.sequence, 4) + le(0x01d000000000cafe, 8) + le(1, 4) +
-                            le(how_.minor, 4) + le(0, 4) + le(1, 4) + le(root, 4) + le(size, 4) + le(1, 4);
+        std::string bytes = "regf" + le(how_.sequence, 4) + le(how_.sequence, 4) + le(0x01d000000000cafe, 8) +
+                            le(1, 4) + le(how_.minor, 4) + le(0, 4) + le(1, 4) + le(root, 4) + le(size, 4) + le(1, 4);
         bytes.resize(kBaseBlock, '\0');
         set_checksum(bytes);
         return bytes + "hbin" + le(0, 4) + le(size, 4) + le(0, 8) + le(0x01d000000000cafe, 8) + le(0, 4) + cells_;
@@ -196,8 +197,8 @@ std::string log_entry(const std::string& before, const std::string& now, std::ui
     }
     auto body = references + data;
     body.resize((40 + body.size() + 511) / 512 * 512 - 40, '\0');
-    std::string entry = "HvLE" + le(40 + body.size(), 4) + le(0, 4) + le(sequence, 4) +
-                        le(now.size() - kBaseBlock, 4) + le(pages.size(), 4) + le(marvin32(kLogSeed, body), 8);
+    std::string entry = "HvLE" + le(40 + body.size(), 4) + le(0, 4) + le(sequence, 4) + le(now.size() - kBaseBlock, 4) +
+                        le(pages.size(), 4) + le(marvin32(kLogSeed, body), 8);
     return entry + le(marvin32(kLogSeed, entry), 8) + body;
 }
 
@@ -223,9 +224,11 @@ void dump_key(std::string_view hive, std::uint32_t offset, const std::string& pa
     const auto here = offset == read_base_block(hive)->root ? std::string() : path.empty() ? name : path + '\\' + name;
     const auto klass = key->class_name == kNone ? std::string_view() : cell_at(hive, key->class_name);
     const auto security = cell_at(hive, key->security);
-    lines.push_back(fmt::format("{} [{}] [{}]", here, from_utf16(klass.substr(0, key->class_length)),
-                                sha256(as_bytes(security.substr(std::min<std::size_t>(20, security.size()),
-                                                                le32(security, 16)))).text().substr(0, 8)));
+    lines.push_back(
+        fmt::format("{} [{}] [{}]", here, from_utf16(klass.substr(0, key->class_length)),
+                    sha256(as_bytes(security.substr(std::min<std::size_t>(20, security.size()), le32(security, 16))))
+                        .text()
+                        .substr(0, 8)));
     const auto list = cell_at(hive, key->value_list);
     for (std::uint32_t i = 0; i < key->value_count(); ++i) {
         const auto value = read_key_value(cell_at(hive, le32(list, i * 4)));

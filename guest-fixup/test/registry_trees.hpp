@@ -29,8 +29,8 @@ struct TestKey {
 };
 struct TestHive {
     unsigned minor = 5;
-    std::string list = "lh";    // kind of the lists of subkeys: lf, lh, li
-    std::size_t split = 0;      // lists of more than so many go under an "ri"; 0: never
+    std::string list = "lh";      // kind of the lists of subkeys: lf, lh, li
+    std::size_t split = 0;        // lists of more than so many go under an "ri"; 0: never
     bool tight_segments = false;  // the last segment's cell has no room to spare
     std::uint32_t sequence = 7;
 };
@@ -59,7 +59,7 @@ struct HiveDiff {
 HiveDiff diff_hives(std::string_view before, std::string_view after);
 std::string to_text(const HiveDiff& diff);  // "- line\n+ line\n"
 
-// As reged(8) of chntpw exports it; nullopt: it is not installed. root: "HKEY_LOCAL_MACHINE\SYSTEM".
+// As reged(8) of chntpw exports the key and what is below it; nullopt: it is not installed.
 std::optional<std::string> reged_export(std::string_view hive, const std::string& key);
 // By libhivex alone: PATH -> "TYPE:HEX" of every value "PATH: NAME".
 std::map<std::string, std::string> hivex_dump(std::string_view hive);

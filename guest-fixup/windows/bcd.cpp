@@ -124,8 +124,7 @@ std::optional<BcdDevice> BcdStore::device(std::string_view object, BcdElement el
     return read_bcd_device(value->data);
 }
 
-Status BcdStore::set_string(std::string_view what, std::string_view object, BcdElement element,
-                            std::string_view utf8) {
+Status BcdStore::set_string(std::string_view what, std::string_view object, BcdElement element, std::string_view utf8) {
     return hive_->set_string(what, place(object, element), "Element", utf8);
 }
 

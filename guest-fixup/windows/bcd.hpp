@@ -53,11 +53,11 @@ public:
     // The hive outlives it. Errors: fixup.hive (a registry file, but no such store).
     static Result<BcdStore> of(Hive& hive);
 
-    std::vector<std::string> objects() const;               // their ids
+    std::vector<std::string> objects() const;  // their ids
     std::vector<std::uint32_t> elements(std::string_view object) const;
     std::optional<BcdObject> object(std::string_view id) const;
-    std::vector<BcdObject> loaders() const;                 // kind Loader, in the store's order
-    std::optional<std::string> default_object() const;      // of the boot manager
+    std::vector<BcdObject> loaders() const;             // kind Loader, in the store's order
+    std::optional<std::string> default_object() const;  // of the boot manager
 
     std::string place(std::string_view object, BcdElement element) const;  // its key, for the hive
     // nullopt when it is missing or of another form.

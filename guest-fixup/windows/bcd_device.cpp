@@ -22,7 +22,8 @@ constexpr std::array<std::size_t, 16> kTextOrder{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 1
 
 Guid guid_at(std::string_view bytes, std::size_t at) {
     Guid guid{};
-    for (std::size_t i = 0; i < guid.size() && at + i < bytes.size(); ++i) guid[i] = static_cast<std::byte>(bytes[at + i]);
+    for (std::size_t i = 0; i < guid.size() && at + i < bytes.size(); ++i)
+        guid[i] = static_cast<std::byte>(bytes[at + i]);
     return guid;
 }
 
@@ -105,8 +106,8 @@ BcdDevice read_bcd_device(std::string_view element) {
     switch (le32(element, kOptions)) {
         case kTypePartition:
             if (partition_at(element, kOptions))
-                device.kind = le32(element, kOptions + 8) == kPartitionLength ? BcdDeviceKind::Partition
-                                                                              : BcdDeviceKind::File;
+                device.kind =
+                    le32(element, kOptions + 8) == kPartitionLength ? BcdDeviceKind::Partition : BcdDeviceKind::File;
             break;
         case kTypeBoot: device.kind = BcdDeviceKind::Boot; break;
         case kTypeFile: device.kind = BcdDeviceKind::File; break;

@@ -28,8 +28,8 @@ namespace slipway::fixup::windows {
 
 // As it lies there, the first three fields little endian.
 using Guid = std::array<std::byte, 16>;
-std::string to_text(const Guid& guid);                      // "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
-std::optional<Guid> parse_guid(std::string_view text);      // with braces or without, any case
+std::string to_text(const Guid& guid);                  // "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
+std::optional<Guid> parse_guid(std::string_view text);  // with braces or without, any case
 
 struct GptPartition {
     Guid disk{}, partition{};

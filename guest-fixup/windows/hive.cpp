@@ -9,8 +9,8 @@
 //    lists that have become empty stay: put right in finish(), too.
 #include "guest-fixup/windows/hive.hpp"
 
-#include <fcntl.h>
 #include <hivex.h>
+#include <iconv.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -56,6 +56,17 @@ Result<MemoryFile> memory_file() {
     return MemoryFile{std::move(fd), std::move(path)};
 }
 
+// libhivex converts names with iconv, and does not ask whether that can.
+Status character_sets() {
+    for (const char* name : {"LATIN1", "UTF-16LE"}) {
+        const auto converter = iconv_open(name, "UTF-8");
+        if (converter == reinterpret_cast<iconv_t>(-1))
+            return make_error(errors::kNoCharacterSets, "the C library here cannot convert to {}", name);
+        iconv_close(converter);
+    }
+    return {};
+}
+
 // One value of a key, as libhivex will be given it again.
 struct Slot {
     std::string name;
@@ -93,7 +104,7 @@ struct Hive::Impl {
     std::size_t end = 0;   // of the original's bins: what libhivex allocates lies behind it
     std::unique_ptr<hive_h, CloseHive> hive;
     std::vector<Change> journal;
-    Finish finish;                                            // what is to be put right in what libhivex writes
+    Finish finish;                                                // what is to be put right in what libhivex writes
     std::map<hive_node_h, std::map<std::string, KeptData>> kept;  // node -> folded name of a value
     mutable std::map<hive_node_h, Children> children_of;
     bool broken = false;  // libhivex failed half way
@@ -301,6 +312,7 @@ Result<Hive> Hive::open(std::string bytes, std::string label) {
     const auto base = read_base_block(bytes);
     if (base && !base->whole()) return make_error(errors::kHiveDirty, "{} was not written to its end", label);
     const auto mends = TRY_WITH(inspect_hive(bytes), label);
+    TRY(character_sets());
     auto impl = std::make_unique<Impl>();
     impl->label = std::move(label);
     if (!mends.empty()) impl->given = bytes;
@@ -403,8 +415,7 @@ Status Hive::remove_key(std::string_view what, std::string_view key) {
     const auto count = impl_->children(node).names.size();
     const auto below = fmt::format("a key with {} values and {} keys", impl_->value_handles(node).size(), count);
     TRY(impl_->clear(node, key));
-    if (hivex_node_delete_child(impl_->hive.get(), node) != 0)
-        return impl_->failed(fmt::format("removing {}", key));
+    if (hivex_node_delete_child(impl_->hive.get(), node) != 0) return impl_->failed(fmt::format("removing {}", key));
     impl_->children_of.erase(parent);
     impl_->finish.lists.insert(Impl::cell_of(parent));
     impl_->note(what, fmt::format("{}\\{}", impl_->label, key), below, "");

@@ -57,7 +57,7 @@ std::string shown(const RegValue& value);  // for people: `"text"`, 0x3, hex:01 
 class Hive {
 public:
     // label: what journals call it, "SYSTEM". Errors: fixup.hive (not a hive, cut, hostile), fixup.hive-dirty (its log
-    // has to be replayed first: hive_log.hpp).
+    // has to be replayed first: hive_log.hpp), fixup.no-character-sets.
     static Result<Hive> open(std::string bytes, std::string label);
     Hive(Hive&&) noexcept;
     Hive& operator=(Hive&&) noexcept;
@@ -72,7 +72,11 @@ public:
     std::optional<std::vector<std::string>> strings(std::string_view key, std::string_view name) const;
     std::optional<std::uint64_t> number(std::string_view key, std::string_view name) const;
 
-    // Each does nothing, and notes nothing, when it is so already; keys are made as needed. `what` is for the journal.
+    // Each does nothing, and notes nothing, when it is so already; keys are made as needed, with their parent's
+    // security. `what` is for the journal. Errors: fixup.hive-edit, nothing was changed: a new key's name beyond ASCII,
+    // more than 16344 bytes, a neighbour whose name is no text, a key to remove from a list of kind "li", a predefined
+    // handle. A key with more than 70000 keys or 110000 values, libhivex' limits, is seen without them and is not
+    // changed.
     Status set(std::string_view what, std::string_view key, std::string_view name, const RegValue& value);
     // Keeps the type that is there when that can hold it (Sz or ExpandSz).
     Status set_string(std::string_view what, std::string_view key, std::string_view name, std::string_view utf8);

@@ -113,9 +113,8 @@ std::optional<Replayed> replay_new(std::string hive, std::vector<Log> logs, std:
     const auto base = read_base_block(hive);
     const bool readable = base && base->checksum_right;
     std::erase_if(logs, [](const Log& log) { return log.base.type != kNewLog || log.entries.empty(); });
-    std::sort(logs.begin(), logs.end(), [](const Log& a, const Log& b) {
-        return a.entries.front().sequence < b.entries.front().sequence;
-    });
+    std::sort(logs.begin(), logs.end(),
+              [](const Log& a, const Log& b) { return a.entries.front().sequence < b.entries.front().sequence; });
     if (!readable) {
         if (logs.empty()) return std::nullopt;
         logs.erase(logs.begin(), logs.end() - 1);
@@ -144,7 +143,8 @@ std::optional<Replayed> replay_new(std::string hive, std::vector<Log> logs, std:
 
 // ---- Old logs: a bitmap of 512-byte pages, and the pages
 
-// Written for this state of the hive: the times agree. Of a hive with an unreadable base block its first bin has a copy.
+// Written for this state of the hive: the times agree. Of a hive with an unreadable base block its first bin has a
+// copy.
 bool is_for(const Log& log, std::string_view hive) {
     if (log.base.type != 1 && log.base.type != 2) return false;
     if (log.base.sequence1 != log.base.sequence2) return false;
@@ -204,7 +204,8 @@ Result<Replayed> replay(std::string hive, const std::vector<std::string>& logs) 
     if (hive.size() < kBaseBlock + kBinUnit)
         return make_error(errors::kHive, "of {} bytes; no hive is that short", hive.size());
     const auto found = readable_logs(logs);
-    if (!read_base_block(hive) && found.empty()) return make_error(errors::kHive, "it does not start as a registry file");
+    if (!read_base_block(hive) && found.empty())
+        return make_error(errors::kHive, "it does not start as a registry file");
     std::string why;
     const auto fits = [&](const std::optional<Replayed>& done) {
         if (!done) return false;

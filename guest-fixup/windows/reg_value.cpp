@@ -87,7 +87,8 @@ std::string shown(const RegValue& value) {
         }
     }
     if (const auto found = as_number(value)) return fmt::format("0x{:x}", *found);
-    const auto type = value.type == RegType::Binary ? "" : fmt::format("({:x})", static_cast<std::uint32_t>(value.type));
+    const auto type =
+        value.type == RegType::Binary ? "" : fmt::format("({:x})", static_cast<std::uint32_t>(value.type));
     if (value.data.size() <= kBytes) return fmt::format("hex{}:{}", type, hex(value.data));
     return fmt::format("hex{}:sha256:{} {}", type, sha256(as_bytes(value.data)).text(), value.data.size());
 }

@@ -66,9 +66,9 @@ struct KeyNode {
 std::optional<KeyNode> read_key_node(std::string_view cell);
 
 struct KeyValue {
-    std::uint32_t size = 0;   // of the data
-    bool in_place = false;    // size <= 4, in the field of the offset
-    std::uint32_t data = 0;   // offset of its cell, or the data itself
+    std::uint32_t size = 0;  // of the data
+    bool in_place = false;   // size <= 4, in the field of the offset
+    std::uint32_t data = 0;  // offset of its cell, or the data itself
     std::uint32_t type = 0;
     bool latin1 = false;
     std::string_view name;
