@@ -294,6 +294,21 @@ TEST(Hive, what_libhivex_cannot_write_is_refused_and_nothing_is_lost) {
     EXPECT_THAT(opened(hive.bytes().value()).keys("Li"), ElementsAre("One", "Three", "Two"));
 }
 
+TEST(Hive, no_key_is_put_beside_one_whose_name_is_no_text) {
+    TestKey root;
+    root.key("K\\\xe4\xb8\xad");
+    root.key("L\\\xe4\xb8\xad");
+    auto bytes = make_hive(root);
+    const auto name = bytes.find("\x2d\x4e");
+    ASSERT_NE(name, std::string::npos);
+    bytes.replace(name, 2, std::string("\0\xd8", 2));  // half a pair
+    auto hive = opened(bytes);
+    EXPECT_TRUE(hive.set("x", "K\\New", "v", reg_dword(1)).error().is(errors::kHiveEdit));
+    EXPECT_FALSE(hive.changed());
+    EXPECT_TRUE(hive.set("x", "L\\New", "v", reg_dword(1)).ok());
+    EXPECT_EQ(diff_hives(bytes, hive.bytes().value()).added.size(), 2u);
+}
+
 TEST(Hive, a_dirty_one_is_not_opened) {
     const auto bytes = make_hive(small_tree());
     EXPECT_TRUE(Hive::open(test::with_sequences(bytes, 8, 7), "SYSTEM").error().is(errors::kHiveDirty));

@@ -243,6 +243,10 @@ struct Hive::Impl {
             else if (!makeable_key(name)) return refused(key, "keys of such names are not made here");
             else missing.push_back(name);
         }
+        // It looks for the place among those that are there, and passes over what it cannot read.
+        const auto& there = children(node).names;
+        if (!missing.empty() && !std::all_of(there.begin(), there.end(), writable_name))
+            return refused(key, "beside it is a key whose name is no text");
         for (const auto& name : missing) {
             const auto next = hivex_node_add_child(hive.get(), node, name.c_str());
             if (next == 0) return failed(fmt::format("adding {} for {}", name, key));

@@ -158,7 +158,7 @@ std::string from_utf16(std::string_view bytes) {
 std::string to_utf16(std::string_view utf8) { return std::string(as_text(disks::vhd::to_utf16(utf8, false))); }
 
 std::string name_text(std::string_view name, bool latin1) {
-    if (!latin1) return from_utf16(name);
+    if (!latin1) return from_utf16(name) + (name.size() % 2 != 0 ? "\xef\xbf\xbd" : "");
     std::string text;
     for (const char c : name) {
         const auto code = static_cast<std::uint8_t>(c);

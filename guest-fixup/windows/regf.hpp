@@ -95,7 +95,7 @@ std::optional<BigData> read_big_data(std::string_view cell);
 std::optional<std::string> data_of(std::string_view hive, const KeyValue& value);
 
 // ---- Names
-std::string name_text(std::string_view name, bool latin1);  // as UTF-8
+std::string name_text(std::string_view name, bool latin1);  // as UTF-8; half a character at its end is U+FFFD, too
 // Names that Windows takes for the same fold to the same: upper case of ASCII, Latin-1, Greek and Cyrillic.
 std::string folded(std::string_view utf8);
 std::string from_utf16(std::string_view bytes);  // little endian; lone surrogates become U+FFFD, an odd last byte goes
