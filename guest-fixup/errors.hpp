@@ -92,4 +92,27 @@ inline constexpr ErrorId kDriversFile{"fixup.drivers-file",
                                       "and <Program Name= Action=\"Remove\"/>, in UTF-8.",
                                       false};
 
+// ---- Windows
+inline constexpr ErrorId kHive{"fixup.hive",
+                               "The registry file is damaged: restore it from the guest's own copy (RegBack, repair, "
+                               "System Volume Information), or capture the source again.",
+                               false};
+inline constexpr ErrorId kHiveDirty{"fixup.hive-dirty", "Its transaction log has to be replayed first.", false};
+inline constexpr ErrorId kHiveEdit{
+    "fixup.hive-edit", "Nothing was written. Make this change in the running source, and capture it again.", false};
+inline constexpr ErrorId kNoCharacterSets{
+    "fixup.no-character-sets",
+    "Install the C library's gconv modules ISO8859-1 and UTF-16 here (Debian: libc6); make the agent's ramdisk again.",
+    false};
+inline constexpr ErrorId kHiveLog{
+    "fixup.hive-log", "Start the source, shut it down cleanly (shutdown /s /t 0), and capture it again.", false};
+inline constexpr ErrorId kHibernated{"fixup.hibernated",
+                                     "Start the source, switch fast startup and hibernation off (powercfg /h off), "
+                                     "shut it down cleanly, and capture it again.",
+                                     false};
+inline constexpr ErrorId kWindows{"fixup.windows", "Check that this is the disk with the system's own Windows folder.",
+                                  false};
+inline constexpr ErrorId kPatches{
+    "fixup.patches", "Put the files named into the patch library with vmpatch /s:PATH, and repair again.", false};
+
 }  // namespace slipway::fixup::errors

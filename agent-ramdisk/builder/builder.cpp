@@ -218,6 +218,19 @@ Status add_program(Plan& out, const std::string& path, const fs::path& file, Bui
     return {};
 }
 
+// libhivex converts names with iconv, and the C library loads what that takes only when it is asked for.
+// "gconv-modules" says which module has which character set.
+Status add_character_sets(Plan& out, const fs::path& hivex, const fs::path& root, BuildReport& report) {
+    const auto directory = "usr/lib/" + hivex.parent_path().filename().string() + "/gconv/";
+    for (const char* name : {"gconv-modules", "ISO8859-1.so", "UTF-16.so"}) {
+        const auto file = below(root, directory + name);
+        if (!fs::exists(file))
+            return make_error(errors::kNeeded, "{} is needed: install the package libc6", file.string());
+        TRY_WITH(add_program(out, directory + name, file, report), "a character set of " + hivex.string());
+    }
+    return {};
+}
+
 Status add_with_libraries(Plan& out, const std::string& path, const fs::path& program, const fs::path& root,
                           BuildReport& report) {
     TRY(add_program(out, path, program, report));
@@ -226,6 +239,7 @@ Status add_with_libraries(Plan& out, const std::string& path, const fs::path& pr
         if (std::find(report.libraries.begin(), report.libraries.end(), library) != report.libraries.end()) continue;
         TRY_WITH(add_program(out, library, file, report), "a library of " + program.string());
         report.libraries.push_back(library);
+        if (file.filename().string().starts_with("libhivex.")) TRY(add_character_sets(out, library, root, report));
     }
     return {};
 }

@@ -258,6 +258,33 @@ TEST(Builder, same_files_make_the_same_ramdisk) {
         EXPECT_NE(listed.find(path), std::string::npos) << path;
 }
 
+// Without them libhivex can neither read nor write a name, and does not say so.
+TEST(Builder, what_edits_registry_files_comes_with_its_character_sets) {
+    const auto agent = fs::path(std::getenv("SLIPWAY_BIN") ? std::getenv("SLIPWAY_BIN") : "bin") / "slipway-fixup";
+    if (!fs::exists(agent)) GTEST_SKIP() << agent << " is not built";
+    if (!phony::busybox_is_static() || missing("zstd") || missing("cpio"))
+        GTEST_SKIP() << "busybox-static, zstd or cpio is not installed";
+    auto dir = TempDir::create("builder").value();
+    phony::make_phony_kernel(dir.path());
+    fs::create_directories(dir / "usr/lib/x86_64-linux-gnu");
+    fs::create_directory_symlink("/lib64", dir / "lib64");
+    const auto libraries = find_libraries(agent, "/").value();
+    for (const auto& library : libraries)
+        fs::copy_file(library.second, dir / "usr/lib/x86_64-linux-gnu" / library.second.filename());
+    BuildRequest request{.agent = agent, .output = dir / "out", .root = dir.path(), .level = 1};
+    const auto refused = build_ramdisk(request);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(errors::kNeeded)) << refused.error().describe();
+    fs::copy("/usr/lib/x86_64-linux-gnu/gconv", dir / "usr/lib/x86_64-linux-gnu/gconv");
+    const auto built = build_ramdisk(request);
+    ASSERT_TRUE(built.ok()) << built.error().describe();
+    const auto listed =
+        run_checked({"sh", "-c", "zstd -dc \"$1\" | cpio -it --quiet", "sh", built->ramdisk.string()}).value();
+    for (const char* name : {"/gconv/gconv-modules\n", "/gconv/ISO8859-1.so\n", "/gconv/UTF-16.so\n"})
+        EXPECT_NE(listed.find(name), std::string::npos) << name;
+    EXPECT_EQ(listed.find("EUC"), std::string::npos);
+}
+
 TEST(Builder, repair_tools_come_when_asked_for_or_when_the_inventory_has_such_volumes) {
     if (!phony::busybox_is_static()) GTEST_SKIP() << "busybox-static is not installed";
     auto dir = TempDir::create("builder").value();
