@@ -92,7 +92,7 @@ using Manifest = std::map<std::string, std::string>;
 // The journal's own numbers depend on what was before it.
 Manifest without_journal(Manifest all) {
     std::erase_if(all, [](const auto& entry) {
-        return entry.first.starts_with(kJournalDirectory) || entry.first.starts_with("/WINDOWS/slipway/repair/");
+        return entry.first.starts_with(kJournalDirectory) || entry.first.starts_with("/WINDOWS/slipway/repair");
     });
     return all;
 }
