@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <set>
+#include <variant>
 
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/guest.hpp"
 #include "guest-fixup/roots.hpp"
+#include "guest-fixup/windows/find_disk.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
@@ -22,15 +24,38 @@ std::string root_spec(const std::vector<FstabEntry>& entries) {
     return spec;
 }
 
-Result<FoundRoot> find_the_root(GuestVolumes& all, const RepairRequest& request, const fs::path& place) {
-    const auto roots = TRY(find_roots(all, place));
+using System = std::variant<FoundRoot, windows::FoundWindows>;
+
+// Windows, where that is what is meant; nullopt: it is a Linux, or nothing was found.
+Result<std::optional<windows::FoundWindows>> choose_windows(const std::vector<windows::FoundWindows>& found,
+                                                            const std::vector<FoundRoot>& roots,
+                                                            const std::vector<Volume>& volumes,
+                                                            const std::string& wanted) {
+    const auto fit = windows::called(found, volumes, wanted);
+    if (fit.empty()) return std::optional<windows::FoundWindows>();
+    if (fit.size() == 1 && (roots.empty() || !wanted.empty())) return std::optional(fit.front());
+    std::vector<std::string> names;
+    for (const auto& one : fit) names.push_back(windows::name_of(one, found, volumes) + " (Windows)");
+    for (const auto& root : roots) names.push_back(name_of(root, volumes));
+    return make_error(errors::kManyRoots, "{} systems are there: {}", names.size(), join(names, ", "));
+}
+
+Result<System> find_the_root(GuestVolumes& all, const RepairRequest& request, const fs::path& place) {
+    auto linux_roots = find_roots(all, place);
+    const auto roots = linux_roots ? *linux_roots : std::vector<FoundRoot>();
+    auto windows = windows::find_windows(all, place);
+    if (!linux_roots && (!windows || windows->empty())) return std::move(linux_roots).error();
+    if (const auto chosen = TRY(choose_windows(windows ? *windows : std::vector<windows::FoundWindows>(), roots,
+                                               all.volumes(), request.root_volume)))
+        return System(*chosen);
     // A group that could not be activated says more than that nothing was found.
     if (auto trouble = all.worst_trouble(); trouble && roots.empty()) return *std::move(trouble);
+    if (!windows && roots.empty()) return std::move(windows).error();
     auto root = TRY(choose_root(roots, all.volumes(), request.root_volume));
     if (all.volumes()[root.volume].errors)
         return make_error(errors::kDirty, "the file system of {} says that it has errors",
                           describe(all.volumes()[root.volume]));
-    return root;
+    return System(std::move(root));
 }
 
 // Mappings by the names that the guest gives them. What keeps its other name is found by it all the same, but not by
@@ -138,8 +163,10 @@ Result<RepairReport> repair_disk(const RepairRequest& request, const fs::path& p
     note("volumes");
     TRY(all->look_through());
     auto repaired = [&]() -> Result<RepairReport> {
-        const auto root = TRY(find_the_root(*all, request, place));
-        return repair_found(*all, request, root, place, repair_root);
+        const auto system = TRY(find_the_root(*all, request, place));
+        if (const auto* windows = std::get_if<windows::FoundWindows>(&system))
+            return windows::repair_found(*all, request, *windows, place, repair_root);
+        return repair_found(*all, request, std::get<FoundRoot>(system), place, repair_root);
     }();
     auto left = TRY(all->close());
     if (repaired)

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "guest-fixup/fixup.hpp"
 #include "guest-fixup/sandbox.hpp"
 #include "guest-fixup/volumes.hpp"
+#include "guest-fixup/windows/mounted.hpp"
 
 namespace slipway::fixup {
 
@@ -19,6 +21,7 @@ struct MountedRoot {
     SandboxDevices devices;  // for the guest's tools
     std::string name;        // for people: "/dev/sda partition 1"
     std::vector<std::string> warnings;
+    std::optional<windows::MountedWindows> windows;  // it is one, and no Linux
     std::vector<std::string> encrypted;  // names of the encrypted volumes that / and /usr lie in, as crypttab says them
 };
 using RepairRoot = std::function<Result<RepairReport>(MountedRoot)>;

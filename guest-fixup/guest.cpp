@@ -84,6 +84,19 @@ Result<std::optional<std::string>> Guest::read(const std::string& path, std::uin
     return std::optional(std::string(as_text(content)));
 }
 
+Result<std::optional<std::string>> Guest::read_start(const std::string& path, std::size_t bytes) const {
+    look_at('e', path);
+    auto found = tree_->open_in(path, O_PATH);
+    if (!found) {
+        if (found.error().is(slipway::errors::kNotFound)) return std::optional<std::string>();
+        return std::move(found).error();
+    }
+    const auto fd = TRY(open_regular(*std::move(found), path));
+    Bytes content(bytes);
+    content.resize(TRY(pread_full(fd.get(), content, 0)));
+    return std::optional(std::string(as_text(content)));
+}
+
 bool Guest::exists(const std::string& path) const {
     look_at('e', path);
     if (auto planned = planned_.find(path); planned != planned_.end()) return planned->second.has_value();
@@ -224,8 +237,10 @@ Status Guest::remove_tree(const std::string& what, const std::string& path) {
     return {};
 }
 
+Result<bool> Guest::repair_was_interrupted() const { return TRY(Journal::open(*tree_, journal_base_)).interrupted(); }
+
 Status Guest::begin_repair(std::vector<std::string>& notes) {
-    auto found = TRY(Journal::open(*tree_));
+    auto found = TRY(Journal::open(*tree_, journal_base_));
     if (dry_run_) {
         if (found.interrupted())
             notes.emplace_back("an earlier repair was cut short; a repair would take back what it changed first");
@@ -246,7 +261,7 @@ Status Guest::roll_back(std::vector<std::string>& notes) {
 }
 
 Result<std::vector<Change>> Guest::undo(std::vector<std::string>& notes) {
-    auto journal = TRY(Journal::open(*tree_));
+    auto journal = TRY(Journal::open(*tree_, journal_base_));
     if (!dry_run_) TRY(journal.recover(notes));
     else if (journal.interrupted()) notes.emplace_back("an earlier repair was cut short; that is taken back as well");
     return journal.undo(dry_run_);

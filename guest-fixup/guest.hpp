@@ -41,6 +41,8 @@ public:
 
     // Paths are the guest's, "/etc/fstab". A missing file is nullopt; anything but a regular file is an error.
     Result<std::optional<std::string>> read(const std::string& path, std::uint64_t limit = 16u << 20) const;
+    // At most so many bytes of its beginning: of files that are as large as the guest's memory.
+    Result<std::optional<std::string>> read_start(const std::string& path, std::size_t bytes) const;
     bool exists(const std::string& path) const;
     // Names in a directory, sorted; empty when it is missing, or has more than 100,000.
     std::vector<std::string> list(const std::string& directory) const;
@@ -80,6 +82,11 @@ public:
     Status commit_external(const External& external);   // reports what is different
     Status abandon_external(const External& external);  // back as at the beginning, for who goes on after a failure
 
+    // Where the journal and repair.json are: a directory of the guest, /var/lib unless another is said here.
+    void keep_journal_in(std::string base) { journal_base_ = std::move(base); }
+    const std::string& journal_base() const { return journal_base_; }
+    // What an earlier repair or undo left undone; a dry run may ask, too.
+    Result<bool> repair_was_interrupted() const;
     // From here to finish_repair every change is announced in the guest's journal first. What an earlier repair left
     // unfinished is taken back; notes say so.
     Status begin_repair(std::vector<std::string>& notes);
@@ -125,6 +132,7 @@ private:
     bool dry_run_ = false;
     bool forget_ = false;
     int cancel_fd_ = -1;
+    std::string journal_base_ = kJournalBase;
     std::map<std::string, std::optional<std::string>> planned_;
     std::optional<Journal> on_disk_;
     std::vector<Change> journal_;

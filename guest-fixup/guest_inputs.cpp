@@ -59,7 +59,7 @@ std::string Guest::inputs_digest(const std::set<std::string>& paths) const {
 }
 
 std::optional<std::string> Guest::read_repair_note(const std::string& name) const {
-    auto journal = Journal::open(*tree_);
+    auto journal = Journal::open(*tree_, journal_base_);
     return journal ? journal->read_note(name) : std::nullopt;
 }
 

@@ -22,25 +22,25 @@ constexpr const char* kScratchName = "tmp";
 constexpr std::size_t kMostKept = 1u << 20;
 
 // A directory of ours in one of the guest's; invalid when it is not there.
-Result<UniqueFd> open_own(int parent, const char* name) {
+Result<UniqueFd> open_own(int parent, const char* name, const std::string& where) {
     UniqueFd fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (fd.valid()) return fd;
     if (errno == ENOENT) return UniqueFd();
-    return make_error(errors::kJournal, "{}/{}: {}", kJournalDirectory, name, std::strerror(errno));
+    return make_error(errors::kJournal, "{}/{}: {}", where, name, std::strerror(errno));
 }
 
-Result<UniqueFd> make_own(int parent, const char* name, unsigned mode) {
-    if (::mkdirat(parent, name, mode) == 0) TRY(fsync_fd(parent, kJournalDirectory));
-    else if (errno != EEXIST) return errno_error(errno, kJournalDirectory);
-    auto fd = TRY(open_own(parent, name));
-    if (!fd.valid()) return make_error(errors::kJournal, "{} vanishes", kJournalDirectory);
+Result<UniqueFd> make_own(int parent, const char* name, unsigned mode, const std::string& where) {
+    if (::mkdirat(parent, name, mode) == 0) TRY(fsync_fd(parent, where));
+    else if (errno != EEXIST) return errno_error(errno, where);
+    auto fd = TRY(open_own(parent, name, where));
+    if (!fd.valid()) return make_error(errors::kJournal, "{} vanishes", where);
     return fd;
 }
 
 // What everyone in the guest may write says nothing about what we did.
-Status check_owner(int fd) {
+Status check_owner(int fd, const std::string& where) {
     struct stat info {};
-    if (::fstat(fd, &info) != 0) return errno_error(errno, kJournalDirectory);
+    if (::fstat(fd, &info) != 0) return errno_error(errno, where);
     if (info.st_uid != 0 || (info.st_mode & 022) != 0)
         return make_error(errors::kJournal, "others than root may write it");
     return {};
@@ -48,30 +48,29 @@ Status check_owner(int fd) {
 
 }  // namespace
 
-Result<Journal> Journal::open(const Tree& tree) {
-    Journal journal(tree);
+Result<Journal> Journal::open(const Tree& tree, std::string base) {
+    Journal journal(tree, std::move(base));
     TRY_WITH(journal.load(), "the guest's repair journal");
     return journal;
 }
 
 Status Journal::load() {
-    auto base = tree_->open_in("/var/lib", O_RDONLY | O_DIRECTORY);
+    auto base = tree_->open_in(base_, O_RDONLY | O_DIRECTORY);
     if (!base) {
         if (base.error().is(slipway::errors::kNotFound)) return {};
         return std::move(base).error();
     }
-    const auto ours = TRY(open_own(base->get(), "slipway"));
+    const auto ours = TRY(open_own(base->get(), "slipway", where_));
     if (!ours.valid()) return {};
-    directory_ = TRY(open_own(ours.get(), "repair"));
+    directory_ = TRY(open_own(ours.get(), "repair", where_));
     if (!directory_.valid()) return {};
-    TRY(check_owner(directory_.get()));
-    kept_ = TRY(open_own(directory_.get(), "kept"));
-    const Place place{UniqueFd(::dup(directory_.get())), kJournalName,
-                      std::string(kJournalDirectory) + "/" + kJournalName};
+    TRY(check_owner(directory_.get(), where_));
+    kept_ = TRY(open_own(directory_.get(), "kept", where_));
+    const Place place{UniqueFd(::dup(directory_.get())), kJournalName, where_ + "/" + kJournalName};
     const auto state = TRY(examine(place, false));
     if (state.kind == State::Kind::None) return {};
     const auto fd = TRY(open_regular(place));
-    TRY(check_owner(fd.get()));
+    TRY(check_owner(fd.get(), where_));
     if (state.size > kJournalLimit) return make_error(errors::kJournal, "it has {} bytes", state.size);
     Bytes bytes(state.size);
     bytes.resize(TRY(pread_full(fd.get(), bytes, 0)));
@@ -81,30 +80,32 @@ Status Journal::load() {
 }
 
 Result<UniqueFd> Journal::make_base() {
-    for (const std::string path : {"/var", "/var/lib"}) {
+    for (auto slash = base_.find('/', 1);; slash = base_.find('/', slash + 1)) {
+        const auto path = base_.substr(0, slash);
         auto there = tree_->open_in(path, O_PATH | O_DIRECTORY);
-        if (there || !there.error().is(slipway::errors::kNotFound)) continue;
-        if (const auto place = TRY(tree_->at(path))) TRY(make_directory(*place));
+        if (!there && there.error().is(slipway::errors::kNotFound))
+            if (const auto place = TRY(tree_->at(path))) TRY(make_directory(*place));
+        if (slash == std::string::npos) break;
     }
-    return tree_->open_in("/var/lib", O_RDONLY | O_DIRECTORY);
+    return tree_->open_in(base_, O_RDONLY | O_DIRECTORY);
 }
 
 Status Journal::start() {
     if (started_) return {};
     const auto base = TRY(make_base());
-    const auto ours = TRY(make_own(base.get(), "slipway", 0755));
-    directory_ = TRY(make_own(ours.get(), "repair", 0700));
-    kept_ = TRY(make_own(directory_.get(), "kept", 0700));
-    TRY(check_owner(directory_.get()));
-    const auto scratch = TRY(make_own(directory_.get(), kScratchName, 0700));
-    if (::fchmod(scratch.get(), 01777) != 0) return errno_error(errno, kJournalDirectory);
+    const auto ours = TRY(make_own(base.get(), "slipway", 0755, where_));
+    directory_ = TRY(make_own(ours.get(), "repair", 0700, where_));
+    kept_ = TRY(make_own(directory_.get(), "kept", 0700, where_));
+    TRY(check_owner(directory_.get(), where_));
+    const auto scratch = TRY(make_own(directory_.get(), kScratchName, 0700, where_));
+    if (::fchmod(scratch.get(), 01777) != 0) return errno_error(errno, where_);
     file_ = UniqueFd(::openat(directory_.get(), kJournalName,
                               O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
-    if (!file_.valid()) return errno_error(errno, kJournalDirectory);
+    if (!file_.valid()) return errno_error(errno, where_);
     // A last line that was cut short.
-    if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, kJournalDirectory);
+    if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, where_);
     length_ = text_.whole;
-    TRY(fsync_fd(directory_.get(), kJournalDirectory));
+    TRY(fsync_fd(directory_.get(), where_));
     TRY(drop_kept());
     const auto number = ++text_.last_run;
     if (text_.whole == 0) {
@@ -119,7 +120,7 @@ Status Journal::start() {
 
 Status Journal::append(const std::string& lines) {
     auto written = write_full(file_.get(), as_bytes(lines));
-    if (written) written = fsync_fd(file_.get(), kJournalDirectory);
+    if (written) written = fsync_fd(file_.get(), where_);
     if (!written) {
         // Half a line with others behind it would be a damaged journal.
         (void)!::ftruncate(file_.get(), static_cast<off_t>(length_));
@@ -140,7 +141,7 @@ Result<std::uint64_t> Journal::announce(const std::string& what, const Place& pl
     // Of a file that changes twice only the first is ever put back, or the one before a tool that may fail.
     if (change.tool || first_in_run(place.path)) {
         TRY(keep_original(place, change.before, kept_.get(), std::to_string(change.id)));
-        TRY(fsync_fd(kept_.get(), kJournalDirectory));
+        TRY(fsync_fd(kept_.get(), where_));
     }
     TRY(append(change_line(change)));
     text_.last_id = change.id;
@@ -194,8 +195,7 @@ Status Journal::finish() {
 
 // Temporary files of the guest's tools (sandbox.cpp).
 Status Journal::drop_scratch() {
-    return remove_tree(
-        {UniqueFd(::dup(directory_.get())), kScratchName, fmt::format("{}/{}", kJournalDirectory, kScratchName)});
+    return remove_tree({UniqueFd(::dup(directory_.get())), kScratchName, fmt::format("{}/{}", where_, kScratchName)});
 }
 
 // What was kept and belongs to no change that is to be undone.
@@ -211,18 +211,17 @@ Status Journal::drop_kept() {
     std::set<std::string> wanted;
     for (const auto& [path, ids] : by_path) wanted.insert(ids.begin(), ids.end());
     for (const auto& name : TRY(names_in(kept_.get(), kMostKept)))
-        if (!wanted.contains(name))
-            TRY(remove_tree({UniqueFd(::dup(kept_.get())), name, kJournalDirectory + ("/kept/" + name)}));
+        if (!wanted.contains(name)) TRY(remove_tree({UniqueFd(::dup(kept_.get())), name, where_ + "/kept/" + name}));
     return {};
 }
 
 Status Journal::drop_unfinished() {
     if (!file_.valid())
         file_ = UniqueFd(::openat(directory_.get(), kJournalName, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
-    if (!file_.valid()) return errno_error(errno, kJournalDirectory);
+    if (!file_.valid()) return errno_error(errno, where_);
     if (text_.runs.size() == 1) return drop_all();
-    if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, kJournalDirectory);
-    TRY(fsync_fd(file_.get(), kJournalDirectory));
+    if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, where_);
+    TRY(fsync_fd(file_.get(), where_));
     length_ = text_.whole;
     text_.runs.pop_back();
     started_ = false;
@@ -233,28 +232,28 @@ Status Journal::drop_unfinished() {
 // The journal goes first: what is kept means nothing without it.
 Status Journal::drop_all() {
     file_.reset();
-    auto found = tree_->open_in("/var/lib", O_RDONLY | O_DIRECTORY);
+    auto found = tree_->open_in(base_, O_RDONLY | O_DIRECTORY);
     if (!found && found.error().is(slipway::errors::kNotFound)) return {};
     const auto base = TRY(std::move(found));
-    const auto ours = TRY(open_own(base.get(), "slipway"));
+    const auto ours = TRY(open_own(base.get(), "slipway", where_));
     if (!ours.valid()) return {};
     if (directory_.valid() && ::unlinkat(directory_.get(), kJournalName, 0) != 0 && errno != ENOENT)
-        return errno_error(errno, kJournalDirectory);
-    if (directory_.valid()) TRY(fsync_fd(directory_.get(), kJournalDirectory));
+        return errno_error(errno, where_);
+    if (directory_.valid()) TRY(fsync_fd(directory_.get(), where_));
     kept_.reset();
     directory_.reset();
     text_ = {};
     length_ = 0;
     started_ = false;
-    TRY(remove_tree({UniqueFd(::dup(ours.get())), "repair", kJournalDirectory}));
+    TRY(remove_tree({UniqueFd(::dup(ours.get())), "repair", where_}));
     if (::unlinkat(base.get(), "slipway", AT_REMOVEDIR) != 0 && errno != ENOTEMPTY && errno != ENOENT)
-        return errno_error(errno, "/var/lib/slipway");
-    return fsync_fd(base.get(), "/var/lib");
+        return errno_error(errno, base_ + "/slipway");
+    return fsync_fd(base.get(), base_);
 }
 
 std::optional<std::string> Journal::read_note(const std::string& name) const {
     if (!directory_.valid()) return std::nullopt;
-    const Place place{UniqueFd(::dup(directory_.get())), name, kJournalDirectory + ("/" + name)};
+    const Place place{UniqueFd(::dup(directory_.get())), name, where_ + "/" + name};
     auto fd = open_regular(place);
     if (!fd) return std::nullopt;
     Bytes bytes(8u << 20);
@@ -264,8 +263,7 @@ std::optional<std::string> Journal::read_note(const std::string& name) const {
 }
 
 Status Journal::write_note(const std::string& name, const std::string& content) {
-    return replace_file({UniqueFd(::dup(directory_.get())), name, kJournalDirectory + ("/" + name)}, as_bytes(content),
-                        0600);
+    return replace_file({UniqueFd(::dup(directory_.get())), name, where_ + "/" + name}, as_bytes(content), 0600);
 }
 
 }  // namespace slipway::fixup

@@ -12,13 +12,14 @@
 
 namespace slipway::fixup {
 
+inline constexpr const char* kJournalBase = "/var/lib";
 inline constexpr const char* kJournalDirectory = "/var/lib/slipway/repair";
 inline constexpr const char* kJournalName = "journal";
 
 class Journal {
 public:
-    // Reads what earlier repairs left and makes nothing. The tree outlives the journal.
-    static Result<Journal> open(const Tree& tree);
+    // Reads what earlier repairs left in base + "/slipway/repair" and makes nothing. The tree outlives the journal.
+    static Result<Journal> open(const Tree& tree, std::string base = kJournalBase);
 
     // A repair or an undo was cut short.
     bool interrupted() const { return text_.undoing || (!text_.runs.empty() && !text_.runs.back().finished); }
@@ -63,7 +64,8 @@ private:
         std::vector<State> known;  // that we made
         bool by_tool = false;      // what it came to was not noted
     };
-    explicit Journal(const Tree& tree) : tree_(&tree) {}
+    Journal(const Tree& tree, std::string base)
+        : tree_(&tree), base_(std::move(base)), where_(base_ + "/slipway/repair") {}
     Status load();
     Result<UniqueFd> make_base();
     Status start();
@@ -83,6 +85,7 @@ private:
     Status drop_all();
 
     const Tree* tree_;
+    std::string base_, where_;
     UniqueFd directory_, kept_, file_;
     std::uint64_t length_ = 0;  // of the file
     JournalText text_;

@@ -207,14 +207,14 @@ Result<std::vector<Change>> Journal::undo(bool dry_run) {
     }
     if (dry_run || text_.runs.empty()) return done;
     file_ = UniqueFd(::openat(directory_.get(), kJournalName, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
-    if (!file_.valid()) return errno_error(errno, kJournalDirectory);
-    if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, kJournalDirectory);
+    if (!file_.valid()) return errno_error(errno, where_);
+    if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, where_);
     length_ = text_.whole;
     TRY(append(undo_line(text_.last_run)));
     text_.undoing = true;
     for (const auto& original : list) TRY(restore(original, notes));
     TRY(drop_all());
-    for (const auto& note : notes) done.push_back({note, kJournalDirectory, "", ""});
+    for (const auto& note : notes) done.push_back({note, where_, "", ""});
     return done;
 }
 

@@ -25,6 +25,8 @@ Examples:
   slipway-fixup --disk old-server.img --target ide --drivers-file P2Vdrivers.xml
   slipway-fixup --disk reference.img --prepare-template       clears keys, ids, logs; cannot be undone
   slipway-fixup --disk web.img --target virtio-scsi --serial-console
+  slipway-fixup --disk xp.img --target ide --dry-run          Windows: what would change, key by key
+  slipway-fixup --disk server2022.vhd --target sata --firmware uefi
   slipway-fixup --disk /dev/sda --undo
 
 `slipway fixup` does the same on disks that this machine cannot open by itself.
@@ -46,7 +48,7 @@ int serve_at(const std::string& port) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Repairs a deployed Linux, offline, for the hardware it will find."};
+    CLI::App app{"Repairs a deployed Linux or Windows, offline, for the hardware it will find."};
     app.footer(kExamples);
     app.set_version_flag("--version", std::string(kVersion));
     fixup::Options options;

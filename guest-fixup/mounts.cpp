@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "guest-fixup/errors.hpp"
+#include "guest-fixup/ntfs_mount.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/vhd/vhd.hpp"
@@ -129,19 +130,26 @@ Status MountStack::mount(const fs::path& device, const fs::path& where, const Vo
     if (failed || (!mounted_.empty() && real != where))
         return make_error(errors::kMount, "{} leads elsewhere", where.string());
     // Of two on one place, the first: also when a link makes the place the root itself.
-    if (std::find(mounted_.begin(), mounted_.end(), real) != mounted_.end()) return {};
+    if (std::any_of(mounted_.begin(), mounted_.end(), [&](const auto& m) { return m.place == real; })) return {};
     std::string data = mount_options(volume, read_only);
     if (!options.empty()) data += (data.empty() ? "" : ",") + options;
+    if (volume.filesystem == "ntfs") {
+        auto server = TRY_WITH(mount_ntfs(device, real, flags), describe(volume));
+        mounted_.push_back({real, std::move(server)});
+        return {};
+    }
     if (::mount(device.c_str(), held.c_str(), volume.filesystem.c_str(), flags, data.c_str()) != 0)
         return make_error(errors::kMount, "{} ({}): {}", describe(volume), volume.filesystem, std::strerror(errno));
-    mounted_.push_back(real);
+    mounted_.push_back({real, std::nullopt});
     return {};
 }
 
 void MountStack::unmount_all() {
-    for (; !mounted_.empty(); mounted_.pop_back())
-        if (::umount2(mounted_.back().c_str(), UMOUNT_NOFOLLOW) != 0)
-            ::umount2(mounted_.back().c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    for (; !mounted_.empty(); mounted_.pop_back()) {
+        const auto& place = mounted_.back().place;
+        if (::umount2(place.c_str(), UMOUNT_NOFOLLOW) != 0) ::umount2(place.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+        if (mounted_.back().server) wait_for_ntfs(*mounted_.back().server);
+    }
 }
 
 Result<GuestDisk> GuestDisk::open(const fs::path& disk, bool read_only) {

@@ -11,6 +11,7 @@
 
 #include "guest-fixup/volumes.hpp"
 #include "lib/base/fd.hpp"
+#include "lib/base/process.hpp"
 
 namespace slipway::fixup {
 
@@ -43,7 +44,11 @@ public:
     void unmount_all();
 
 private:
-    std::vector<std::filesystem::path> mounted_;
+    struct Mounted {
+        std::filesystem::path place;
+        std::optional<Child> server;  // of a file system in user space: it has written all out when it ends
+    };
+    std::vector<Mounted> mounted_;
 };
 
 // A disk of the guest: its volumes and how to get at them.

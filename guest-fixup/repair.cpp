@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <thread>
 
-#include <boost/json.hpp>
-
 #include "guest-fixup/disk_repair.hpp"
 #include "guest-fixup/edits.hpp"
 #include "guest-fixup/errors.hpp"
@@ -13,6 +11,8 @@
 #include "guest-fixup/proof.hpp"
 #include "guest-fixup/steps.hpp"
 #include "guest-fixup/vendor_agents.hpp"
+#include "guest-fixup/whole_repair.hpp"
+#include "guest-fixup/windows/repair.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
@@ -23,8 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Note = std::function<void(const std::string&)>;
-
-constexpr const char* kJournalFile = "/var/lib/slipway/repair.json";
 
 Status check_request(const RepairRequest& request) {
     if (request.disk.empty() == request.root.empty())
@@ -86,21 +84,6 @@ Result<std::string> distribution_of(const Guest& guest) {
     return std::string();
 }
 
-// What earlier runs changed stays in the guest's journal.
-Status save_journal(Guest& guest, const RepairReport& report) {
-    if (report.journal.empty() || report.dry_run) return {};
-    boost::system::error_code bad;
-    auto out = boost::json::parse(to_json(report), bad).as_object();
-    auto before = boost::json::parse(TRY(guest.read(kJournalFile)).value_or(""), bad);
-    if (!bad && before.is_object())
-        if (auto* changes = before.as_object().if_contains("journal"); changes && changes->is_array()) {
-            for (auto& change : out["journal"].as_array()) changes->as_array().push_back(change);
-            out["journal"] = *changes;
-        }
-    // Connections that were edited may hold a network's key.
-    return guest.write_unrecorded(kJournalFile, boost::json::serialize(out) + "\n", 0600);
-}
-
 // Who the machine is.
 Status run_identity_steps(Repair& repair) {
     std::vector<FirstBootScript> first_boot;
@@ -133,25 +116,6 @@ Status run_steps(Repair& repair) {
     return label_new_files(repair);
 }
 
-// The steps, and all of them or none.
-Status run_whole(Repair& repair) {
-    auto& guest = repair.guest;
-    auto done = run_steps(repair);
-    repair.report.journal = guest.journal();
-    if (done) done = save_journal(guest, repair.report);
-    if (done) done = guest.finish_repair();
-    if (done || guest.dry_run()) return done;
-    auto error = std::move(done).error();
-    if (guest.cancelled()) error = make_error(errors::kCancelled, "{}", error.describe());
-    else if (error.is(slipway::errors::kNoSpace)) error = make_error(errors::kGuestFull, "{}", error.describe());
-    std::vector<std::string> notes;
-    auto back = guest.roll_back(notes);
-    for (const auto& text : notes) repair.note(text);
-    if (back) return error;
-    // The next repair tries again.
-    return std::move(error).with(fmt::format("not all changes could be taken back ({})", back.error().describe()));
-}
-
 Result<RepairReport> undo_root(Guest& guest, RepairReport report) {
     report.undo = true;
     report.journal = TRY(guest.undo(report.warnings));
@@ -160,6 +124,7 @@ Result<RepairReport> undo_root(Guest& guest, RepairReport report) {
 
 // root has everything of the guest mounted below it.
 Result<RepairReport> repair_root(const RepairRequest& request, MountedRoot root, const Note& note) {
+    if (root.windows) return windows::repair_windows_root(request, std::move(root), note);
     auto guest = TRY(Guest::open(root.path, request.dry_run));
     guest.cancel_on(request.cancel_fd);
     RepairReport report;
@@ -184,7 +149,7 @@ Result<RepairReport> repair_root(const RepairRequest& request, MountedRoot root,
     const DeviceNames names(std::move(root.volumes), root_spec, root.disk);
     const auto run = guest_runner(guest.root(), root.devices, request.cancel_fd);
     Repair repair{request, guest, names, run, report, note, root.encrypted};
-    TRY(run_whole(repair));
+    TRY(all_or_nothing(guest, report, note, [&] { return run_steps(repair); }));
     // Without it the next repair looks once more, that is all.
     if (auto kept = remember_inputs(guest, asked, report); !kept) note(kept.error().describe());
     report.warnings.insert(report.warnings.end(), notes.begin(), notes.end());
@@ -214,10 +179,11 @@ Result<RepairReport> repair(const RepairRequest& asked, const Note& wanted) {
     const Note note = wanted ? wanted : [](const std::string&) {};
     const auto request = TRY(with_named_cards(asked));
     TRY(check_request(request));
-    if (!request.root.empty())
-        return repair_root(
-            request, {.path = request.root, .volumes = volumes_beside(request.root), .name = request.root.string()},
-            note);
+    if (!request.root.empty()) {
+        MountedRoot root{.path = request.root, .volumes = volumes_beside(request.root), .name = request.root.string()};
+        root.windows = TRY(windows::windows_in(request.root));
+        return repair_root(request, std::move(root), note);
+    }
     // Removed by this thread, which never sees the guest mounted on it.
     const auto place = TRY(TempDir::create("fixup"));
     std::optional<Result<RepairReport>> result;

@@ -20,8 +20,25 @@ std::string held(int directory, const std::string& name) { return fmt::format("/
 
 Error failed(const Place& place) { return errno_error(errno, "the guest's " + place.path); }
 
+// What NTFS has beside: the security descriptor and the DOS attributes, which ntfs-3g and the kernel's ntfs3 give by
+// these names and list in neither. A new file gets the descriptor of its directory: without one everybody may write to
+// it.
+void copy_ntfs_attributes(const std::string& from, const std::string& to, bool only_label) {
+    static constexpr const char* kDescriptors[] = {"system.ntfs_acl", "system.ntfs_security"};
+    static constexpr const char* kAttributes[] = {"system.ntfs_attrib"};
+    std::string value(65536, '\0');
+    const auto copy = [&](const char* name) {
+        const auto size = ::lgetxattr(from.c_str(), name, value.data(), value.size());
+        if (size > 0) (void)::lsetxattr(to.c_str(), name, value.data(), static_cast<std::size_t>(size), 0);
+    };
+    for (const auto* name : kDescriptors) copy(name);
+    if (!only_label)
+        for (const auto* name : kAttributes) copy(name);
+}
+
 // SELinux labels, ACLs, capabilities. What the file system does not know (FAT, another root's tmpfs) is left out.
 void copy_attributes(const std::string& from, const std::string& to, bool only_label) {
+    copy_ntfs_attributes(from, to, only_label);
     std::string names(65536, '\0');
     const auto length = ::llistxattr(from.c_str(), names.data(), names.size());
     if (length <= 0) return;

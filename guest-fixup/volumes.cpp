@@ -43,6 +43,12 @@ std::string fat_serial(ByteView bytes, std::size_t offset) {
     return fmt::format("{:04X}-{:04X}", serial >> 16, serial & 0xffff);
 }
 
+std::string ntfs_serial(ByteView bytes) {
+    ByteReader reader(bytes);
+    reader.seek(0x48);
+    return fmt::format("{:016X}", reader.le64());
+}
+
 bool identify_ext(ByteView bytes, Volume& volume) {
     ByteReader reader(bytes);
     reader.seek(1024 + 0x38);
@@ -92,6 +98,11 @@ void identify(ByteView start, Volume& volume) {
         volume.filesystem = "LVM2_member";
     } else if (has(start, 4096, "\xfc\x4e\x2b\xa9"sv)) {
         volume.filesystem = "linux_raid_member";
+    } else if (has(start, 3, "NTFS    ")) {
+        volume.filesystem = "ntfs";
+        volume.uuid = ntfs_serial(start);
+    } else if (has(start, 3, "-FVE-FS-")) {
+        volume.filesystem = "BitLocker";
     } else if (has(start, 0, "XFSB")) {
         volume.filesystem = "xfs";
         volume.uuid = uuid_at(start, 32);

@@ -20,8 +20,8 @@ enum class VolumeKind { Partition, Md, Luks, Lvm };
 struct Volume {
     unsigned index = 0;  // partition number as Linux counts; 0: the disk has no table
     std::uint64_t offset = 0, length = 0;
-    std::string
-        filesystem;  // ext4 (2 and 3 too), xfs, btrfs, vfat, swap, crypto_LUKS, LVM2_member, linux_raid_member, ""
+    std::string filesystem;  // ext4 (2 and 3 too), xfs, btrfs, vfat, ntfs, BitLocker, swap, crypto_LUKS, LVM2_member,
+                             // linux_raid_member, ""
     std::string uuid, label, partuuid;  // as fstab spells them
     bool errors = false;                // ext: the superblock says that errors were found
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <thread>
 
 #include <sys/stat.h>
@@ -255,9 +256,19 @@ bool wants_repair_tools(const BuildRequest& request) {
     });
 }
 
+// Debian's kernel has no driver that writes NTFS: ntfs-3g does, through FUSE.
+bool wants_ntfs(const BuildRequest& request) {
+    if (request.repair_tools) return true;
+    if (!request.inventory) return fs::exists(below(request.root, "usr/bin/ntfs-3g"));
+    const auto& volumes = request.inventory->volumes;
+    return std::any_of(volumes.begin(), volumes.end(),
+                       [](const gatherhw::Volume& v) { return iequals(v.filesystem, "ntfs"); });
+}
+
 struct RepairTool {
     const char *path, *package;
 };
+constexpr RepairTool kNtfsTool[] = {{"usr/bin/ntfs-3g", "ntfs-3g"}};
 // Where they lie here and in the ramdisk. thin_check, which lvm calls for a pool, is one of pdata_tools' names.
 constexpr RepairTool kRepairTools[] = {{"usr/sbin/lvm", "lvm2"},
                                        {"usr/sbin/dmsetup", "dmsetup"},
@@ -265,8 +276,8 @@ constexpr RepairTool kRepairTools[] = {{"usr/sbin/lvm", "lvm2"},
                                        {"usr/sbin/cryptsetup", "cryptsetup-bin"},
                                        {"usr/sbin/pdata_tools", "thin-provisioning-tools"}};
 
-Status add_repair_tools(Plan& out, const BuildRequest& request, BuildReport& report) {
-    for (const auto& tool : kRepairTools) {
+Status add_tools(Plan& out, std::span<const RepairTool> tools, const BuildRequest& request, BuildReport& report) {
+    for (const auto& tool : tools) {
         auto file = below(request.root, tool.path);
         if (!fs::exists(file))
             file = below(request.root, std::string(tool.path).substr(4));  // /sbin, before /usr was one
@@ -279,6 +290,11 @@ Status add_repair_tools(Plan& out, const BuildRequest& request, BuildReport& rep
         report.notes.push_back(
             fmt::format("a repair of this machine needs {}: install the package {}", tool.path, tool.package));
     }
+    return {};
+}
+
+Status add_repair_tools(Plan& out, const BuildRequest& request, BuildReport& report) {
+    TRY(add_tools(out, kRepairTools, request, report));
     out.symlink("usr/sbin/thin_check", "pdata_tools");
     return {};
 }
@@ -290,6 +306,7 @@ Status add_programs(Plan& out, const BuildRequest& request, BuildReport& report)
         TRY_WITH(add_with_libraries(out, "usr/bin/" + program.filename().string(), program, request.root, report),
                  program.string());
     if (wants_repair_tools(request)) TRY(add_repair_tools(out, request, report));
+    if (wants_ntfs(request)) TRY(add_tools(out, kNtfsTool, request, report));
     for (const auto& [path, file] : request.more_files) out.file(path, TRY(read_file(file)), 0755);
     return {};
 }
@@ -343,6 +360,7 @@ Result<Plan> plan_ramdisk(const BuildRequest& request, const KernelModules& kern
     const auto* inventory = request.inventory ? &*request.inventory : nullptr;
     auto more = request.more_modules;
     if (wants_repair_tools(request)) more.insert(more.end(), repair_modules().begin(), repair_modules().end());
+    if (wants_ntfs(request)) more.emplace_back("fuse");
     auto choice = choose_modules(kernel.index, inventory, request.set, more);
     if (!choice.note.empty()) report.notes.push_back(choice.note + "; the default modules were taken");
     for (const auto& name : choice.absent)

@@ -164,7 +164,8 @@ CLI::App* add_medium(CLI::App& app, MediumArguments& a) {
     c->add_option("--script", r.script, "shell script that slipway.run=script runs");
     c->add_option("--agent", r.ramdisk.agent, "the agent's program; otherwise slipway-agent-da beside this one");
     c->add_option("--pre-system", r.ramdisk.pre_system, "folder of drop-ins");
-    c->add_flag("--repair-tools", r.ramdisk.repair_tools, "lvm, mdadm and cryptsetup with their drivers, for repairs");
+    c->add_flag("--repair-tools", r.ramdisk.repair_tools,
+                "lvm, mdadm, cryptsetup and ntfs-3g with their drivers, for repairs");
     c->add_option("--kernel", r.ramdisk.kernel, "version of an installed kernel; otherwise the newest");
     c->add_option("--level", r.ramdisk.level, "compression level of zstd")
         ->check(CLI::Range(1, 19))
@@ -258,9 +259,10 @@ int main(int argc, char** argv) {
     command->add_flag_callback(
         "--broad", [&] { request.set = builder::ModuleSet::Broad; },
         "the drivers of all wired cards and disk controllers: for machines of which nothing is known");
-    command->add_flag("--repair-tools", request.repair_tools,
-                      "lvm, mdadm and cryptsetup with their drivers, for the repair of systems on LVM, RAID or LUKS; "
-                      "they come by themselves with an inventory that has such volumes");
+    command->add_flag(
+        "--repair-tools", request.repair_tools,
+        "lvm, mdadm, cryptsetup and ntfs-3g with their drivers, for the repair of systems on LVM, RAID, LUKS or NTFS; "
+        "they come by themselves with an inventory that has such volumes");
     command->add_option("--pre-system", request.pre_system,
                         "folder of drop-ins: the server's STATE/repository/user/PreSystem");
     command->add_option("--kernel", request.kernel, "version of an installed kernel; otherwise the newest");

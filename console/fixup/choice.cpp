@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -27,7 +28,15 @@ std::string layer_name(const std::string& filesystem) {
 }
 
 bool is_mounted(const std::string& filesystem) {
-    return filesystem == "ext4" || filesystem == "xfs" || filesystem == "btrfs" || filesystem == "vfat";
+    return filesystem == "ext4" || filesystem == "xfs" || filesystem == "btrfs" || filesystem == "vfat" ||
+           filesystem == "ntfs";
+}
+
+// Beside a Linux it is data, which is not looked at for long.
+bool matters(const std::string& filesystem, const DiskFacts& disk) {
+    if (filesystem != "ntfs") return true;
+    return std::none_of(disk.filesystems.begin(), disk.filesystems.end(),
+                        [](const auto& other) { return other == "ext4" || other == "xfs" || other == "btrfs"; });
 }
 
 }  // namespace
@@ -39,7 +48,7 @@ std::string why_appliance(const DiskFacts& disk, const HostFacts& host) {
         if (const auto layer = layer_name(filesystem); !layer.empty()) return layer + " is on it";
     if (!host.loop) return "this kernel has no loop devices";
     for (const auto& filesystem : disk.filesystems)
-        if (is_mounted(filesystem) && !host.mounts(filesystem))
+        if (is_mounted(filesystem) && matters(filesystem, disk) && !host.mounts(filesystem))
             return fmt::format("this kernel does not mount {}", filesystem);
     return {};
 }
@@ -70,9 +79,13 @@ HostFacts look_at_host() {
     const auto known = read_text_file("/proc/filesystems").value_or("");
     const auto modules = read_text_file(fmt::format("/lib/modules/{}/modules.dep", name.release)).value_or("");
     host.mounts = [known, modules](const std::string& filesystem) {
+        // By the kernel's driver, or by the program.
+        if (filesystem == "ntfs" && ::access("/usr/bin/ntfs-3g", X_OK) == 0 && ::access("/dev/fuse", R_OK | W_OK) == 0)
+            return true;
+        const auto driver = filesystem == "ntfs" ? "ntfs3" : filesystem;
         for (const auto& line : split(known, '\n'))
-            if (line.ends_with("\t" + filesystem)) return true;
-        return modules.find("/" + filesystem + ".ko") != std::string::npos;
+            if (line.ends_with("\t" + driver)) return true;
+        return modules.find("/" + driver + ".ko") != std::string::npos;
     };
     return host;
 }

@@ -138,8 +138,8 @@ constexpr const char* kExamples =
 
 void add_fixup_command(CLI::App& root, Context& context) {
     auto a = std::make_shared<FixupArguments>();
-    auto* app = add_command(root, context, "fixup", "Repair a Linux on a disk or image for the hardware it will find",
-                            kExamples);
+    auto* app = add_command(root, context, "fixup",
+                            "Repair a Linux or Windows on a disk or image for the hardware it will find", kExamples);
     a->options.add_to(*app, "the disk: a block device, a raw file or a VHD of any kind");
     app->add_option("--appliance", a->appliance,
                     "whether it is done in the appliance: where this machine cannot (auto), always, never")

@@ -20,6 +20,7 @@
 #include "guest-fixup/fixup.hpp"
 #include "guest-fixup/guest.hpp"
 #include "guest-fixup/test/fake_system.hpp"
+#include "guest-fixup/test/fake_windows.hpp"
 
 using namespace slipway;
 using namespace slipway::fixup;
@@ -90,7 +91,9 @@ using Manifest = std::map<std::string, std::string>;
 
 // The journal's own numbers depend on what was before it.
 Manifest without_journal(Manifest all) {
-    std::erase_if(all, [](const auto& entry) { return entry.first.starts_with(kJournalDirectory); });
+    std::erase_if(all, [](const auto& entry) {
+        return entry.first.starts_with(kJournalDirectory) || entry.first.starts_with("/WINDOWS/slipway/repair");
+    });
     return all;
 }
 
@@ -159,6 +162,46 @@ TEST_F(KillTest, killed_at_any_step_the_next_repair_ends_as_an_undisturbed_one_a
         auto again = request_for(guest);
         const auto killed = traced(What::Kill, n, 0, [&] { return code_of(repair(again)); });
         ASSERT_TRUE(WIFSIGNALED(killed.status));
+        const auto report = repair(again);
+        ASSERT_TRUE(report.ok()) << report.error().explain();
+        ASSERT_EQ(without_journal(test::manifest(guest.path())), wanted);
+        again.undo = true;
+        const auto undone = repair(again);
+        ASSERT_TRUE(undone.ok()) << undone.error().explain();
+        ASSERT_EQ(test::manifest(guest.path()), original);
+    }
+}
+
+TEST_F(KillTest, windows_killed_at_any_step_has_the_old_registry_or_the_new_and_the_next_repair_ends_as_ever) {
+    const auto fill_windows = [](const test::FakeRoot& guest) {
+        auto tree = test::system_tree();
+        test::add_service(tree, "atapi", 0, "SCSI miniport");
+        test::put_windows(guest, "/WINDOWS", test::make_hive(tree), test::software_hive(test::kXp));
+        for (const char* name : {"atapi.sys", "intelide.sys", "pciidex.sys", "disk.sys"})
+            test::put_driver(guest, "/WINDOWS", name);
+    };
+    const auto request_of = [](const test::FakeRoot& guest) {
+        RepairRequest request;
+        request.root = guest.path();
+        return request;
+    };
+    const std::string hive = "/WINDOWS/system32/config/SYSTEM";
+    const test::FakeRoot undisturbed;
+    fill_windows(undisturbed);
+    const auto original = test::manifest(undisturbed.path());
+    const auto old_hive = undisturbed.get(hive);
+    const auto whole = traced(What::Nothing, 0, 0, [&] { return code_of(repair(request_of(undisturbed))); });
+    ASSERT_EQ(WEXITSTATUS(whole.status), 0);
+    const auto wanted = without_journal(test::manifest(undisturbed.path()));
+    ASSERT_GT(whole.calls, 20u);
+    for (std::size_t n = 1; n <= whole.calls; ++n) {
+        SCOPED_TRACE(fmt::format("killed before call {} of {}", n, whole.calls));
+        const test::FakeRoot guest;
+        fill_windows(guest);
+        auto again = request_of(guest);
+        const auto killed = traced(What::Kill, n, 0, [&] { return code_of(repair(again)); });
+        ASSERT_TRUE(WIFSIGNALED(killed.status));
+        ASSERT_TRUE(guest.get(hive) == old_hive || guest.get(hive) == undisturbed.get(hive));
         const auto report = repair(again);
         ASSERT_TRUE(report.ok()) << report.error().explain();
         ASSERT_EQ(without_journal(test::manifest(guest.path())), wanted);

@@ -315,3 +315,24 @@ TEST(Builder, repair_tools_come_when_asked_for_or_when_the_inventory_has_such_vo
     request.inventory->volumes.back().filesystem = "ext4";
     EXPECT_NE(build_ramdisk(request)->key, whole->key);
 }
+
+TEST(Builder, ntfs_3g_and_fuse_come_for_a_machine_with_windows_on_it) {
+    if (!phony::busybox_is_static()) GTEST_SKIP() << "busybox-static is not installed";
+    auto dir = TempDir::create("builder").value();
+    phony::make_phony_kernel(dir.path());
+    phony::put(dir / "agent", as_bytes("#!/bin/sh\n"), 0755);
+    BuildRequest request{.agent = dir / "agent", .output = dir / "out", .root = dir.path(), .level = 1};
+    request.inventory = machine({phony::kAcme, phony::kAhci});
+    request.inventory->volumes.push_back({.name = "sda1", .filesystem = "ext4"});
+    const auto plain = build_ramdisk(request);
+    ASSERT_TRUE(plain.ok()) << plain.error().describe();
+    request.inventory->volumes.push_back({.name = "sda2", .filesystem = "NTFS"});
+    const auto noted = build_ramdisk(request);
+    ASSERT_TRUE(noted.ok()) << noted.error().describe();
+    EXPECT_NE(join(noted->notes, "\n").find("install the package ntfs-3g"), std::string::npos);
+    phony::put(dir / "usr/bin/ntfs-3g", as_bytes("#!/bin/sh\n"), 0755);
+    const auto whole = build_ramdisk(request);
+    ASSERT_TRUE(whole.ok()) << whole.error().describe();
+    EXPECT_NE(whole->key, noted->key);
+    EXPECT_EQ(join(whole->notes, "\n").find("ntfs-3g"), std::string::npos);
+}

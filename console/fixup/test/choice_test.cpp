@@ -47,6 +47,9 @@ TEST(Choice, a_host_that_lacks_what_it_takes_says_what) {
     host.mounts = [](const std::string& filesystem) { return filesystem != "xfs"; };
     EXPECT_THAT(why_appliance({"", {"ext4", "xfs"}}, host), HasSubstr("xfs"));
     EXPECT_EQ(why_appliance({"", {"ext4", "swap"}}, host), "");
+    host.mounts = [](const std::string& filesystem) { return filesystem != "ntfs"; };
+    EXPECT_THAT(why_appliance({"", {"ntfs"}}, host), HasSubstr("ntfs"));
+    EXPECT_EQ(why_appliance({"", {"ext4", "ntfs"}}, host), "");  // data beside a Linux
 }
 
 TEST(Choice, a_disk_is_known_by_its_footer_and_a_foreign_image_is_named) {
