@@ -98,6 +98,9 @@ inline constexpr ErrorId kHive{"fixup.hive",
                                "System Volume Information), or capture the source again.",
                                false};
 inline constexpr ErrorId kHiveDirty{"fixup.hive-dirty", "Its transaction log has to be replayed first.", false};
+inline constexpr ErrorId kHiveEdit{"fixup.hive-edit",
+                                   "Nothing was written. Make this change in the running source, and capture it again.",
+                                   false};
 inline constexpr ErrorId kHiveLog{
     "fixup.hive-log", "Start the source, shut it down cleanly (shutdown /s /t 0), and capture it again.", false};
 inline constexpr ErrorId kHibernated{"fixup.hibernated",
