@@ -25,6 +25,7 @@ Examples:
   slipway-fixup --disk old-server.img --target ide --drivers-file P2Vdrivers.xml
   slipway-fixup --disk reference.img --prepare-template       clears keys, ids, logs; cannot be undone
   slipway-fixup --disk web.img --target virtio-scsi --serial-console
+  slipway-fixup --disk web2003.vhd --target ide --fixhal acpi --hwpatchdir /srv/Patches
   slipway-fixup --disk /dev/sda --undo
 
 `slipway fixup` does the same on disks that this machine cannot open by itself.
