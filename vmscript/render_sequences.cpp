@@ -28,9 +28,6 @@ Variable variable(std::string name, const std::string& value, std::string descri
 
 // Switches of the operator that no task of this version needs travel along as variables.
 void carry(const Plan& plan, Sequence& s) {
-    if (!plan.patch_directory.empty())
-        s.variables.push_back(variable("patch-directory", plan.patch_directory, "--hwpatchdir: the patch library"));
-    if (plan.fix_hal) s.variables.push_back(variable("fix-hal", "true", "--fixhal: replace the HAL of an NT system"));
     if (plan.suppress_console)
         s.variables.push_back(variable("suppress-console", "true", "--suppressvsconsole: no console window"));
 }
@@ -47,6 +44,17 @@ void add_repair(const Plan& plan, Sequence& s) {
     if (!plan.service_driver_state.empty()) {
         s.variables.push_back(variable("service-driver-file", plan.service_driver_state, "--servicedriverstate"));
         parameters["service-driver-file"] = "${service-driver-file}";
+    }
+    if (!plan.patch_directory.empty()) {
+        s.variables.push_back(variable("patch-directory", plan.patch_directory,
+                                       "--hwpatchdir: the patch library, in the agent's ramdisk"));
+        parameters["patch-directory"] = "${patch-directory}";
+    }
+    if (plan.fix_hal) {
+        s.variables.push_back(variable("fix-hal", std::string(patches::name_of(*plan.fix_hal)), "--fixhal"));
+        s.variables.push_back(variable("processors", std::to_string(plan.processors), "Of the virtual machine"));
+        parameters["fix-hal"] = "${fix-hal}";
+        parameters["processors"] = "${processors}";
     }
     s.add("repair", std::move(parameters)).id = "repair";
 }

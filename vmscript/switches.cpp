@@ -95,6 +95,11 @@ Status set_controller(Switches& s, std::string_view v) {
     return bad("targetcontroller", v, "auto, ide, scsi or virtio");
 }
 
+Status set_fix_hal(Switches& s, std::string_view v) {
+    s.fix_hal = v.empty() ? patches::FixHal::Auto : patches::parse_fix_hal(v);
+    return s.fix_hal ? Status() : bad("fixhal", v, "auto, none, acpi or nacpi");
+}
+
 template <std::string Switches::*Field>
 Status text(Switches& s, std::string_view v) {
     s.*Field = v;
@@ -141,8 +146,11 @@ const SwitchRow kRows[] = {
     {"forcegenerate", "", "overwrite edited files; write for an NT source though its repair is to come", false,
      flag<&Switches::force>},
     {"targetcontroller", "KIND", "auto (IDE up to 127 GB, SCSI above), ide, scsi or virtio", false, set_controller},
-    {"hwpatchdir", "DIRECTORY", "patch library, carried to the sequences", false, text<&Switches::patch_directory>},
-    {"fixhal", "", "replace the HAL of an NT system, carried to the sequences", false, flag<&Switches::fix_hal>},
+    {"hwpatchdir", "DIRECTORY", "patch library of vmpatch, where the repair runs (the agent's ramdisk)", false,
+     text<&Switches::patch_directory>},
+    {"fixhal", "KIND",
+     "HAL and kernel of an old Windows: auto (also alone) exchanges what cannot start; none, acpi or nacpi", false,
+     set_fix_hal, true},
     {"servicedriverstate", "FILE", "P2V drivers file: services, drivers, programs that the repair switches off", false,
      text<&Switches::service_driver_state>},
     {"suppressvsconsole", "", "no console window, carried to the sequences", false, flag<&Switches::suppress_console>},
@@ -242,7 +250,8 @@ Result<Switches> parse_switches(const std::vector<std::string>& arguments) {
             auto next = read_token(arguments[i + 1]);
             if (next && !*next) token->value = arguments[++i];
         }
-        if (!token->value || token->value->empty())
+        if (!token->value && row.value_optional) token->value = "";
+        if (!token->value || (token->value->empty() && !row.value_optional))
             return make_error(errors::kUsage, "--{} needs a value: {}", row.name, row.value);
         TRY(row.apply(s, unquoted(*token->value)));
     }
