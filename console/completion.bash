@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Bash completion for slipway, gatherhw and gatherhw-import. It asks the program (--help), so it knows what the program knows.
+# Bash completion for slipway, gatherhw, gatherhw-import, vmscript and vmpatch. It asks the program (--help), so it knows what the program
+# knows.
 # shellcheck shell=bash
 
 # One line for each entry of a help text on stdin: KIND WORD and what is said of it. KIND: command, option, argument.
@@ -81,4 +82,4 @@ _slipway() {
     fi
 }
 
-complete -F _slipway slipway gatherhw gatherhw-import
+complete -F _slipway slipway gatherhw gatherhw-import vmscript vmpatch

@@ -46,7 +46,8 @@ json::object request_of(const vmscript::Plan& plan, const MigrateArguments& a) {
                       {"exclude", vmscript::exclude_parameter(plan)},
                       {"patch_directory", plan.patch_directory},
                       {"service_driver_file", plan.service_driver_state},
-                      {"fix_hal", plan.fix_hal},
+                      {"fix_hal", plan.fix_hal ? std::string(patches::name_of(*plan.fix_hal)) : ""},
+                      {"processors", plan.processors},
                       {"suppress_console", plan.suppress_console},
                       {"nonetencrypt", a.nonetencrypt}};
     // Without the option the source is switched as its record says, when it has one.

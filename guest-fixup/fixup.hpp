@@ -21,6 +21,7 @@
 
 #include "lib/base/net.hpp"
 #include "lib/base/result.hpp"
+#include "lib/patches/fix_hal.hpp"
 
 namespace slipway::fixup {
 
@@ -33,6 +34,7 @@ enum class Template { No, Also, Only };
 std::optional<Template> parse_template(std::string_view name);  // no, also, only
 std::string_view name_of(Template prepare);
 
+inline constexpr int kMostProcessors = 1024;
 inline constexpr std::uint64_t kLargestPackage = 16u << 20;
 struct PackageFile {
     std::string name, content;
@@ -84,6 +86,12 @@ struct RepairRequest {
     std::vector<std::filesystem::path> more_disks;
     std::vector<std::string> luks_keys;
     std::string root_volume;
+    // ---- Windows: HAL and kernel (docs/windows.md). The libraries are directories of the machine that repairs, and
+    // its own is looked into after them.
+    patches::FixHal fix_hal = patches::FixHal::Auto;
+    std::vector<std::filesystem::path> patch_directories;
+    unsigned processors = 1;  // of the new machine
+    // ----
     int cancel_fd = -1;  // readable: the guest's tools are ended, and the repair with them
 };
 

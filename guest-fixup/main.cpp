@@ -27,6 +27,7 @@ Examples:
   slipway-fixup --disk web.img --target virtio-scsi --serial-console
   slipway-fixup --disk xp.img --target ide --dry-run          Windows: what would change, key by key
   slipway-fixup --disk server2022.vhd --target sata --firmware uefi
+  slipway-fixup --disk web2003.vhd --target ide --fixhal acpi --hwpatchdir /srv/Patches
   slipway-fixup --disk /dev/sda --undo
 
 `slipway fixup` does the same on disks that this machine cannot open by itself.

@@ -4,6 +4,7 @@
 #include "guest-fixup/errors.hpp"
 #include "lib/base/exit_code.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/patches/library.hpp"
 
 namespace slipway::fixup {
 
@@ -22,6 +23,16 @@ CLI::Validator firmware_name() {
         [](std::string& name) { return parse_firmware(name) ? std::string() : "unknown firmware '" + name + "'"; },
         "{bios,uefi}");
 }
+
+CLI::Validator fix_hal_name() {
+    return CLI::Validator(
+        [](std::string& name) {
+            return patches::parse_fix_hal(name) ? std::string() : "'" + name + "' is not auto, none, acpi or nacpi";
+        },
+        "{auto,none,acpi,nacpi}");
+}
+
+constexpr const char* kWindows = "Windows NT 4 to Server 2003, 32-bit";
 
 }  // namespace
 
@@ -44,6 +55,19 @@ void Options::add_to(CLI::App& app, const std::string& what_disk) {
     app.add_option("--root-volume", request_.root_volume,
                    "which system, when several are found: a name that is listed then");
     identity_.add_to(app);
+    app.add_option("--fixhal", fix_hal_, "HAL and kernel of an old Windows: auto exchanges what cannot start")
+        ->check(fix_hal_name())
+        ->capture_default_str()
+        ->group(kWindows);
+    app.add_option("--hwpatchdir", patch_directories_,
+                   std::string("directory of a patch library (vmpatch) on the machine that repairs; ") +
+                       patches::kDefaultLibrary + " is looked into after it")
+        ->allow_extra_args(false)
+        ->group(kWindows);
+    app.add_option("--processors", request_.processors, "how many the new machine has: --fixhal acpi goes by it")
+        ->check(CLI::Range(1, kMostProcessors))
+        ->capture_default_str()
+        ->group(kWindows);
     app.add_flag("--serial-console", request_.serial_console, "a console on the first serial port beside the screen");
     app.add_flag("--dry-run", request_.dry_run, "says what would change, changes nothing");
     app.add_flag("--undo", request_.undo,
@@ -63,6 +87,8 @@ Result<RepairRequest> Options::request() const {
     const auto firmware = parse_firmware(firmware_);
     if (!firmware) return make_error(errors::kRequest, "unknown firmware '{}'", printable(firmware_));
     request.firmware = *firmware;
+    request.fix_hal = patches::parse_fix_hal(fix_hal_).value_or(patches::FixHal::Auto);
+    request.patch_directories.assign(patch_directories_.begin(), patch_directories_.end());
     for (const auto& text : nics_) {
         auto nic = parse_nic(text);
         if (!nic) return make_error(errors::kRequest, "'{}' is not OLD=NEW", printable(text));

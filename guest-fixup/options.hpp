@@ -24,7 +24,8 @@ public:
 
 private:
     RepairRequest request_;
-    std::string target_, firmware_ = "bios";
+    std::string target_, firmware_ = "bios", fix_hal_ = "auto";
+    std::vector<std::string> patch_directories_;
     std::vector<std::string> nics_, luks_keys_;  // keys: files
     IdentityOptions identity_;
 };

@@ -149,9 +149,10 @@ Result<Message> error_of(const json::object& object) {
 std::string request_line(const RepairRequest& request) {
     const auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality,
                  drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, more_disks,
-                 luks_keys, root_volume, cancel_fd] = request;
+                 luks_keys, root_volume, fix_hal, patch_directories, processors, cancel_fd] = request;
     (void)cancel_fd;
-    json::array adapters, packages, keys, others;
+    json::array adapters, packages, keys, others, libraries;
+    for (const auto& path : patch_directories) libraries.push_back(json::value(path.string()));
     for (const auto& nic : nics) adapters.push_back(json_of(nic));
     for (const auto& key : luks_keys) keys.push_back(json::value(to_hex(as_bytes(key))));
     for (const auto& path : more_disks) others.push_back(json::value(path.string()));
@@ -177,7 +178,10 @@ std::string request_line(const RepairRequest& request) {
                    {"prepare_template", static_cast<int>(prepare_template)},
                    {"more_disks", std::move(others)},
                    {"luks_keys", std::move(keys)},
-                   {"root_volume", root_volume}}}});
+                   {"root_volume", root_volume},
+                   {"fix_hal", patches::name_of(fix_hal)},
+                   {"patch_directories", std::move(libraries)},
+                   {"processors", processors}}}});
 }
 
 Result<RepairRequest> parse_request(std::string_view text) {
@@ -189,7 +193,7 @@ Result<RepairRequest> parse_request(std::string_view text) {
     RepairRequest request;
     auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality, drivers_file,
            keep_leftovers, guest_agent, guest_agent_packages, prepare_template, more_disks, luks_keys, root_volume,
-           cancel_fd] = request;
+           fix_hal, patch_directories, processors, cancel_fd] = request;
     cancel_fd = -1;
     std::string disk_text, root_text, target_text, firmware_text;
     Members in(body->get_object());
@@ -221,6 +225,17 @@ Result<RepairRequest> parse_request(std::string_view text) {
         if (!bytes) return make_error(errors::kWire, "request: a key that is not hexadecimal");
         luks_keys.emplace_back(as_text(*bytes));
     }
+    std::string fix_hal_text;
+    std::vector<std::string> libraries;
+    in.read("fix_hal", fix_hal_text);
+    in.read("patch_directories", libraries);
+    patch_directories.assign(libraries.begin(), libraries.end());
+    const auto hal = patches::parse_fix_hal(fix_hal_text);
+    const auto* count = find(body->get_object(), "processors", json::kind::int64);
+    if (!hal || !count || count->get_int64() < 1 || count->get_int64() > kMostProcessors)
+        return make_error(errors::kWire, "request: no good 'fix_hal' or 'processors'");
+    fix_hal = *hal;
+    processors = static_cast<unsigned>(count->get_int64());
     for (const auto& nic : in.array("nics")) nics.push_back(TRY(nic_of(nic)));
     TRY(in.status("request"));
     disk = disk_text;

@@ -61,6 +61,10 @@ constexpr P kRepair[] = {
     {"more-disks"},
     {"luks-key-files"},
     {"root-volume"},
+    // HAL and kernel of an old Windows; the directories of the patch library are the agent's.
+    {"fix-hal", false, "auto|none|acpi|nacpi"},
+    {"patch-directory"},
+    {"processors"},
 };
 constexpr P kScript[] = {{"script", true}};
 constexpr P kCopy[] = {{"source", true}, {"destination", true}};

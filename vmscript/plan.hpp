@@ -64,7 +64,8 @@ struct Plan {
     std::vector<PlannedNic> nics;               // the first is source_mac's
     PostDeploy post_deploy = PostDeploy::StayInAgent;
     std::string patch_directory, service_driver_state;
-    bool fix_hal = false, suppress_console = false;
+    std::optional<patches::FixHal> fix_hal;  // unless it was given, the repair's own choice
+    bool suppress_console = false;
     bool windows = false;
     bool uefi = false;                           // the VM's firmware, as the source's
     std::vector<std::string> hardware_services;  // services of the source that look after its metal

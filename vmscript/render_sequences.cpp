@@ -26,13 +26,6 @@ Variable variable(std::string name, const std::string& value, std::string descri
     return {std::move(name), plain(value), std::move(description)};
 }
 
-// Switches of the operator that no task of this version needs travel along as variables.
-void carry(const Plan& plan, Sequence& s) {
-    if (!plan.patch_directory.empty())
-        s.variables.push_back(variable("patch-directory", plan.patch_directory, "--hwpatchdir: the patch library"));
-    if (plan.fix_hal) s.variables.push_back(variable("fix-hal", "true", "--fixhal: replace the HAL of an NT system"));
-}
-
 void add_repair(const Plan& plan, Sequence& s) {
     s.variables.push_back(
         variable("target-controller", std::string(name_of(plan.controller)), "The controller the system boots on"));
@@ -45,6 +38,17 @@ void add_repair(const Plan& plan, Sequence& s) {
     if (!plan.service_driver_state.empty()) {
         s.variables.push_back(variable("service-driver-file", plan.service_driver_state, "--servicedriverstate"));
         parameters["service-driver-file"] = "${service-driver-file}";
+    }
+    if (!plan.patch_directory.empty()) {
+        s.variables.push_back(variable("patch-directory", plan.patch_directory,
+                                       "--hwpatchdir: the patch library, in the agent's ramdisk"));
+        parameters["patch-directory"] = "${patch-directory}";
+    }
+    if (plan.fix_hal) {
+        s.variables.push_back(variable("fix-hal", std::string(patches::name_of(*plan.fix_hal)), "--fixhal"));
+        s.variables.push_back(variable("processors", std::to_string(plan.processors), "Of the virtual machine"));
+        parameters["fix-hal"] = "${fix-hal}";
+        parameters["processors"] = "${processors}";
     }
     s.add("repair", std::move(parameters)).id = "repair";
 }
@@ -85,7 +89,6 @@ Sequence deploy(const Plan& plan) {
     task.id = "deploy";
     task.retry = 3;
     add_repair(plan, s);
-    carry(plan, s);
     return s;
 }
 
@@ -97,7 +100,6 @@ Sequence service_driver(const Plan& plan) {
     s.add("take-control").id = "control";
     s.add("boot-to-da").id = "boot";
     add_repair(plan, s);
-    carry(plan, s);
     return s;
 }
 

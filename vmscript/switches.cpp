@@ -96,6 +96,11 @@ Status set_controller(Switches& s, std::string_view v) {
     return bad("targetcontroller", v, "auto, ide, sata, scsi or virtio");
 }
 
+Status set_fix_hal(Switches& s, std::string_view v) {
+    s.fix_hal = v.empty() ? patches::FixHal::Auto : patches::parse_fix_hal(v);
+    return s.fix_hal ? Status() : bad("fixhal", v, "auto, none, acpi or nacpi");
+}
+
 template <std::string Switches::*Field>
 Status text(Switches& s, std::string_view v) {
     s.*Field = v;
@@ -181,8 +186,11 @@ const SwitchRow kRows[] = {
     {"targetcontroller", "KIND",
      "auto (IDE up to 127 GB; above SCSI, or SATA for UEFI and for Windows since Vista), ide, sata, scsi or virtio",
      false, set_controller},
-    {"hwpatchdir", "DIRECTORY", "patch library, carried to the sequences", false, text<&Switches::patch_directory>},
-    {"fixhal", "", "replace the HAL of an NT system, carried to the sequences", false, flag<&Switches::fix_hal>},
+    {"hwpatchdir", "DIRECTORY", "patch library of vmpatch, where the repair runs (the agent's ramdisk)", false,
+     text<&Switches::patch_directory>},
+    {"fixhal", "KIND",
+     "HAL and kernel of an old Windows: auto (also alone) exchanges what cannot start; none, acpi or nacpi", false,
+     set_fix_hal, true},
     {"servicedriverstate", "FILE",
      "P2V drivers file: services, drivers, programs that the repair switches off, instead of the shipped lists", false,
      text<&Switches::service_driver_state>},
@@ -302,7 +310,8 @@ Result<Switches> parse_switches(const std::vector<std::string>& arguments) {
             auto next = read_token(arguments[i + 1]);
             if (next && !*next) token->value = arguments[++i];
         }
-        if (!token->value || token->value->empty())
+        if (!token->value && row.value_optional) token->value = "";
+        if (!token->value || (token->value->empty() && !row.value_optional))
             return make_error(errors::kUsage, "--{} needs a value: {}", row.name, row.value);
         TRY(row.apply(s, unquoted(*token->value)));
     }

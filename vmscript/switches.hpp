@@ -12,6 +12,7 @@
 
 #include "lib/base/net.hpp"
 #include "lib/base/result.hpp"
+#include "lib/patches/fix_hal.hpp"
 
 namespace slipway::vmscript {
 
@@ -39,7 +40,7 @@ struct Switches {
     bool force = false;
     ControllerChoice controller = ControllerChoice::Auto;
     std::string patch_directory;
-    bool fix_hal = false;
+    std::optional<patches::FixHal> fix_hal;
     std::string service_driver_state;  // a file; its text after load_files()
     bool suppress_console = false;
 
@@ -60,6 +61,7 @@ struct SwitchRow {
     std::string_view help;
     bool required = false;  // with --hwgeneratep2v
     Status (*apply)(Switches&, std::string_view value);
+    bool value_optional = false;  // "" is then applied
 };
 std::span<const SwitchRow> switch_rows();
 

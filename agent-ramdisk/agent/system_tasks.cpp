@@ -69,6 +69,22 @@ Status read_identity(TaskContext& context, fixup::RepairRequest& request) {
     return {};
 }
 
+// HAL and kernel of an old Windows.
+Status read_hal(TaskContext& context, fixup::RepairRequest& request) {
+    const auto fix = patches::parse_fix_hal(context.get("fix-hal", "auto"));
+    const auto processors = parse_u64(context.get("processors", "1"));
+    if (!fix)
+        return make_error(errors::kParameter, "fix-hal is '{}', not auto, none, acpi or nacpi",
+                          printable(context.get("fix-hal")));
+    if (!processors || *processors < 1 || *processors > fixup::kMostProcessors)
+        return make_error(errors::kParameter, "processors is '{}', not 1 to {}", printable(context.get("processors")),
+                          fixup::kMostProcessors);
+    request.fix_hal = *fix;
+    request.processors = static_cast<unsigned>(*processors);
+    for (const auto& directory : context.list("patch-directory")) request.patch_directories.emplace_back(directory);
+    return {};
+}
+
 Result<fixup::RepairRequest> repair_request(TaskContext& context) {
     fixup::RepairRequest request;
     auto target = fixup::parse_target(context.get("target-controller", "ide"));
@@ -81,6 +97,7 @@ Result<fixup::RepairRequest> repair_request(TaskContext& context) {
     for (const auto& nic : context.list("nics")) request.nics.push_back(TRY(nic_mapping(nic)));
     request.proof_nonce = context.get("proof-nonce");
     TRY(read_identity(context, request));
+    TRY(read_hal(context, request));
     request.cancel_fd = context.cancel_fd;
     // Files in this ramdisk, from a drop-in or an earlier step: parameters are kept and shown.
     request.luks_keys = TRY(fixup::read_luks_keys(context.list("luks-key-files")));

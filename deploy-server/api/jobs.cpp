@@ -8,6 +8,7 @@
 #include "deploy-server/jobs/migration.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/patches/fix_hal.hpp"
 
 namespace slipway::server {
 
@@ -267,7 +268,12 @@ Answer migrate(const ApiPlace& p, const Request& r) {
     m.service_driver_file = TRY(optional_text(body, "service_driver_file")).value_or("");
     if (auto path = TRY(optional_text(body, "patch_directory")); path && !path->empty())
         m.carried["patch-directory"] = *path;
-    if (TRY(optional_flag(body, "fix_hal")).value_or(false)) m.carried["fix-hal"] = "true";
+    if (auto fix = TRY(optional_text(body, "fix_hal")); fix && !fix->empty()) {
+        if (!patches::parse_fix_hal(*fix))
+            return make_error(errors::kBadRequest, "'fix_hal' is auto, none, acpi or nacpi");
+        m.carried["fix-hal"] = *fix;
+        m.carried["processors"] = std::to_string(TRY(optional_number(body, "processors")).value_or(1));
+    }
     if (TRY(optional_flag(body, "suppress_console")).value_or(false)) m.carried["suppress-console"] = "true";
     for (const auto& text : TRY(optional_texts(body, "source_macs")).value_or(std::vector<std::string>())) {
         auto mac = MacAddress::parse(text);

@@ -129,7 +129,7 @@ TEST_F(SlipwayTest, migrate_writes_the_files_and_hands_every_switch_on) {
     for (auto [name, value] : {std::pair<const char*, std::string>{"image", "golden"},
                                {"service-driver-file", drivers},
                                {"patch-directory", "/patches"},
-                               {"fix-hal", "true"},
+                               {"fix-hal", "auto"},
                                {"suppress-console", "true"}})
         EXPECT_EQ(view(variables.at(name).as_string()), value) << name;
 }

@@ -34,6 +34,17 @@ TEST(Options, all_of_them_reach_the_request) {
     EXPECT_TRUE(request->dry_run);
 }
 
+TEST(Options, hal_and_patch_library_reach_the_request) {
+    const auto request =
+        parsed("--disk x --target ide --fixhal ACPI --hwpatchdir /a --hwpatchdir /b --processors 2").value();
+    EXPECT_EQ(request.fix_hal, patches::FixHal::Acpi);
+    EXPECT_EQ(request.patch_directories, (std::vector<std::filesystem::path>{"/a", "/b"}));
+    EXPECT_EQ(request.processors, 2u);
+    EXPECT_EQ(parsed("--disk x --target ide")->fix_hal, patches::FixHal::Auto);
+    for (const char* arguments : {"--disk x --target ide --fixhal yes", "--disk x --target ide --processors 0"})
+        EXPECT_THROW((void)parsed(arguments), CLI::ParseError) << arguments;
+}
+
 TEST(Options, what_cannot_be_meant_is_refused) {
     for (const char* arguments : {"--target ide", "--disk x", "--disk x --target ide --nic nonsense"})
         EXPECT_FALSE(parsed(arguments).ok()) << arguments;

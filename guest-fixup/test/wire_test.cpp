@@ -29,6 +29,9 @@ RepairRequest full_request() {
     request.nics = {*parse_nic("ens18=52:54:00:51:00:02"), *parse_nic("52:54:00:00:00:01=52:54:00:51:00:03")};
     request.proof_nonce = "n-1";
     request.dry_run = true;
+    request.fix_hal = patches::FixHal::Nacpi;
+    request.patch_directories = {"/patches", "/more"};
+    request.processors = 4;
     return request;
 }
 

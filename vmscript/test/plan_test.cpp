@@ -159,7 +159,8 @@ TEST(Sequences, all_three_are_accepted_by_the_engine_s_own_reader) {
         auto switches = good_switches();
         switches.post_deploy = action;
         switches.patch_directory = "/p${x}";
-        switches.fix_hal = switches.suppress_console = true;
+        switches.fix_hal = patches::FixHal::Nacpi;
+        switches.suppress_console = true;
         switches.service_driver_state = "<Configuration/>";
         for (const auto& f : render_sequences(plan_of(good_source(), switches))) {
             auto parsed = sequences::parse_sequence(f.text);
@@ -192,4 +193,20 @@ TEST(Sequences, switches_for_later_travel_along) {
     auto values = sequences::effective_variables(s, {});
     EXPECT_EQ(values["patch-directory"], "/patches");
     EXPECT_EQ(values["service-driver-file"], "<Configuration/>");
+}
+
+TEST(Sequences, the_repair_is_told_of_hal_and_patch_library) {
+    auto switches = good_switches();
+    switches.patch_directory = "/patches";
+    switches.fix_hal = patches::FixHal::Nacpi;
+    for (const char* name : {"triton_DeployVM.xml", "triton_ServiceDriver.xml"}) {
+        const auto files = render_sequences(plan_of(good_source(), switches));
+        const auto s = sequences::parse_sequence(file(files, name))->sequence;
+        const auto values = sequences::effective_variables(s, {});
+        const auto& parameters = s.tasks.back().parameters;
+        EXPECT_EQ(sequences::expand(parameters.at("fix-hal"), values).value(), "nacpi") << name;
+        EXPECT_EQ(sequences::expand(parameters.at("patch-directory"), values).value(), "/patches") << name;
+        EXPECT_EQ(sequences::expand(parameters.at("processors"), values).value(),
+                  std::to_string(plan_of(good_source(), switches).processors));
+    }
 }

@@ -103,9 +103,20 @@ TEST(Switches, every_optional_switch_arrives) {
     EXPECT_TRUE(s->force);
     EXPECT_EQ(s->controller, ControllerChoice::Virtio);
     EXPECT_EQ(s->patch_directory, "/patches");
-    EXPECT_TRUE(s->fix_hal);
+    EXPECT_EQ(s->fix_hal, patches::FixHal::Auto);
     EXPECT_EQ(s->service_driver_state, "/states.xml");
     EXPECT_TRUE(s->suppress_console);
+}
+
+TEST(Switches, fixhal_alone_is_auto_and_takes_a_value_in_every_spelling) {
+    const auto fix_hal = [](std::vector<std::string> more) { return parse_switches(generate_with(std::move(more))); };
+    EXPECT_EQ(fix_hal({"--fixhal"})->fix_hal, patches::FixHal::Auto);
+    EXPECT_EQ(fix_hal({"--fixhal", "--forcegenerate"})->fix_hal, patches::FixHal::Auto);
+    EXPECT_EQ(fix_hal({"--fixhal", "acpi"})->fix_hal, patches::FixHal::Acpi);
+    EXPECT_EQ(fix_hal({"--fixhal=none"})->fix_hal, patches::FixHal::None);
+    EXPECT_EQ(fix_hal({"/fixHAL:NACPI"})->fix_hal, patches::FixHal::Nacpi);
+    EXPECT_EQ(fix_hal({})->fix_hal, std::nullopt);
+    EXPECT_FALSE(fix_hal({"--fixhal", "yes"}).ok());
 }
 
 TEST(Switches, defaults_are_those_of_the_field) {

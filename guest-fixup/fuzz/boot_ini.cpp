@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// boot.ini and setup.log: no text breaks a reader, and what an editor has changed it leaves alone the second time.
+#include <cstdint>
+#include <cstdlib>
+
+#include "guest-fixup/windows/hal/boot_ini.hpp"
+#include "guest-fixup/windows/hal/setup_log.hpp"
+
+using namespace slipway::fixup::windows;
+
+namespace {
+
+template <typename Edit>
+void settles(std::string_view text, Edit&& edit) {
+    const std::string once = edit(text);
+    if (edit(once) != once) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    const auto entries = read_boot_ini(text);
+    if (const auto* entry = default_entry(entries)) (void)switch_value(*entry, "/HAL");
+    settles(text, without_hal_switches);
+    settles(text, with_firmware_paths);
+    settles(text, [](std::string_view t) {
+        return edit_setup_log(t, {{"hal.dll", "hal.dll", 0x1a01c}, {"ntoskrnl.exe", "ntoskrnl.exe", 0xd7a5f}});
+    });
+    return 0;
+}

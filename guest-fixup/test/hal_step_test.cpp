@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// HAL and kernel exchanged in a tree of files, with the registry of a real Windows XP or one made here.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fake_root.hpp"
+#include "guest-fixup/errors.hpp"
+#include "guest-fixup/windows/system.hpp"
+#include "lib/patches/errors.hpp"
+#include "lib/patches/hal_policy.hpp"
+#include "lib/patches/test/media.hpp"
+#include "registry_trees.hpp"
+
+using namespace slipway;
+using namespace slipway::fixup;
+using namespace slipway::fixup::windows;
+using patches::FileVersion;
+using patches::FixHal;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+namespace {
+
+const FileVersion kSp3{5, 1, 2600, 5512}, kHotfix{5, 1, 2600, 6419}, kNt4{4, 0, 1381, 7};
+const std::string kDevice = "ControlSet001\\Enum\\Root\\ACPI_HAL\\0000";
+
+class HalStep : public testing::Test {
+protected:
+    void SetUp() override {
+        install("HAL.DLL", "halmacpi.dll", kSp3);  // its spelling on the disk
+        install("ntoskrnl.exe", "ntkrnlmp.exe", kHotfix);
+        install("ntkrnlpa.exe", "ntkrpamp.exe", kHotfix);
+        root_.put("/boot.ini",
+                  "[boot loader]\r\ndefault=multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS\r\n[operating systems]\r\n"
+                  "multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS=\"XP\" /fastdetect\r\n");
+        test::TestKey tree;
+        tree.key(kDevice).set("HardwareID", reg_multi_sz({"acpiapic_mp"})).set("Service", reg_sz("\\Driver\\ACPI_HAL"));
+        system_ = test::make_hive(tree);
+        request_.patch_directories = {library_.path()};
+    }
+
+    void install(const std::string& name, const std::string& original, FileVersion version,
+                 std::uint16_t language = 0x0407) {
+        root_.put("/WINDOWS/system32/" + name, patches::test::make_pe(original, version, language));
+    }
+    void stock(const std::string& name, FileVersion version, std::uint16_t language = 0x0407) {
+        const auto file = patches::test::make_pe(name, version, language);
+        ASSERT_TRUE(patches::add_to_library(library_.path(), as_bytes(file)).ok());
+    }
+    void stock_uniprocessor() {
+        stock("halacpi.dll", kSp3);
+        stock("ntoskrnl.exe", kHotfix);
+        stock("ntkrnlpa.exe", kHotfix);
+    }
+    std::string original_name_of(const std::string& name) const {
+        return patches::read_pe_version(as_bytes(root_.get("/WINDOWS/system32/" + name))).value().original_name;
+    }
+
+    // One repair; the hive is as it was written last.
+    Status repair(FixHal fix) {
+        request_.fix_hal = fix;
+        report_ = {};
+        auto guest = Guest::open(root_.path(), request_.dry_run).value();
+        auto system = Hive::open(system_, "SYSTEM").value();
+        auto software = Hive::open(test::empty_hive(), "SOFTWARE").value();
+        WindowsRepair step{.request = request_,
+                           .guest = guest,
+                           .windows = windows_,
+                           .system = system,
+                           .software = software,
+                           .report = report_,
+                           .note = {}};
+        auto done = repair_hal(step);
+        report_.journal = guest.journal();
+        report_.journal.insert(report_.journal.end(), system.journal().begin(), system.journal().end());
+        if (done && system.changed()) system_ = system.bytes().value();
+        return done;
+    }
+    std::vector<std::string> changed() const {
+        std::vector<std::string> out;
+        for (const auto& change : report_.journal) out.push_back(change.where);
+        return out;
+    }
+
+    test::FakeRoot root_, library_;
+    RepairRequest request_;
+    RepairReport report_;
+    WindowsSystem windows_{.root = "/WINDOWS",
+                           .product = "Windows XP",
+                           .major = 5,
+                           .minor = 1,
+                           .build = 2600,
+                           .control_set = "ControlSet001"};
+    std::string system_;
+};
+
+TEST_F(HalStep, the_set_is_exchanged_under_the_installed_names_and_a_second_run_changes_nothing) {
+    stock_uniprocessor();
+    ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    EXPECT_EQ(original_name_of("HAL.DLL"), "halacpi.dll");
+    EXPECT_EQ(original_name_of("ntoskrnl.exe"), "ntoskrnl.exe");
+    EXPECT_EQ(original_name_of("ntkrnlpa.exe"), "ntkrnlpa.exe");
+    EXPECT_FALSE(root_.has("/WINDOWS/system32/hal.dll"));
+    EXPECT_EQ(Hive::open(system_, "SYSTEM")->strings(kDevice, "HardwareID"), (std::vector<std::string>{"acpipic_up"}));
+    EXPECT_THAT(changed(), ElementsAre("/WINDOWS/system32/HAL.DLL", "/WINDOWS/system32/ntoskrnl.exe",
+                                       "/WINDOWS/system32/ntkrnlpa.exe", HasSubstr("HardwareID")));
+    const auto files = root_.everything();
+    for (auto fix : {FixHal::Acpi, FixHal::Auto}) {
+        ASSERT_TRUE(repair(fix).ok());
+        EXPECT_THAT(changed(), IsEmpty());
+        EXPECT_EQ(root_.everything(), files);
+    }
+}
+
+TEST_F(HalStep, missing_files_are_named_by_version_language_and_folder_and_nothing_is_changed) {
+    stock("halacpi.dll", kSp3);
+    stock("ntoskrnl.exe", kSp3);             // not the hotfix's
+    stock("ntkrnlpa.exe", kHotfix, 0x0409);  // not the language
+    const auto before = root_.everything();
+    const auto done = repair(FixHal::Acpi);
+    ASSERT_FALSE(done.ok());
+    EXPECT_TRUE(done.error().is(errors::kPatches));
+    const auto text = done.error().explain();
+    EXPECT_THAT(text, HasSubstr("ntoskrnl.exe 5.1.2600.6419 (0407, German) in " + library_.path().string() +
+                                "/Source/5.1.2600.6419/0407"));
+    EXPECT_THAT(text, HasSubstr("ntkrnlpa.exe 5.1.2600.6419 (0407, German)"));
+    EXPECT_THAT(text, testing::Not(HasSubstr("halacpi.dll")));
+    EXPECT_THAT(text, HasSubstr("vmpatch"));
+    EXPECT_EQ(root_.everything(), before);
+    EXPECT_THAT(changed(), IsEmpty());
+}
+
+TEST_F(HalStep, auto_and_none_leave_a_hal_that_runs) {
+    const auto before = root_.everything();
+    for (auto fix : {FixHal::Auto, FixHal::None}) {
+        ASSERT_TRUE(repair(fix).ok());
+        EXPECT_THAT(changed(), IsEmpty());
+        EXPECT_THAT(report_.warnings, IsEmpty());
+    }
+    EXPECT_EQ(root_.everything(), before);
+}
+
+TEST_F(HalStep, a_dry_run_says_the_same_and_writes_nothing) {
+    stock_uniprocessor();
+    request_.dry_run = true;
+    const auto before = root_.everything();
+    ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    EXPECT_THAT(changed(), testing::SizeIs(4));
+    EXPECT_EQ(root_.everything(), before);
+}
+
+TEST_F(HalStep, files_that_boot_ini_names_are_replaced_and_the_switches_go) {
+    root_.put("/BOOT.INI",
+              "[operating systems]\r\nscsi(0)disk(0)rdisk(0)partition(1)\\WINDOWS=\"XP\" /HAL=halx.dll "
+              "/KERNEL=..\\..\\x.exe /3GB\r\n");
+    std::filesystem::remove(root_.path() / "boot.ini");
+    install("halx.dll", "halvendor.dll", kSp3);
+    ASSERT_TRUE(repair(FixHal::Auto).ok()) << "hal.dll and the kernels match already";
+    EXPECT_EQ(root_.get("/BOOT.INI"),
+              "[operating systems]\r\nmulti(0)disk(0)rdisk(0)partition(1)\\WINDOWS=\"XP\" /3GB\r\n");
+    EXPECT_THAT(changed(), ElementsAre("/BOOT.INI", "/BOOT.INI"));
+    ASSERT_TRUE(repair(FixHal::Auto).ok());
+    EXPECT_THAT(changed(), IsEmpty());
+}
+
+TEST_F(HalStep, nt4_becomes_uniprocessor_and_its_setup_log_says_so) {
+    windows_ = {
+        .root = "/WINDOWS", .product = "Windows NT 4", .major = 4, .build = 1381, .control_set = "ControlSet001"};
+    std::filesystem::remove(root_.path() / "WINDOWS/system32/ntkrnlpa.exe");
+    install("HAL.DLL", "halmps.dll", kNt4);
+    install("ntoskrnl.exe", "ntkrnlmp.exe", kNt4);
+    system_ = test::empty_hive(3);
+    root_.put("/WINDOWS/repair/SETUP.LOG",
+              "[Files.WinNt]\r\n\\WINDOWS\\system32\\hal.dll = \"halmps.dll\",\"1a01c\"\r\n"
+              "\\WINDOWS\\system32\\ntoskrnl.exe = \"ntkrnlmp.exe\",\"d7a5f\"\r\n");
+    stock("hal.dll", kNt4);
+    stock("ntoskrnl.exe", kNt4);
+    ASSERT_TRUE(repair(FixHal::Nacpi).ok());
+    EXPECT_EQ(original_name_of("HAL.DLL"), "hal.dll");
+    const auto checksum = [&](const char* name) {
+        return fmt::format("{:x}",
+                           patches::pe_checksum(as_bytes(root_.get(std::string("/WINDOWS/system32/") + name))).value());
+    };
+    EXPECT_EQ(root_.get("/WINDOWS/repair/SETUP.LOG"),
+              "[Files.WinNt]\r\n\\WINDOWS\\system32\\hal.dll = \"hal.dll\",\"" + checksum("HAL.DLL") +
+                  "\"\r\n\\WINDOWS\\system32\\ntoskrnl.exe = \"ntoskrnl.exe\",\"" + checksum("ntoskrnl.exe") +
+                  "\"\r\n");
+    ASSERT_TRUE(repair(FixHal::Nacpi).ok());
+    EXPECT_THAT(changed(), IsEmpty());
+}
+
+TEST_F(HalStep, to_the_standard_pc_the_device_keeps_its_id_and_the_risk_is_said) {
+    stock("hal.dll", kSp3);
+    stock("ntoskrnl.exe", kHotfix);
+    stock("ntkrnlpa.exe", kHotfix);
+    const auto before = system_;
+    ASSERT_TRUE(repair(FixHal::Nacpi).ok());
+    EXPECT_EQ(original_name_of("HAL.DLL"), "hal.dll");
+    EXPECT_EQ(system_, before);
+    EXPECT_THAT(report_.warnings, ElementsAre(HasSubstr("0x7B")));
+}
+
+TEST_F(HalStep, vista_is_told_to_choose_its_hal_at_each_start) {
+    windows_.major = 6;
+    windows_.minor = 0;
+    const std::string loader = "{11111111-2222-3333-4444-555555555555}";
+    test::TestKey store;
+    store.key("Objects\\{9dea862c-5cdd-4e70-acc1-f32b344d4795}\\Elements\\23000003").set("Element", reg_sz(loader));
+    store.key("Objects\\" + loader + "\\Description").set("Type", reg_dword(0x10200003));
+    root_.put("/Boot/BCD", test::make_hive(store));
+    ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    const auto after = Hive::open(root_.get("/Boot/BCD"), "BCD").value();
+    EXPECT_EQ(after.get("Objects\\" + loader + "\\Elements\\26000010", "Element"), reg_binary(std::string("\1", 1)));
+    ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    EXPECT_THAT(changed(), IsEmpty());
+    EXPECT_TRUE(repair(FixHal::Nacpi).error().is(patches::errors::kHal));
+}
+
+TEST_F(HalStep, in_the_hive_of_a_real_windows_xp_the_one_value_alone_changes) {
+    const auto real = test::shared_hive("hives/bitcurator-SYSTEM");
+    if (!real) GTEST_SKIP() << "no shared hives";
+    system_ = *real;
+    install("HAL.DLL", "halaacpi.dll", kSp3);
+    install("ntoskrnl.exe", "ntoskrnl.exe", kHotfix);
+    install("ntkrnlpa.exe", "ntkrnlpa.exe", kHotfix);
+    stock("halacpi.dll", kSp3);
+    ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    const auto diff = test::diff_hives(*real, system_);
+    EXPECT_THAT(diff.removed, ElementsAre(HasSubstr("ACPI_HAL\\0000: HardwareID"))) << test::to_text(diff);
+    EXPECT_THAT(diff.added, ElementsAre(HasSubstr("ACPI_HAL\\0000: HardwareID"))) << test::to_text(diff);
+}
+
+}  // namespace

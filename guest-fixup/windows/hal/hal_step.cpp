@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The HAL and kernels that the new machine needs, from the patch library; boot.ini and setup.log follow. What to
+// exchange is lib/patches/hal_policy.hpp's.
+#include <algorithm>
+
+#include "guest-fixup/errors.hpp"
+#include "guest-fixup/windows/bcd.hpp"
+#include "guest-fixup/windows/hal/boot_ini.hpp"
+#include "guest-fixup/windows/hal/setup_log.hpp"
+#include "guest-fixup/windows/system.hpp"
+#include "lib/base/strings.hpp"
+#include "lib/patches/hal_policy.hpp"
+
+namespace slipway::fixup::windows {
+
+namespace {
+
+constexpr std::uint64_t kLargestText = 4u << 20;
+
+// A file beside the loader, which may be on another volume than Windows: where that is mounted.
+template <typename System>
+std::string boot_volume(const System& windows) {
+    if constexpr (requires { windows.boot; }) return windows.boot;
+    else return "";
+}
+std::string beside_loader(const WindowsRepair& repair, const std::string& name) {
+    const auto wanted = boot_volume(repair.windows) + name;
+    return find_path(repair.guest, wanted).value_or(wanted);
+}
+
+std::string system32(const WindowsRepair& repair) {
+    const auto wanted = repair.windows.root + "/system32";
+    return find_path(repair.guest, wanted).value_or(wanted);
+}
+
+// The path in its own spelling, or where it would be.
+std::string in_system32(const WindowsRepair& repair, const std::string& name) {
+    const auto wanted = system32(repair) + "/" + name;
+    return find_path(repair.guest, wanted).value_or(wanted);
+}
+
+Result<std::optional<patches::InstalledFile>> look_at_file(const WindowsRepair& repair, const std::string& name) {
+    const auto content = TRY(repair.guest.read(in_system32(repair, name), patches::kLargestFile));
+    if (!content) return std::optional<patches::InstalledFile>();
+    patches::InstalledFile out{name, std::nullopt};
+    if (auto version = patches::read_pe_version(as_bytes(*content))) out.version = *std::move(version);
+    return std::optional(std::move(out));
+}
+
+// A file of system32, as boot.ini names it: a name alone.
+bool plain_name(std::string_view name) {
+    return !name.empty() && name.size() <= 64 && name.find_first_of("/\\:") == std::string_view::npos && name != "." &&
+           name != "..";
+}
+
+// The key of the device that the HAL is; "": none that we know.
+std::string hal_device(const WindowsRepair& repair) {
+    for (const char* name : {"ACPI_HAL", "PCI_HAL"}) {
+        const auto key = repair.windows.control_set + "\\Enum\\Root\\" + name + "\\0000";
+        if (repair.system.strings(key, "HardwareID")) return key;
+    }
+    return "";
+}
+
+Result<std::optional<std::string>> read_boot_ini_file(const WindowsRepair& repair) {
+    return repair.guest.read(beside_loader(repair, "/boot.ini"), kLargestText);
+}
+
+Status write_boot_ini(WindowsRepair& repair, const std::string& what, const std::string& text) {
+    return repair.guest.write(what, beside_loader(repair, "/boot.ini"), text);
+}
+
+Result<patches::InstalledSystem> look_at(WindowsRepair& repair) {
+    patches::InstalledSystem out{.major = repair.windows.major,
+                                 .minor = repair.windows.minor,
+                                 .x86 = repair.windows.architecture == Architecture::X86};
+    if (!out.x86 || out.major >= 6) return out;
+    for (auto name : {patches::kHalFile, patches::kKernelFile, patches::kPaeKernelFile})
+        if (auto file = TRY(look_at_file(repair, std::string(name)))) out.files.push_back(*std::move(file));
+    const auto device = hal_device(repair);
+    if (!device.empty())
+        if (const auto ids = repair.system.strings(device, "HardwareID"); ids && !ids->empty())
+            out.hardware_id = ids->front();
+    const auto text = TRY(read_boot_ini_file(repair));
+    if (!text) return out;
+    const auto entries = read_boot_ini(*text);
+    const auto* entry = default_entry(entries);
+    if (!entry) return out;
+    if (const auto hal = switch_value(*entry, "/HAL"); plain_name(hal))
+        out.switched_hal = TRY(look_at_file(repair, hal));
+    if (const auto kernel = switch_value(*entry, "/KERNEL"); plain_name(kernel))
+        out.switched_kernel = TRY(look_at_file(repair, kernel));
+    return out;
+}
+
+std::vector<std::filesystem::path> libraries(const RepairRequest& request) {
+    auto out = request.patch_directories;
+    out.emplace_back(patches::kDefaultLibrary);
+    return out;
+}
+
+// All of the files, or none: half of them would not start.
+Result<std::vector<std::string>> take_from_library(const WindowsRepair& repair,
+                                                   const std::vector<patches::WantedFile>& files) {
+    const auto directories = libraries(repair.request);
+    const auto library = patches::Library::open(directories);
+    std::vector<std::string> missing, contents;
+    for (const auto& file : patches::missing_in(library, files))
+        missing.push_back(patches::describe_missing(file, directories.front()));
+    if (!missing.empty())
+        return make_error(errors::kPatches, "{} needs what the patch library has not: {}",
+                          printable(repair.windows.product), join(missing, "; "));
+    for (const auto& file : files) contents.push_back(TRY(library.read(*library.find(file.key))));
+    return contents;
+}
+
+// NT 4's record of what was installed.
+Status edit_setup_log_file(WindowsRepair& repair, const std::vector<patches::WantedFile>& files,
+                           const std::vector<std::string>& contents) {
+    const auto path = find_path(repair.guest, repair.windows.root + "/repair/setup.log");
+    const auto text = path ? TRY(repair.guest.read(*path, kLargestText)) : std::nullopt;
+    if (!text) {
+        repair.warn("There is no repair\\setup.log: the next service pack may install the old HAL again.");
+        return {};
+    }
+    std::vector<SetupFile> now;
+    for (std::size_t i = 0; i < files.size(); ++i)
+        now.push_back({files[i].install_as, files[i].key.name, TRY(patches::pe_checksum(as_bytes(contents[i])))});
+    return repair.guest.write("setup.log: the HAL and kernel that are installed now", *path,
+                              edit_setup_log(*text, now));
+}
+
+Status exchange(WindowsRepair& repair, const patches::HalDecision& decision) {
+    const auto contents = TRY(take_from_library(repair, decision.files));
+    for (std::size_t i = 0; i < contents.size(); ++i) {
+        const auto& file = decision.files[i];
+        TRY(repair.guest.write("HAL and kernel: " + file.key.text(), in_system32(repair, file.install_as),
+                               contents[i]));
+    }
+    return repair.windows.major == 4 ? edit_setup_log_file(repair, decision.files, contents) : Status();
+}
+
+// The first ID says which HAL it is; those behind it stay.
+Status set_hardware_id(WindowsRepair& repair, const std::string& id) {
+    const auto key = hal_device(repair);
+    auto ids = repair.system.strings(key, "HardwareID").value_or(std::vector<std::string>{});
+    if (key.empty() || ids.empty()) return {};
+    if (!iequals(ids.front(), id)) ids.front() = id;
+    return repair.system.set("the HAL's device", key, "HardwareID", reg_multi_sz(ids));
+}
+
+// Of the entry that starts when nobody chooses.
+Status set_detect_hal(WindowsRepair& repair) {
+    const auto path = beside_loader(repair, "/Boot/BCD");
+    const auto bytes = TRY(repair.guest.read(path));
+    if (!bytes) {
+        repair.warn(
+            "There is no Boot\\BCD beside Windows: `bcdedit /set detecthal yes` does what --fixhal acpi means.");
+        return {};
+    }
+    auto hive = TRY_WITH(Hive::open(*bytes, "BCD"), path);
+    auto store = TRY_WITH(BcdStore::of(hive), path);
+    const auto loader = store.default_object();
+    if (!loader || !store.object(*loader)) {
+        repair.warn("The boot menu has no default entry: its HAL was not set.");
+        return {};
+    }
+    TRY(store.set_boolean("boot entry: the HAL is chosen at each start", *loader, BcdElement::LoaderDetectHal, true));
+    return hive.changed() ? repair.guest.write("BCD: detecthal", path, TRY(hive.bytes())) : Status();
+}
+
+// Before anything else of boot.ini is looked at: what is read through the old controller's driver is not read at all.
+Status repair_boot_paths(WindowsRepair& repair) {
+    if (repair.windows.major >= 6) return {};
+    const auto text = TRY(read_boot_ini_file(repair));
+    if (!text) return {};
+    return write_boot_ini(repair, "boot.ini: read by the firmware, not by the old controller's driver",
+                          with_firmware_paths(*text));
+}
+
+}  // namespace
+
+Status repair_hal(WindowsRepair& repair) {
+    TRY(repair_boot_paths(repair));
+    const auto installed = TRY(look_at(repair));
+    const patches::TargetMachine target{.processors = std::max(1u, repair.request.processors)};
+    const auto decision = TRY(patches::decide_hal(installed, target, repair.request.fix_hal));
+    if (repair.note) repair.note("HAL: " + decision.why);
+    if (!decision.files.empty()) TRY(exchange(repair, decision));
+    if (decision.remove_switches)
+        if (const auto text = TRY(read_boot_ini_file(repair)))
+            TRY(write_boot_ini(repair, "boot.ini: without /HAL= and /KERNEL=", without_hal_switches(*text)));
+    if (!decision.hardware_id.empty()) TRY(set_hardware_id(repair, decision.hardware_id));
+    if (decision.detect_hal) TRY(set_detect_hal(repair));
+    for (const auto& warning : decision.warnings) repair.warn(warning);
+    return {};
+}
+
+}  // namespace slipway::fixup::windows

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "vmscript/missing_patches.hpp"
+
+#include "lib/base/strings.hpp"
+
+namespace slipway::vmscript {
+
+namespace {
+
+std::string leaf(std::string_view path) {
+    const auto slash = path.find_last_of("\\/");
+    return to_lower(slash == std::string_view::npos ? path : path.substr(slash + 1));
+}
+
+std::optional<patches::PeVersion> version_of(const SystemFileFact& fact) {
+    const auto version = patches::FileVersion::parse(fact.version);
+    const auto code = fact.language.empty() ? from_hex("0000") : from_hex(fact.language);
+    if (!version || fact.original_name.empty() || !code || code->size() != 2) return std::nullopt;
+    const auto language = std::to_integer<unsigned>((*code)[0]) << 8 | std::to_integer<unsigned>((*code)[1]);
+    return patches::PeVersion{.machine = patches::Machine::X86,
+                              .version = *version,
+                              .language = static_cast<std::uint16_t>(language),
+                              .original_name = to_lower(fact.original_name)};
+}
+
+bool is_32_bit(std::string_view architecture) {
+    for (auto name : {"x86", "i386", "i486", "i586", "i686", "32-bit"})
+        if (iequals(name, architecture)) return true;
+    return false;
+}
+
+patches::InstalledSystem system_of(const HalFacts& facts) {
+    const auto parts = split(facts.os_version, '.');
+    patches::InstalledSystem out{.x86 = is_32_bit(facts.architecture), .hardware_id = facts.hal};
+    out.major = static_cast<unsigned>(parse_u64(parts[0]).value_or(0) & 0xffff);
+    out.minor = parts.size() > 1 ? static_cast<unsigned>(parse_u64(parts[1]).value_or(0) & 0xffff) : 0;
+    for (const auto& fact : facts.files) {
+        const auto name = leaf(fact.path);
+        if (name == patches::kHalFile || name == patches::kKernelFile || name == patches::kPaeKernelFile)
+            out.files.push_back({name, version_of(fact)});
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<MissingPatches> missing_patches(const HalFacts& facts, const patches::TargetMachine& target, patches::FixHal fix,
+                                       const patches::Library& library) {
+    const auto system = system_of(facts);
+    MissingPatches out;
+    if (system.major == 0 || (system.x86 && system.major < 6 && system.files.empty())) {
+        out.known = false;
+        out.why = system.major == 0 ? "the inventory does not say which Windows it is"
+                                    : "the inventory does not say which HAL and kernel it has";
+        return out;
+    }
+    auto decision = TRY(patches::decide_hal(system, target, fix));
+    out.why = std::move(decision.why);
+    out.wanted = std::move(decision.files);
+    out.missing = patches::missing_in(library, out.wanted);
+    out.warnings = std::move(decision.warnings);
+    return out;
+}
+
+}  // namespace slipway::vmscript

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// vmpatch's error catalogue.
+#pragma once
+
+#include "lib/base/result.hpp"
+
+namespace slipway::vmpatch::errors {
+
+inline constexpr ErrorId kUsage{"vmpatch.usage", "See vmpatch --help for every switch, with examples."};
+inline constexpr ErrorId kNothing{"vmpatch.nothing",
+                                  "Name the folder that has them: I386 of a CD or of an unpacked service pack (its "
+                                  ".exe with /x), Windows' Driver Cache "
+                                  "or ServicePackFiles."};
+
+}  // namespace slipway::vmpatch::errors
