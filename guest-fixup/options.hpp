@@ -25,7 +25,7 @@ public:
 private:
     RepairRequest request_;
     std::string target_, firmware_ = "bios";
-    std::vector<std::string> nics_, luks_keys_;  // keys: files
+    std::vector<std::string> nics_, luks_keys_, drivers_;  // keys: files; drivers: directories
     IdentityOptions identity_;
 };
 
