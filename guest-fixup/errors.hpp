@@ -114,5 +114,9 @@ inline constexpr ErrorId kWindows{"fixup.windows", "Check that this is the disk 
                                   false};
 inline constexpr ErrorId kPatches{
     "fixup.patches", "Put the files named into the patch library with vmpatch /s:PATH, and repair again.", false};
+inline constexpr ErrorId kDrivers{
+    "fixup.drivers",
+    "Give the folder with the driver for this Windows and machine, whole: its .inf, .sys and .cat files (--drivers).",
+    false};
 
 }  // namespace slipway::fixup::errors

@@ -79,6 +79,8 @@ struct RepairRequest {
     bool guest_agent = false;     // qemu-guest-agent is enabled
     std::vector<PackageFile> guest_agent_packages;  // .deb or .rpm, installed at the first boot
     Template prepare_template = Template::No;
+    // ---- Windows
+    std::vector<PackageFile> driver_files;  // of drop-in drivers (driver_directories.hpp), by their paths
     // ----
     // Finding the root (docs/repair.md): other disks of the same machine, for arrays and groups over several and for a
     // /boot of its own; passphrases or contents of key files for LUKS; which system is meant when there are several:

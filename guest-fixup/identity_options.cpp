@@ -31,7 +31,7 @@ void IdentityOptions::add_to(CLI::App& app) {
          "a script that joins a domain or directory: runs once at the first boot, before others");
     text("--first-boot-script", first_boot_script_, "a script: runs once at the first boot, when the network is up");
     app.add_flag("--guest-agent", guest_agent_, "enables qemu-guest-agent where it is installed")->group(group);
-    list("--guest-agent-package", packages_, "a .deb or .rpm of it, installed at the first boot; repeat it");
+    list("--guest-agent-package", packages_, "a .deb, .rpm or .msi of it, installed at the first boot; repeat it");
     app.add_option("--drivers-file", drivers_file_,
                    "the P2V drivers file (XML): services, modules, programs to switch off");
     app.add_flag("--keep-leftovers", keep_leftovers_, "tools of other hypervisors stay as they are");

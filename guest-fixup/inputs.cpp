@@ -36,23 +36,36 @@ std::string request_digest(const RepairRequest& request, const std::vector<Volum
     // Each field has a name here, so that a new one cannot be forgotten: it is either hashed or it is none of the
     // inputs.
     const auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality,
-                 drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, more_disks,
-                 luks_keys, root_volume, cancel_fd] = request;
+                 drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, driver_files,
+                 more_disks, luks_keys, root_volume, fix_hal, patch_directories, processors, cancel_fd] = request;
     (void)disk, (void)root, (void)dry_run, (void)undo, (void)cancel_fd, (void)more_disks, (void)luks_keys;
-    json::array adapters, seen, packages;
+    json::array adapters, seen, packages, drivers, libraries;
+    for (const auto& path : patch_directories) libraries.push_back(json::value(path.string()));
     for (const auto& nic : nics)
         adapters.push_back({nic.old_name, nic.old_mac ? nic.old_mac->text() : "", nic.new_mac.text()});
     for (const auto& package : guest_agent_packages)
         packages.push_back({package.name, sha256(as_bytes(package.content)).text()});
+    for (const auto& file : driver_files) drivers.push_back({file.name, sha256(as_bytes(file.content)).text()});
     for (const auto& volume : volumes)
         seen.push_back({volume.index, volume.filesystem, volume.uuid, volume.label, volume.partuuid});
-    const json::array all{kVersion,          name_of(target),
-                          name_of(firmware), adapters,
-                          serial_console,    proof_nonce,
-                          personality,       drivers_file,
-                          keep_leftovers,    guest_agent,
-                          packages,          static_cast<int>(prepare_template),
-                          root_volume,       seen};
+    const json::array all{kVersion,
+                          name_of(target),
+                          name_of(firmware),
+                          adapters,
+                          serial_console,
+                          proof_nonce,
+                          personality,
+                          drivers_file,
+                          keep_leftovers,
+                          guest_agent,
+                          packages,
+                          static_cast<int>(prepare_template),
+                          drivers,
+                          root_volume,
+                          seen,
+                          patches::name_of(fix_hal),
+                          std::move(libraries),
+                          processors};
     return sha256(as_bytes(json::serialize(all))).text();
 }
 

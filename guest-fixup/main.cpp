@@ -23,6 +23,7 @@ Examples:
   slipway-fixup --disk web.img --target virtio-blk --hostname web01 --machine-id new --ssh-host-keys new \
       --address ens3=10.0.0.5/24,gateway=10.0.0.1,dns=10.0.0.53 --first-boot-script setup.sh
   slipway-fixup --disk old-server.img --target ide --drivers-file P2Vdrivers.xml
+  slipway-fixup --disk windows.img --target virtio-blk --drivers /media/virtio-win --nic 00:14:22:aa:bb:cc=52:54:00:51:00:02
   slipway-fixup --disk reference.img --prepare-template       clears keys, ids, logs; cannot be undone
   slipway-fixup --disk web.img --target virtio-scsi --serial-console
   slipway-fixup --disk xp.img --target ide --dry-run          Windows: what would change, key by key

@@ -11,6 +11,8 @@
 namespace slipway::fixup {
 
 bool valid_interface(std::string_view name);  // as the kernel takes it, and safe in a file name
+// Of any guest: an interface, or a connection of Windows ("Local Area Connection 2"); safe to show, no file name.
+bool valid_adapter_name(std::string_view name);
 bool kernel_reserved(std::string_view name);  // eth0, wlan1: the kernel hands these out itself
 
 // systemd.link(5): the interface with this MAC address gets this name. hardware_only: VLANs, bonds and bridges with the

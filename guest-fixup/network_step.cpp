@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "guest-fixup/errors.hpp"
 #include "guest-fixup/network.hpp"
 #include "guest-fixup/network/names_unit.hpp"
 #include "guest-fixup/network/plan.hpp"
@@ -172,6 +173,9 @@ static void want_names(Repair& repair, const std::vector<ConfigFile>& files) {
 }
 
 Status repair_network(Repair& repair, bool& links_changed) {
+    for (const auto& nic : repair.request.nics)
+        if (!nic.old_name.empty() && !valid_interface(nic.old_name))
+            return make_error(errors::kNetwork, "'{}' is no interface of a Linux", nic.old_name);
     const auto before = repair.guest.journal().size();
     const auto files = network_files(repair);
     const auto plan = plan_network(files, repair.request.nics, traits_of(repair.guest, files));

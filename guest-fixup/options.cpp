@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "guest-fixup/options.hpp"
 
+#include "guest-fixup/driver_directories.hpp"
 #include "guest-fixup/errors.hpp"
 #include "lib/base/exit_code.hpp"
 #include "lib/base/strings.hpp"
@@ -54,6 +55,9 @@ void Options::add_to(CLI::App& app, const std::string& what_disk) {
         ->allow_extra_args(false);
     app.add_option("--root-volume", request_.root_volume,
                    "which system, when several are found: a name that is listed then");
+    app.add_option("--drivers", drivers_,
+                   "a folder with drivers for a Windows (virtio-win's, or any with INF files); repeat it")
+        ->allow_extra_args(false);
     identity_.add_to(app);
     app.add_option("--fixhal", fix_hal_, "HAL and kernel of an old Windows: auto exchanges what cannot start")
         ->check(fix_hal_name())
@@ -81,6 +85,7 @@ Result<RepairRequest> Options::request() const {
         return make_error(errors::kRequest, "give --target");
     TRY(identity_.apply(request, target_.empty()));
     request.luks_keys = TRY(read_luks_keys(luks_keys_));
+    request.driver_files = TRY(read_driver_directories({drivers_.begin(), drivers_.end()}));
     const auto target = parse_target(target_.empty() ? "ide" : target_);
     if (!target) return make_error(errors::kRequest, "unknown target controller '{}'", printable(target_));
     request.target = *target;

@@ -26,7 +26,7 @@ private:
     RepairRequest request_;
     std::string target_, firmware_ = "bios", fix_hal_ = "auto";
     std::vector<std::string> patch_directories_;
-    std::vector<std::string> nics_, luks_keys_;  // keys: files
+    std::vector<std::string> nics_, luks_keys_, drivers_;  // keys: files; drivers: directories
     IdentityOptions identity_;
 };
 

@@ -127,9 +127,44 @@ Result<FirstBootScript> read_script(const json::value& value) {
         return true;
     }));
     if (script.name.empty()) return wrong("first_boot", "an entry needs a name");
-    if (!script.text.starts_with("#!/"))
-        return wrong("first_boot", fmt::format("{} does not begin with #!/", script.name));
+    if (!script.text.starts_with("#!/") && !script.text.starts_with('@'))
+        return wrong("first_boot", fmt::format("{} begins neither with #!/ nor with @ (Windows)", script.name));
     return script;
+}
+
+Result<WindowsSetup> read_windows(const json::value& value) {
+    WindowsSetup setup;
+    struct Row {
+        std::string_view name;
+        std::string WindowsSetup::*member;
+        Check check;
+    };
+    static constexpr Row kRows[] = {
+        {"product_key", &WindowsSetup::product_key, valid_product_key},
+        {"owner", &WindowsSetup::owner, valid_answer},
+        {"organization", &WindowsSetup::organization, valid_answer},
+        {"administrator_password", &WindowsSetup::administrator_password, valid_answer},
+        {"workgroup", &WindowsSetup::workgroup, valid_host_name},
+        {"domain", &WindowsSetup::domain, valid_host_name},
+        {"domain_user", &WindowsSetup::domain_user, valid_answer},
+        {"domain_password", &WindowsSetup::domain_password, valid_answer},
+        {"domain_ou", &WindowsSetup::domain_ou, valid_answer},
+    };
+    TRY(each_member(value, "windows", [&](std::string_view name, const json::value& inner) -> Result<bool> {
+        for (const auto& row : kRows) {
+            if (row.name != name) continue;
+            auto text = TRY(text_of(inner, name));
+            // The text itself is not said: it may be a password.
+            if (!row.check(text)) return wrong(fmt::format("windows: {}", name), "is not a good one");
+            setup.*row.member = std::move(text);
+            return true;
+        }
+        return false;
+    }));
+    if (!setup.workgroup.empty() && !setup.domain.empty()) return wrong("windows", "has a workgroup and a domain");
+    if (setup.domain.empty() != setup.domain_user.empty() || setup.domain.empty() != setup.domain_password.empty())
+        return wrong("windows", "a domain goes with domain_user and domain_password");
+    return setup;
 }
 
 Status read_machine_id(const json::value& value, Personality& out) {
@@ -168,7 +203,8 @@ Result<bool> read_member(std::string_view name, const json::value& value, Person
         const auto text = TRY(text_of(value, name));
         if (text != "new" && text != "keep") return wrong(name, "is new or keep");
         out.new_ssh_host_keys = text == "new";
-    } else if (name == "timezone") out.time_zone = TRY(checked(value, name, valid_time_zone));
+    } else if (name == "windows") out.windows = TRY(read_windows(value));
+    else if (name == "timezone") out.time_zone = TRY(checked(value, name, valid_time_zone));
     else if (name == "locale") out.locale = TRY(checked(value, name, valid_locale));
     else if (name == "interfaces" || name == "authorized_keys" || name == "first_boot")
         TRY(read_lists(name, value, out));
@@ -267,6 +303,19 @@ bool valid_ip(std::string_view text) {
     const std::string ip(text);  // an embedded NUL would end it early
     return only(ip, ".:") &&
            (::inet_pton(AF_INET, ip.c_str(), bytes) == 1 || ::inet_pton(AF_INET6, ip.c_str(), bytes) == 1);
+}
+
+bool valid_product_key(std::string_view key) {
+    const auto groups = split(key, '-');
+    return groups.size() == 5 && std::all_of(groups.begin(), groups.end(), [](const std::string& group) {
+               return group.size() == 5 && std::all_of(group.begin(), group.end(), [](char c) {
+                          return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+                      });
+           });
+}
+
+bool valid_answer(std::string_view text) {
+    return !text.empty() && text.size() <= 127 && printable(text) == text && trim(text) == text;
 }
 
 bool is_ipv6(std::string_view ip) { return ip.find(':') != std::string_view::npos; }

@@ -39,6 +39,13 @@ struct FirstBootScript {
     std::string name, text;
 };
 
+// Of a Windows that sysprep prepared (windows/answer_file.hpp).
+struct WindowsSetup {
+    std::string product_key, owner, organization, administrator_password;
+    std::string workgroup;  // or a domain:
+    std::string domain, domain_user, domain_password, domain_ou;
+};
+
 struct Personality {
     std::string host_name;  // "web01" or "web01.example.org"; empty: stays
     MachineId machine_id = MachineId::Keep;
@@ -47,7 +54,9 @@ struct Personality {
     std::vector<InterfaceSetup> interfaces;
     std::string time_zone, locale;
     std::vector<AuthorizedKey> authorized_keys;
-    std::vector<FirstBootScript> first_boot;  // in the order they run
+    // In the order they run. A text begins with "#!/", or with "@": a command file of Windows.
+    std::vector<FirstBootScript> first_boot;
+    std::optional<WindowsSetup> windows;  // there: sysprep's answer file is wanted
 };
 
 inline constexpr std::size_t kLongestPersonality = 1u << 20;
@@ -74,6 +83,9 @@ bool valid_public_key(std::string_view line);   // one line as authorized_keys(5
 bool valid_script_name(std::string_view name);  // [A-Za-z0-9_-]{1,40}
 bool valid_prefix(std::string_view text);       // an address of either family and its prefix length
 bool valid_ip(std::string_view text);
+bool valid_product_key(std::string_view key);  // ABCDE-12345-…, five groups
+// What an answer file can hold: one line of printable text, 1 to 127 bytes.
+bool valid_answer(std::string_view text);
 bool is_ipv6(std::string_view ip);
 
 }  // namespace slipway::fixup

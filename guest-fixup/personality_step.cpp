@@ -212,7 +212,10 @@ Status personalise(Repair& repair, std::vector<FirstBootScript>& first_boot) {
     TRY(set_locale(repair, personality.locale));
     for (const auto& key : personality.authorized_keys) TRY(authorize(repair, key));
     TRY(hold_cloud_init(repair, personality));
-    first_boot.insert(first_boot.end(), personality.first_boot.begin(), personality.first_boot.end());
+    for (const auto& script : personality.first_boot) {
+        if (script.text.starts_with("#!")) first_boot.push_back(script);
+        else repair.warn(fmt::format("first-boot script {} is one of Windows: not run here", script.name));
+    }
     return {};
 }
 

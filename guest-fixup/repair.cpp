@@ -36,7 +36,7 @@ Status check_request(const RepairRequest& request) {
     if (!request.proof_nonce.empty() && !valid_nonce(request.proof_nonce))
         return make_error(errors::kRequest, "the proof nonce is 1 to 64 letters, digits and dashes");
     for (const auto& nic : request.nics) {
-        if (nic.old_name.empty() ? !nic.old_mac : !valid_interface(nic.old_name))
+        if (nic.old_name.empty() ? !nic.old_mac : !valid_adapter_name(nic.old_name))
             return make_error(errors::kRequest, "an adapter needs its old name or its old address");
         for (const auto& other : request.nics) {
             if (&other == &nic) continue;

@@ -78,7 +78,7 @@ std::optional<NicMapping> parse_nic(std::string_view text) {
     NicMapping nic{.new_mac = *mac};
     nic.old_mac = MacAddress::parse(old);
     if (!nic.old_mac) {
-        if (!valid_interface(old)) return std::nullopt;
+        if (!valid_adapter_name(old)) return std::nullopt;
         nic.old_name = old;
     }
     return nic;

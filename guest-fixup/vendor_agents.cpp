@@ -2,6 +2,7 @@
 #include "guest-fixup/vendor_agents.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 
 #include "guest-fixup/errors.hpp"
@@ -133,7 +134,7 @@ private:
 
 class Reader {
 public:
-    explicit Reader(std::string_view xml) : scanner_(xml) {}
+    Reader(std::string_view xml, NamesOf names) : scanner_(xml), names_(names) {}
 
     Result<DriversFile> run() {
         const auto root = TRY(scanner_.next());
@@ -177,14 +178,19 @@ private:
             const auto action = tag.attributes.find(kind.attribute);
             if (name == tag.attributes.end() || action == tag.attributes.end() || !iequals(action->second, kind.value))
                 warn(tag, fmt::format("only Name=\"…\" {}=\"{}\" is known; skipped", kind.attribute, kind.value));
-            else if (!valid_pattern(name->second))
-                warn(tag, fmt::format("'{}' is no name of Linux, or means too much; skipped",
-                                      printable(std::string_view(name->second).substr(0, 80))));
+            else if (!valid(name->second))
+                warn(tag, fmt::format("'{}' is no name of {}, or means too much; skipped",
+                                      printable(std::string_view(name->second).substr(0, 80)),
+                                      names_ == NamesOf::Linux ? "Linux" : "Windows"));
             else kind.list.push_back(name->second);
             return true;
         }
         warn(tag, "unknown element, skipped");
         return false;
+    }
+
+    bool valid(std::string_view name) const {
+        return names_ == NamesOf::Linux ? valid_pattern(name) : valid_windows_pattern(name);
     }
 
     Status skip_children(const Tag& parent, bool known) {
@@ -206,17 +212,30 @@ private:
     }
 
     Scanner scanner_;
+    NamesOf names_;
     DriversFile out_;
 };
 
 }  // namespace
 
-Result<DriversFile> parse_drivers_file(std::string_view xml) {
+bool valid_windows_pattern(std::string_view pattern) {
+    if (pattern.empty() || pattern.size() > 256 || printable(pattern) != pattern || trim(pattern) != pattern)
+        return false;
+    std::size_t letters = 0, stars = 0;
+    for (const char c : pattern) {
+        if (c == '\\' || c == '/') return false;
+        letters += std::isalnum(static_cast<unsigned char>(c)) || static_cast<unsigned char>(c) >= 0x80;
+        stars += c == '*';
+    }
+    return stars == 0 ? letters > 0 : letters >= 3;
+}
+
+Result<DriversFile> parse_drivers_file(std::string_view xml, NamesOf names) {
     if (xml.size() > kLongestDriversFile) return make_error(errors::kDriversFile, "it is longer than 1 MiB");
     if (xml.starts_with("\xff\xfe") || xml.starts_with("\xfe\xff"))
         return make_error(errors::kDriversFile, "it is in UTF-16: convert it (iconv -f UTF-16 -t UTF-8)");
     if (xml.starts_with("\xef\xbb\xbf")) xml.remove_prefix(3);
-    return Reader(xml).run();
+    return Reader(xml, names).run();
 }
 
 std::string blacklist_file(const std::vector<std::string>& modules) {

@@ -86,7 +86,7 @@ Result<NicMapping> nic_of(const json::value& value) {
     TRY(in.status("request: adapter"));
     const auto mac = MacAddress::parse(new_mac);
     if (!old_mac.empty()) nic.old_mac = MacAddress::parse(old_mac);
-    if (!mac || (!old_mac.empty() && !nic.old_mac) || (!nic.old_name.empty() && !valid_interface(nic.old_name)))
+    if (!mac || (!old_mac.empty() && !nic.old_mac) || (!nic.old_name.empty() && !valid_adapter_name(nic.old_name)))
         return make_error(errors::kWire, "request: an adapter with a bad name or address");
     nic.new_mac = *mac;
     return nic;
@@ -148,10 +148,10 @@ Result<Message> error_of(const json::object& object) {
 // The names stand for all members, here and below: a new one does not compile until it crosses as well.
 std::string request_line(const RepairRequest& request) {
     const auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality,
-                 drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, more_disks,
-                 luks_keys, root_volume, fix_hal, patch_directories, processors, cancel_fd] = request;
+                 drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, driver_files,
+                 more_disks, luks_keys, root_volume, fix_hal, patch_directories, processors, cancel_fd] = request;
     (void)cancel_fd;
-    json::array adapters, packages, keys, others, libraries;
+    json::array adapters, packages, drivers, keys, others, libraries;
     for (const auto& path : patch_directories) libraries.push_back(json::value(path.string()));
     for (const auto& nic : nics) adapters.push_back(json_of(nic));
     for (const auto& key : luks_keys) keys.push_back(json::value(to_hex(as_bytes(key))));
@@ -159,6 +159,8 @@ std::string request_line(const RepairRequest& request) {
     // A package is no text.
     for (const auto& package : guest_agent_packages)
         packages.push_back({{"name", package.name}, {"content", to_hex(as_bytes(package.content))}});
+    for (const auto& file : driver_files)
+        drivers.push_back({{"name", printable(file.name)}, {"content", to_hex(as_bytes(file.content))}});
     return line({{"slipway-fixup", kVersion},
                  {"request",
                   {{"disk", disk.string()},
@@ -176,6 +178,7 @@ std::string request_line(const RepairRequest& request) {
                    {"guest_agent", guest_agent},
                    {"guest_agent_packages", std::move(packages)},
                    {"prepare_template", static_cast<int>(prepare_template)},
+                   {"driver_files", std::move(drivers)},
                    {"more_disks", std::move(others)},
                    {"luks_keys", std::move(keys)},
                    {"root_volume", root_volume},
@@ -192,8 +195,8 @@ Result<RepairRequest> parse_request(std::string_view text) {
         return make_error(errors::kWire, "no request of version {}", kVersion);
     RepairRequest request;
     auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality, drivers_file,
-           keep_leftovers, guest_agent, guest_agent_packages, prepare_template, more_disks, luks_keys, root_volume,
-           fix_hal, patch_directories, processors, cancel_fd] = request;
+           keep_leftovers, guest_agent, guest_agent_packages, prepare_template, driver_files, more_disks, luks_keys,
+           root_volume, fix_hal, patch_directories, processors, cancel_fd] = request;
     cancel_fd = -1;
     std::string disk_text, root_text, target_text, firmware_text;
     Members in(body->get_object());
@@ -211,6 +214,7 @@ Result<RepairRequest> parse_request(std::string_view text) {
     in.read("guest_agent", guest_agent);
     for (const auto& package : in.array("guest_agent_packages"))
         guest_agent_packages.push_back(TRY(package_of(package)));
+    for (const auto& file : in.array("driver_files")) driver_files.push_back(TRY(package_of(file)));
     const auto* clearing = find(body->get_object(), "prepare_template", json::kind::int64);
     if (!clearing || clearing->get_int64() < 0 || clearing->get_int64() > static_cast<int>(Template::Only))
         return make_error(errors::kWire, "request: no good 'prepare_template'");

@@ -44,6 +44,7 @@ constexpr P kRepair[] = {
     {"leftovers", false, "disable|keep"},
     {"guest-agent", false, "true|false"},
     {"guest-agent-packages"},
+    {"driver-directories"},
     // Who the machine is: a document, and single members of it that come before what the document says.
     {"personality"},
     {"device"},

@@ -7,6 +7,7 @@
 #include "agent-ramdisk/agent/task.hpp"
 #include "gatherhw/probe.hpp"
 #include "gatherhw/writer.hpp"
+#include "guest-fixup/driver_directories.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/fixup.hpp"
 #include "guest-fixup/personality.hpp"
@@ -61,6 +62,8 @@ Status read_identity(TaskContext& context, fixup::RepairRequest& request) {
     for (const std::filesystem::path package : context.list("guest-agent-packages"))
         request.guest_agent_packages.push_back(
             {package.filename().string(), TRY_WITH(read_text_file(package, fixup::kLargestPackage), package.string())});
+    const auto drivers = context.list("driver-directories");
+    request.driver_files = TRY(fixup::read_driver_directories({drivers.begin(), drivers.end()}));
     const auto prepare = fixup::parse_template(context.get("template", "no"));
     if (!prepare)
         return make_error(errors::kParameter, "template is '{}', not no, also or only",

@@ -31,6 +31,8 @@ TEST(Options, all_of_them_reach_the_request) {
     EXPECT_EQ(request->firmware, Firmware::Uefi);
     EXPECT_EQ(request->nics.size(), 2u);
     EXPECT_EQ(request->proof_nonce, "n1");
+    EXPECT_EQ(parse_nic("Local Area Connection 2=52:54:00:51:00:02")->old_name, "Local Area Connection 2");
+    EXPECT_FALSE(parse_nic("a\"b=52:54:00:51:00:02"));
     EXPECT_TRUE(request->dry_run);
 }
 

@@ -71,6 +71,9 @@ TEST(PersonalityDocument, names_that_would_break_out_of_their_file_are_refused) 
         EXPECT_NE(error_of(std::string(R"({"first_boot": [{"name": ")") + name + R"(", "script": "#!/bin/sh\n"}]})"),
                   "")
             << name;
+    EXPECT_EQ(error_of(R"({"first_boot": [{"name": "a", "script": "@echo off\n"}], "windows": {"workgroup": "W"}})"),
+              "");
+    EXPECT_THAT(error_of(R"({"first_boot": [{"name": "a", "script": "echo off\n"}]})"), HasSubstr("begins neither"));
     for (const char* zone : {"../../etc/shadow", "/etc/shadow", "Europe//Berlin", "A\\nB", "-x"})
         EXPECT_NE(error_of(std::string(R"({"timezone": ")") + zone + "\"}"), "") << zone;
     for (const char* locale : {"de_DE\\nX=1", "$(id)", "a b"})

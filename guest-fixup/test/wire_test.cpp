@@ -32,6 +32,8 @@ RepairRequest full_request() {
     request.fix_hal = patches::FixHal::Nacpi;
     request.patch_directories = {"/patches", "/more"};
     request.processors = 4;
+    request.driver_files = {{"/media/v/w10/viostor.inf", "[Version]\n"},
+                            {"/media/v/w10/viostor.sys", std::string("\0\xff", 2)}};
     return request;
 }
 
@@ -97,6 +99,9 @@ TEST(Wire, a_request_crosses_with_all_it_has) {
     EXPECT_EQ(there->firmware, Firmware::Uefi);
     EXPECT_EQ(there->nics.size(), 2u);
     EXPECT_EQ(wire::request_line(*there), line);
+    ASSERT_EQ(there->driver_files.size(), 2u);
+    EXPECT_EQ(there->driver_files[1].name, "/media/v/w10/viostor.sys");
+    EXPECT_EQ(there->driver_files[1].content, std::string("\0\xff", 2));
 }
 
 TEST(Wire, a_report_crosses_with_all_it_has) {

@@ -29,10 +29,18 @@ struct Step {
 // ---- THE TABLE OF STEPS: in this order, each a function of system.hpp. What is refused is refused by the first ones,
 // before anything is changed. The registry itself is written behind all of them.
 constexpr Step kSteps[] = {
-    {"firmware", repair_firmware},           {"storage", repair_storage},
-    {"processor", repair_processor},         {"filter drivers", repair_filters},
-    {"boot store", repair_boot_store},       {"drive letters", repair_mounted_devices},
+    {"firmware", repair_firmware},
+    {"drop-in drivers", add_drop_in_drivers},  // which storage then finds
+    {"storage", repair_storage},
+    {"HAL and kernel", repair_hal},
+    {"services and drivers of the old hardware", repair_agents},
+    {"processor", repair_processor},
+    {"filter drivers", repair_filters},  // without those that were disabled
+    {"boot store", repair_boot_store},
+    {"drive letters", repair_mounted_devices},
+    {"network", repair_network},
     {"crash control", repair_crash_control},
+    {"first boot", add_first_boot},  // which puts crash control back
 };
 
 // "Windows 7 Ultimate, Service Pack 1 (6.1.7601, x86)"

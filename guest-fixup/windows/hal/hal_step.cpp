@@ -18,13 +18,8 @@ namespace {
 constexpr std::uint64_t kLargestText = 4u << 20;
 
 // A file beside the loader, which may be on another volume than Windows: where that is mounted.
-template <typename System>
-std::string boot_volume(const System& windows) {
-    if constexpr (requires { windows.boot; }) return windows.boot;
-    else return "";
-}
 std::string beside_loader(const WindowsRepair& repair, const std::string& name) {
-    const auto wanted = boot_volume(repair.windows) + name;
+    const auto wanted = repair.windows.boot + name;
     return find_path(repair.guest, wanted).value_or(wanted);
 }
 

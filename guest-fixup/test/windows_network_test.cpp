@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Static addresses of a Windows, from its old adapters to the new ones.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "guest-fixup/test/windows_guest.hpp"
+#include "guest-fixup/windows/first_boot.hpp"
+#include "guest-fixup/windows/network.hpp"
+#include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::fixup::windows {
+namespace {
+
+using test::WindowsGuest;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+const std::string kClass = "ControlSet001\\Control\\Class\\{4D36E972-E325-11CE-BFC1-08002BE10318}\\";
+const std::string kNetwork = "ControlSet001\\Control\\Network\\{4D36E972-E325-11CE-BFC1-08002BE10318}\\";
+const std::string kInterfaces = "ControlSet001\\Services\\Tcpip\\Parameters\\Interfaces\\";
+const std::string kNetBt = "ControlSet001\\Services\\NetBT\\Parameters\\Interfaces\\Tcpip_";
+const std::string kGuid = "{58094C24-B1BD-4961-8C68-7C13F7A6213C}";
+const std::string kOther = "{11111111-2222-3333-4444-555555555555}";
+const MacAddress kOld = *MacAddress::parse("00:14:22:aa:bb:cc"), kNew = *MacAddress::parse("52:54:00:12:34:56");
+
+void add_adapter(WindowsGuest& guest, const std::string& number, const std::string& guid, const std::string& instance) {
+    guest.system_tree.key(kClass + number)
+        .set("NetCfgInstanceId", reg_sz(guid))
+        .set("Characteristics", reg_dword(0x84))
+        .set("DriverDesc", reg_sz("Intel(R) PRO/1000 MT"));
+    guest.system_tree.key(kNetwork + guid + "\\Connection")
+        .set("Name", reg_sz("Local Area Connection"))
+        .set("PnpInstanceID", reg_sz(instance));
+}
+
+void add_static(WindowsGuest& guest, const std::string& guid, const std::string& ip) {
+    guest.system_tree.key(kInterfaces + guid)
+        .set("EnableDHCP", reg_dword(0))
+        .set("IPAddress", reg_multi_sz({ip, "10.9.0.5"}))
+        .set("SubnetMask", reg_multi_sz({"255.255.255.0", "255.255.0.0"}))
+        .set("DefaultGateway", reg_multi_sz({"10.0.0.1"}))
+        .set("DefaultGatewayMetric", reg_multi_sz({"10"}))
+        .set("NameServer", reg_sz("10.0.0.53,10.0.0.54"))
+        .set("Domain", reg_sz("example.org"))
+        .set("InterfaceMetric", reg_dword(20));
+    guest.system_tree.key(kNetBt + guid)
+        .set("NameServerList", reg_multi_sz({"10.0.0.60"}))
+        .set("NetbiosOptions", reg_dword(2));
+}
+
+struct WindowsNetwork : testing::Test {
+    WindowsGuest guest;
+    WindowsNetwork() {
+        guest.request.nics = {{"", kOld, kNew}};
+        add_adapter(guest, "0008", kGuid, "PCI\\VEN_8086&DEV_100E&SUBSYS_002E1028&REV_02\\4&3B1CAF2B&0&60F0");
+        guest.system_tree.key(kClass + "0007")
+            .set("NetCfgInstanceId", reg_sz("{32823F6A-EEC5-41B4-BDF7-7196947C2133}"))
+            .set("Characteristics", reg_dword(0x29));
+        guest.system_tree.key("Setup").set("SetupType", reg_dword(0)).set("CmdLine", reg_sz(""));
+    }
+    NetworkPlan plan(const std::vector<InterfaceSetup>& setups = {}) {
+        guest.system = test::make_hive(guest.system_tree);
+        return plan_network(guest.system_hive(), guest.windows, guest.request.nics, setups);
+    }
+};
+
+// SLIPWAY_REGENERATE=1 writes them anew.
+void expect_golden(const std::string& name, const std::string& text) {
+    const std::string path = SLIPWAY_SOURCE_DIR "/guest-fixup/test/golden/" + name;
+    if (std::getenv("SLIPWAY_REGENERATE")) {
+        std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+        std::ofstream(path, std::ios::binary) << text;
+    }
+    EXPECT_EQ(read_text_file(path).value_or("missing"), text) << path;
+}
+
+TEST_F(WindowsNetwork, all_that_was_set_by_hand_is_in_the_script_for_the_new_card) {
+    add_static(guest, kGuid, "10.0.0.5");
+    auto made = plan();
+    ASSERT_THAT(made.adapters, SizeIs(1));
+    EXPECT_THAT(made.warnings, IsEmpty());
+    made.adapters[0].removal_file = "remove.reg";
+    expect_golden("network.vbs", network_vbs(made.adapters));
+    expect_golden("network.ps1", network_powershell(made.adapters));
+    expect_golden("remove-adapter.reg", removal_of(*made.adapters[0].old).value());
+}
+
+TEST_F(WindowsNetwork, the_only_card_is_the_one_that_is_meant) {
+    add_static(guest, kGuid, "10.0.0.5");
+    const auto made = plan();
+    ASSERT_TRUE(made.adapters[0].old);
+    EXPECT_EQ(made.adapters[0].old->guid, kGuid);
+    EXPECT_EQ(made.adapters[0].mac, kNew);
+}
+
+TEST_F(WindowsNetwork, of_several_cards_the_registry_has_to_say_which) {
+    add_static(guest, kGuid, "10.0.0.5");
+    add_adapter(guest, "0009", kOther, "PCI\\VEN_8086&DEV_100E&SUBSYS_002E1028&REV_02\\4&3B1CAF2B&0&70F0");
+    add_static(guest, kOther, "10.0.0.6");
+    const auto unknown = plan();
+    EXPECT_FALSE(unknown.adapters[0].old);
+    EXPECT_THAT(unknown.warnings, ElementsAre(HasSubstr("00:14:22:aa:bb:cc")));
+
+    guest.system_tree.key("ControlSet001\\Control\\NetworkSetup2\\Interfaces\\" + kOther + "\\Kernel")
+        .set("PermanentAddress", reg_binary(std::string("\x00\x14\x22\xaa\xbb\xcc", 6)));
+    const auto known = plan();
+    ASSERT_TRUE(known.adapters[0].old);
+    EXPECT_EQ(known.adapters[0].old->guid, kOther);
+    EXPECT_THAT(known.warnings, IsEmpty());
+}
+
+TEST_F(WindowsNetwork, a_card_is_known_by_its_address_set_by_hand_or_its_serial_number_or_its_connection) {
+    add_static(guest, kGuid, "10.0.0.5");
+    add_adapter(guest, "0009", kOther, "PCI\\VEN_8086&DEV_10D3&SUBSYS_07D015AD&REV_00\\001422FFFFAABBCC00");
+    add_static(guest, kOther, "10.0.0.6");
+    EXPECT_EQ(plan().adapters[0].old->guid, kOther);
+    guest.system_tree.key(kClass + "0008").set("NetworkAddress", reg_sz("02DEADBEEF01"));
+    guest.request.nics[0].old_mac = MacAddress::parse("02:de:ad:be:ef:01");
+    EXPECT_EQ(plan().adapters[0].old->guid, kGuid);
+    EXPECT_EQ(serial_number_mac("PCI\\X\\000C29FFFFF3FFDE00")->text(), "00:0c:29:f3:ff:de");
+    for (const char* none :
+         {"PCI\\X\\4&3B1CAF2B&0&60F0", "PCI\\X\\000C29AAAAF3FFDE00", "", "\\", "PCI\\X\\000000FFFF00000000"})
+        EXPECT_EQ(serial_number_mac(none), std::nullopt) << none;
+}
+
+TEST_F(WindowsNetwork, an_adapter_with_dhcp_and_nothing_by_hand_needs_no_script) {
+    guest.system_tree.key(kInterfaces + kGuid)
+        .set("EnableDHCP", reg_dword(1))
+        .set("IPAddress", reg_multi_sz({"0.0.0.0"}));
+    const auto out = guest.run(repair_network);
+    ASSERT_TRUE(out.status.ok());
+    EXPECT_THAT(out.changes, IsEmpty());
+    EXPECT_THAT(out.warnings, IsEmpty());
+}
+
+TEST_F(WindowsNetwork, the_step_leaves_a_script_that_the_first_boot_runs_once) {
+    add_static(guest, kGuid, "10.0.0.5");
+    auto step = [](WindowsRepair& repair) -> Status {
+        TRY(repair_network(repair));
+        return add_first_boot(repair);
+    };
+    const auto out = guest.run(step);
+    ASSERT_TRUE(out.status.ok()) << out.status.error().describe();
+    EXPECT_THAT(out.warnings, IsEmpty());
+    const auto script = guest.root.get(guest.only_file("/WINDOWS/slipway/FirstBoot/scripts"));
+    EXPECT_THAT(script, HasSubstr("cscript.exe\" //nologo \"%SystemRoot%\\slipway\\FirstBoot\\files\\network."));
+    EXPECT_EQ(guest.system_hive().number("Setup", "SetupType"), 2u);
+    // The old adapter has its settings until the new one has taken them.
+    EXPECT_EQ(guest.system_hive().number(kInterfaces + kGuid, "EnableDHCP"), 0u);
+    EXPECT_THAT(guest.run(step).changes, IsEmpty());
+
+    guest.windows.major = 10;
+    guest.windows.minor = 0;
+    ASSERT_TRUE(guest.run(step).status.ok());
+    EXPECT_THAT(guest.root.get(guest.only_file("/WINDOWS/slipway/FirstBoot/scripts")), HasSubstr("powershell.exe"));
+    for (const auto& [name, text] : guest.root.everything()) EXPECT_THAT(name, Not(HasSubstr(".vbs")));
+}
+
+TEST_F(WindowsNetwork, the_personality_comes_before_what_the_old_adapter_had) {
+    add_static(guest, kGuid, "10.0.0.5");
+    const auto made =
+        plan({{"", kNew, false, {"192.0.2.7/26", "fd00::7/64"}, {"192.0.2.1", "fd00::1"}, {"fd00::53"}, {}}});
+    const auto& settings = made.adapters[0].settings;
+    ASSERT_THAT(settings.addresses, SizeIs(1));
+    EXPECT_EQ(settings.addresses[0].ip, "192.0.2.7");
+    EXPECT_EQ(settings.addresses[0].mask, "255.255.255.192");
+    EXPECT_THAT(settings.addresses6, ElementsAre("fd00::7/64"));
+    EXPECT_THAT(settings.dns6, ElementsAre("fd00::53"));
+    // Asked for, they are set also where Windows takes the new card for the old one.
+    EXPECT_THAT(network_vbs(made.adapters), Not(HasSubstr("ElseIf")));
+    EXPECT_THAT(network_powershell(made.adapters), HasSubstr("-IPAddress 'fd00::7' -PrefixLength 64"));
+    EXPECT_THAT(network_vbs(made.adapters), HasSubstr("netsh interface ipv6 add address \" & adapter.InterfaceIndex"));
+}
+
+TEST_F(WindowsNetwork, hostile_values_of_the_hive_reach_no_script) {
+    const std::string evil = "1.2.3.4\") : shell.Run(\"evil";
+    add_adapter(guest, "0008", kGuid, "PCI\\VEN_8086]\r\n[-HKEY_LOCAL_MACHINE\\SYSTEM\\evil");
+    guest.system_tree.key(kNetwork + kGuid + "\\Connection").set("Name", reg_sz("evil\" & evil"));
+    guest.system_tree.key(kInterfaces + kGuid)
+        .set("EnableDHCP", reg_dword(0))
+        .set("IPAddress", reg_multi_sz({evil, "10.0.0.5", "10.0.0.6"}))
+        .set("SubnetMask", reg_multi_sz({"255.0.0.0", "255.255.255.0", "255.0.255.0"}))
+        .set("DefaultGateway", reg_multi_sz({evil}))
+        .set("NameServer", reg_sz("'; evil ;'"))
+        .set("Domain", reg_sz("a'; evil"))
+        .set("InterfaceMetric", reg_dword(0xffffffff));
+    guest.system_tree.key(kNetBt + kGuid).set("NameServerList", reg_multi_sz({"$(evil)"}));
+    const auto out = guest.run(repair_network);
+    ASSERT_TRUE(out.status.ok());
+    for (const auto& [name, text] : guest.root.everything()) EXPECT_THAT(text, Not(HasSubstr("evil"))) << name;
+    EXPECT_THAT(guest.root.get(guest.only_file("/WINDOWS/slipway/FirstBoot/files")),
+                HasSubstr("EnableStatic(Array(\"10.0.0.5\"), Array(\"255.255.255.0\"))"));
+    EXPECT_THAT(out.warnings, testing::Contains(HasSubstr("its place in the device tree is not known")));
+}
+
+TEST_F(WindowsNetwork, a_teams_adapter_is_emptied_and_not_taken_out_of_the_device_tree) {
+    OldAdapter team{kGuid, "0008", "ROOT\\IANSMINIPORT\\0000", "Team", "Team", std::nullopt, {}};
+    EXPECT_THAT(removal_of(team).value(),
+                testing::AllOf(HasSubstr("Interfaces\\" + kGuid), Not(HasSubstr("\\Enum\\"))));
+}
+
+TEST(WindowsNetworkReal, cards_of_real_hives_are_found_with_what_is_known_of_them) {
+    struct Row {
+        const char* hive;
+        std::vector<std::string> macs;
+    };
+    for (const auto& [name, macs] : {Row{"hives/bitcurator-SYSTEM", {""}}, Row{"hives/regipy-SYSTEM", {"", ""}},
+                                     Row{"hives/regipy-SYSTEM_WIN_10_1709", {"00:0c:29:f3:ff:de"}}}) {
+        const auto bytes = test::shared_hive(name);
+        if (!bytes) GTEST_SKIP() << "the shared hives are not there";
+        const auto hive = Hive::open(*bytes, "SYSTEM").value();
+        std::vector<std::string> found, warnings;
+        for (const auto& adapter : old_adapters(hive, WindowsGuest().windows, warnings)) {
+            found.push_back(adapter.mac ? adapter.mac->text() : "");
+            EXPECT_TRUE(adapter.instance.starts_with("PCI\\")) << adapter.instance;
+            EXPECT_TRUE(removal_of(adapter)) << adapter.instance;
+        }
+        EXPECT_EQ(found, macs) << name;
+    }
+}
+
+}  // namespace
+}  // namespace slipway::fixup::windows

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What looked after the metal a Windows came from, and is not to start on its new hardware: services and drivers get
+// Start = 4 (their keys stay, so that their uninstallers work), autorun programs lose their entry, and a driver that is
+// off leaves the filter lists that name it: a filter that does not start keeps its device, or the disk, from starting.
+// Which: the P2V drivers file (vendor_agents.hpp), or our own lists (lists/*.xml), which are part of the program.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "guest-fixup/vendor_agents.hpp"
+#include "guest-fixup/windows/system.hpp"
+
+namespace slipway::fixup::windows {
+
+struct AgentList {
+    std::string_view name;  // "hp": of its file
+    std::string_view xml;
+};
+const std::vector<AgentList>& shipped_agent_lists();
+bool of_another_hypervisor(std::string_view list);  // what --keep-leftovers keeps
+
+// Services keys of drivers that are never switched off: the new controller's, and those no Windows starts without.
+const std::set<std::string>& needed_drivers(TargetController target);  // lower case
+
+// '*' stands for any characters; case means nothing.
+bool fits_name(std::string_view name, std::string_view pattern);
+// The program of an autorun command, without its directory: `"C:\Program Files\X\y.exe" /tray` is "y.exe".
+std::string program_of(std::string_view command);
+// An autorun value or shortcut by its own name, or by its program's, with or without its ending.
+bool starts_program(std::string_view name, std::string_view command, std::string_view pattern);
+
+// ---- on hives alone; `what` begins the journal's lines
+
+Status disable_services(Hive& system, const std::string& services, const std::string& what,
+                        const std::vector<std::string>& patterns);
+// kept: names of needed drivers that patterns meant.
+Status disable_drivers(Hive& system, const std::string& services, const std::string& what,
+                       const std::vector<std::string>& patterns, const std::set<std::string>& needed,
+                       std::vector<std::string>& kept);
+// Control\Class and Enum of that control set.
+Status drop_filters(Hive& system, const std::string& control_set, const std::string& what,
+                    const std::vector<std::string>& patterns, const std::set<std::string>& needed);
+// Run and its like, 32 and 64 bit; Userinit, Shell, Load.
+Status remove_autorun(Hive& software, const std::string& what, const std::vector<std::string>& patterns);
+
+}  // namespace slipway::fixup::windows

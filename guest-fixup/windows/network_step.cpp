@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include "guest-fixup/windows/first_boot.hpp"
+#include "guest-fixup/windows/network.hpp"
+#include "lib/base/strings.hpp"
+
+namespace slipway::fixup::windows {
+
+namespace {
+
+std::string in_words(const AdapterSettings& settings) {
+    std::vector<std::string> words;
+    for (const auto& address : settings.addresses) words.push_back(address.ip);
+    for (const auto& address : settings.addresses6) words.push_back(address);
+    if (settings.dhcp) words.emplace_back("DHCP");
+    return join(words, ", ");
+}
+
+// NT 4 has neither plug and play nor WMI: a card is set up by hand there.
+void tell_by_hand(WindowsRepair& repair, const std::vector<NewAdapter>& adapters) {
+    for (const auto& adapter : adapters)
+        repair.warn(fmt::format("Windows NT 4 finds no new card by itself: set up {} by hand ({})", adapter.mac.text(),
+                                in_words(adapter.settings)));
+}
+
+}  // namespace
+
+Status repair_network(WindowsRepair& repair) {
+    std::vector<InterfaceSetup> setups;
+    if (!repair.request.personality.empty()) setups = TRY(parse_personality(repair.request.personality)).interfaces;
+    // A card that the personality knows and no mapping does is the one that has that address now.
+    auto nics = repair.request.nics;
+    for (const auto& setup : setups)
+        if (setup.mac &&
+            std::none_of(nics.begin(), nics.end(), [&](const auto& nic) { return nic.new_mac == setup.mac; }))
+            nics.push_back({"", setup.mac, *setup.mac});
+    if (nics.empty()) return {};
+    repair.note("network");
+    auto plan = plan_network(repair.system, repair.windows, nics, setups);
+    for (auto& warning : plan.warnings) repair.warn(std::move(warning));
+    std::erase_if(plan.adapters, [](const NewAdapter& adapter) { return !adapter.settings.by_hand(); });
+    if (repair.windows.major < 5) {
+        tell_by_hand(repair, plan.adapters);
+        return {};
+    }
+    for (auto& adapter : plan.adapters) {
+        auto& settings = adapter.settings;
+        if (repair.windows.major < 6 && (!settings.addresses6.empty() || !settings.dns6.empty())) {
+            repair.warn("IPv6 addresses are set on Windows Vista and later alone");
+            settings.addresses6.clear();
+            settings.gateways6.clear();
+            settings.dns6.clear();
+        }
+        if (!adapter.old || settings.dhcp) continue;
+        if (const auto removal = removal_of(*adapter.old))
+            adapter.removal_file = TRY(put_file(repair, "remove-" + adapter.mac.compact(), "reg", *removal));
+        else
+            repair.warn(fmt::format("{}: its place in the device tree is not known, so it will stay there, absent",
+                                    printable(adapter.old->connection)));
+    }
+    if (plan.adapters.empty()) return {};
+    const bool powershell = repair.windows.at_least(6, 2);
+    const auto text = powershell ? network_powershell(plan.adapters) : network_vbs(plan.adapters);
+    const auto file = TRY(put_file(repair, "network", powershell ? "ps1" : "vbs", text));
+    return put_script(repair, kNetworkOrder, "network", network_command(file, powershell));
+}
+
+}  // namespace slipway::fixup::windows
