@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// `slipway distribution …` and `slipway job throttle`: images by multicast.
+// `slipway distribution …` and `slipway job throttle`: how images go out.
+#include <map>
+
 #include "console/commands.hpp"
 #include "console/errors.hpp"
 #include "console/rest_client.hpp"
@@ -47,6 +49,42 @@ std::string rate_of(std::int64_t bits) {
     return fmt::format("{:.1f} Mbit/s", static_cast<double>(bits) / 1e6);
 }
 
+// "22:00-06:00=300M": checked here, read again by window_of().
+CLI::Validator window_text() {
+    return CLI::Validator(
+        [](std::string& text) -> std::string {
+            const auto equals = text.find('='), dash = text.find('-');
+            std::string rate = equals == std::string::npos ? "" : text.substr(equals + 1);
+            if (rate == "unlimited") rate = "off";
+            if (dash == std::string::npos || dash > equals || !rate_text()(rate).empty())
+                return "'" + text + "' is no window: HH:MM-HH:MM=RATE, or unlimited as RATE";
+            text = text.substr(0, equals + 1) + rate;
+            return {};
+        },
+        "WINDOW");
+}
+
+json::object window_of(const std::string& text) {
+    const auto equals = text.find('='), dash = text.find('-');
+    return {{"from", text.substr(0, dash)},
+            {"to", text.substr(dash + 1, equals - dash - 1)},
+            {"rate", parse_u64(text.substr(equals + 1)).value_or(0)}};
+}
+
+// "10.99.0.1=300M", or off.
+CLI::Validator limit_text() {
+    return CLI::Validator(
+        [](std::string& text) -> std::string {
+            const auto equals = text.find('=');
+            std::string rate = equals == std::string::npos ? "" : text.substr(equals + 1);
+            if (equals == 0 || !rate_text()(rate).empty())
+                return "'" + text + "' is no limit: ADDRESS=RATE, or off as RATE";
+            text = text.substr(0, equals + 1) + rate;
+            return {};
+        },
+        "LIMIT");
+}
+
 bool flag_at(const json::value& object, const char* name) {
     const auto* value = member(object, name);
     return value && value->is_bool() && value->get_bool();
@@ -61,7 +99,14 @@ std::string settings_text(const json::value& s) {
     table.row({"TTL", fmt::format("{}", number_at(s, "ttl"))});
     table.row({"interface",
                text_at(s, "interface").empty() ? "the one that speaks to the machines" : text_at(s, "interface")});
+    table.row({"begin with", number_at(s, "start_machines") ? fmt::format("{} machines", number_at(s, "start_machines"))
+                                                            : "all machines of the job"});
     table.row({"wait for others", fmt::format("{} s", number_at(s, "wait_seconds"))});
+    for (const auto& l : array_at(s, "limits"))
+        table.row({"limit of " + text_at(l, "interface"), rate_of(static_cast<std::int64_t>(number_at(l, "rate")))});
+    for (const auto& w : array_at(s, "windows"))
+        table.row({fmt::format("from {} to {}", text_at(w, "from"), text_at(w, "to")),
+                   number_at(w, "rate") ? rate_of(static_cast<std::int64_t>(number_at(w, "rate"))) : "unlimited"});
     return table.text();
 }
 
@@ -97,6 +142,16 @@ Result<ExitCode> show(const Context& context) {
     const auto sessions = array_at(all, "sessions");
     for (const auto& s : sessions) text += session_text(s);
     if (sessions.empty()) text += "\nnothing is sent by multicast now\n";
+    Table unicast({"BY UNICAST", "JOB", "FROM", "AT MOST", "SENT"});
+    for (const auto& u : array_at(all, "unicast"))
+        unicast.row({text_at(u, "device"), fmt::format("{}", number_at(u, "job")), text_at(u, "interface"),
+                     rate_of(static_cast<std::int64_t>(number_at(u, "ceiling"))), human_bytes(number_at(u, "bytes"))});
+    if (!unicast.empty()) text += "\n" + unicast.text();
+    if (const auto* window = member(all, "window"); window && settings)
+        if (const auto& windows = array_at(*settings, "windows"); number_at(all, "window") < windows.size())
+            text += fmt::format("\nnow the rates of the window from {} to {} hold\n",
+                                text_at(windows[number_at(all, "window")], "from"),
+                                text_at(windows[number_at(all, "window")], "to"));
     context.print(text, all);
     return kExitDone;
 }
@@ -104,8 +159,27 @@ Result<ExitCode> show(const Context& context) {
 struct Settings {
     std::string multicast, adaptive, group, interface;
     std::optional<std::uint64_t> rate;
-    std::optional<unsigned> port, ttl, wait;
+    std::optional<unsigned> port, ttl, wait, start;
+    std::vector<std::string> limits, windows;
+    bool no_windows = false;
 };
+
+// The server takes the list whole: what is not named stays as it is.
+Result<json::array> limits_with(RestClient& client, const std::vector<std::string>& changes) {
+    const auto all = TRY(client.get("/distribution"));
+    std::map<std::string, std::uint64_t> limits;
+    if (const auto* settings = member(all, "settings"))
+        for (const auto& l : array_at(*settings, "limits")) limits[text_at(l, "interface")] = number_at(l, "rate");
+    for (const auto& text : changes) {
+        const auto equals = text.find('=');
+        const auto rate = parse_u64(text.substr(equals + 1)).value_or(0);
+        if (rate) limits[text.substr(0, equals)] = rate;
+        else limits.erase(text.substr(0, equals));
+    }
+    json::array out;
+    for (const auto& [interface, rate] : limits) out.push_back({{"interface", interface}, {"rate", rate}});
+    return out;
+}
 
 Result<ExitCode> set(const Settings& wanted, const Context& context) {
     json::object body;
@@ -117,8 +191,16 @@ Result<ExitCode> set(const Settings& wanted, const Context& context) {
     if (wanted.port) body["port"] = *wanted.port;
     if (wanted.ttl) body["ttl"] = *wanted.ttl;
     if (wanted.wait) body["wait_seconds"] = *wanted.wait;
-    if (body.empty()) return make_error(errors::kUsage, "nothing to set is given (see --help)");
+    if (wanted.start) body["start_machines"] = *wanted.start;
+    if (!wanted.windows.empty() || wanted.no_windows) {
+        json::array windows;
+        for (const auto& text : wanted.windows) windows.push_back(window_of(text));
+        body["windows"] = std::move(windows);
+    }
+    if (body.empty() && wanted.limits.empty())
+        return make_error(errors::kUsage, "nothing to set is given (see --help)");
     auto client = TRY(RestClient::open());
+    if (!wanted.limits.empty()) body["limits"] = TRY(limits_with(client, wanted.limits));
     const auto now = TRY(client.patch("/distribution", body));
     context.print(settings_text(now), now);
     return kExitDone;
@@ -145,13 +227,16 @@ void add_distribution_commands(CLI::App& root, Context& context) {
     auto* change =
         add_command(*distribution, context, "set", "Change settings; sessions that run take the rate at once",
                     R"(  slipway distribution set --rate 300M
+  slipway distribution set --limit 10.99.0.1=800M --window 22:00-06:00=unlimited
   slipway distribution set --multicast off
   slipway distribution set --group 239.7.0.0 --ttl 4 --interface 10.99.0.1
 )");
     const auto on_off = CLI::IsMember({"on", "off"});
     change->add_option("--multicast", wanted->multicast, "on (default), or off: every machine is served by unicast")
         ->check(on_off);
-    change->add_option("--rate", wanted->rate, "of each session: bits a second as 300M or 1G; off: no ceiling")
+    change
+        ->add_option("--rate", wanted->rate,
+                     "of each job, multicast and unicast: bits a second as 300M or 1G; off: no ceiling")
         ->transform(rate_text());
     change
         ->add_option("--adaptive", wanted->adaptive,
@@ -161,6 +246,19 @@ void add_distribution_commands(CLI::App& root, Context& context) {
     change->add_option("--port", wanted->port, "of the groups (default 8481)");
     change->add_option("--ttl", wanted->ttl, "1 (default): this segment alone");
     change->add_option("--interface", wanted->interface, "the server's address on the segment, or auto");
+    change
+        ->add_option("--limit", wanted->limits,
+                     "ADDRESS=RATE: of all that goes out by this address of the server, shared fairly; off as RATE "
+                     "takes it away; repeat for several")
+        ->transform(limit_text());
+    auto* window = change
+                       ->add_option("--window", wanted->windows,
+                                    "HH:MM-HH:MM=RATE: in these hours of the server's day this rate, or unlimited, "
+                                    "takes the place of the others; repeat for several: they replace those there are")
+                       ->transform(window_text());
+    change->add_flag("--no-windows", wanted->no_windows, "the same rates all day")->excludes(window);
+    change->add_option("--start", wanted->start,
+                       "a session begins when so many machines are there; 0 (default): all of the job; 1: at once");
     change->add_option("--wait", wanted->wait,
                        "seconds for the other machines of a job after its first one has come (default 30)");
     on_command(*change, context, [wanted, &context] { return set(*wanted, context); });
@@ -171,8 +269,9 @@ void add_throttle_command(CLI::App& job, Context& context) {
         std::uint64_t job = 0, rate = 0;
     };
     auto wanted = std::make_shared<Wanted>();
-    auto* app = add_command(job, context, "throttle", "Another rate for what is sent by multicast for a job",
-                            R"(  slipway job throttle 12 300M
+    auto* app =
+        add_command(job, context, "throttle", "Another rate for what is sent for a job, by multicast and unicast",
+                    R"(  slipway job throttle 12 300M
   slipway job throttle 12 off
 )");
     app->add_option("job", wanted->job, "its number")->required();

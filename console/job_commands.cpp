@@ -20,6 +20,7 @@ namespace json = boost::json;
 struct RunArguments {
     std::string sequence, name, group;
     std::vector<std::string> devices, variables;
+    unsigned max_parallel = 0;
     bool wait = false;
 };
 
@@ -46,6 +47,7 @@ Result<ExitCode> run(const RunArguments& a, const Context& context) {
     if (!a.name.empty()) body["name"] = a.name;
     if (!a.group.empty()) body["group"] = a.group;
     body["devices"] = json::array(a.devices.begin(), a.devices.end());
+    if (a.max_parallel) body["max_parallel"] = a.max_parallel;
     return start_job("/jobs", body, a.wait, context);
 }
 
@@ -153,11 +155,15 @@ void add_job_commands(CLI::App& root, Context& context) {
                     "  slipway job run --sequence da-capture-image --device poseidon --variable image=poseidon --wait\n"
                     "  slipway job run --sequence deploy-template --group web --variable image=web --variable "
                     "personality=@forty.json --wait\n"
-                    "  slipway job run --sequence ./web.xml --group web --name monday\n");
+                    "  slipway job run --sequence ./web.xml --group web --name monday --max-parallel 10\n");
     run_app->add_option("--sequence", a->sequence, "a file, or the name of one of the server's (slipway sequence list)")
         ->required();
     run_app->add_option("--device", a->devices, "repeat for several");
     run_app->add_option("--group", a->group, "a device group");
+    run_app
+        ->add_option("--max-parallel", a->max_parallel,
+                     "of a group, so many machines at a time; the others wait for one of them to end")
+        ->check(CLI::Range(1, 1'000'000));
     run_app->add_option("--name", a->name, "for people");
     run_app->add_option("--variable", a->variables, "NAME=VALUE, or NAME=@FILE; repeat for several");
     run_app->add_flag("--wait", a->wait, "follow it; the exit code is the job's");
@@ -187,7 +193,8 @@ void add_job_commands(CLI::App& root, Context& context) {
     cancel_app->add_option("id", *id, "the job's number");
     cancel_app->add_option("--machine", *machine, "a device or VM: every unfinished job that works on it");
     on_command(*cancel_app, context, [=, &context] { return cancel(*id, *machine, context); });
-    one("resume", "Go on with a failed job at the step that failed",
+    one("resume",
+        "Go on with a failed job at the step that failed; of a group, with the machines that failed and no others",
         [=, &context] { return act(*id, "resume", context); });
     auto* get = one("artifact", "Fetch what a job kept, such as screenshot.png",
                     [=] { return fetch_artifact(*id, *name, *output); });

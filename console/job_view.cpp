@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "console/errors.hpp"
+#include "console/job_progress.hpp"
 #include "console/table.hpp"
 #include "lib/base/strings.hpp"
 
@@ -22,12 +23,7 @@ std::string id_of(const json::value& job) {
 std::string step_note(const json::value& step) {
     if (const auto* error = member(step, "error"); error && error->is_object())
         return text_at(*error, "message") + " [" + text_at(*error, "name") + "]";
-    const auto* progress = member(step, "progress");
-    if (text_at(step, "state") == "running" && progress && progress->is_object()) {
-        auto total = number_at(*progress, "total");
-        return text_at(*progress, "what") +
-               (total ? fmt::format(" {} %", number_at(*progress, "done") * 100 / total) : std::string());
-    }
+    if (auto progress = progress_text(step); !progress.empty()) return progress;
     const auto* result = member(step, "result");
     return result && result->is_object() ? text_at(*result, "summary") : std::string();
 }
@@ -77,18 +73,22 @@ std::optional<Progress> running_progress(const json::value& job) {
     return std::nullopt;
 }
 
-// One progress line a running step, so that rate and ETA are its own.
+// One progress line a running step, so that rate and ETA are its own; of a group one a machine.
 class Follower {
 public:
-    explicit Follower(const Context& context) : context_(context) {}
+    explicit Follower(const Context& context) : context_(context), group_(context.clock) {}
     void show(const json::value& answer) {
+        const auto* job = member(answer, "job");
         for (const auto& event : array_at(answer, "items")) {
             after_ = std::max(after_, number_at(event, "id"));
             if (context_.json) continue;
-            end_line();
-            std::cerr << text_at(event, "time") << "  " << printable(text_at(event, "text")) << "\n";
+            group_.make_way();
+            end_line_of_one();
+            std::cerr << text_at(event, "time") << "  " << (job ? whose(*job, number_at(event, "job")) : "")
+                      << printable(text_at(event, "text")) << "\n";
         }
-        const auto* job = member(answer, "job");
+        if (auto lines = job && !context_.json ? group_lines(*job) : std::vector<std::string>(); !lines.empty())
+            return group_.update(std::move(lines));
         auto progress = job ? running_progress(*job) : std::nullopt;
         if (!progress || context_.json) return end_line();
         if (!printer_ || what_ != progress->what) {
@@ -99,13 +99,25 @@ public:
         printer_->update(*progress);
     }
     void end_line() {
-        if (printer_) printer_->finish();
-        printer_.reset();
+        group_.finish();
+        end_line_of_one();
     }
     std::uint64_t after() const { return after_; }
 
 private:
+    void end_line_of_one() {
+        if (printer_) printer_->finish();
+        printer_.reset();
+    }
+    // "web1: " of what a machine of a group says.
+    static std::string whose(const json::value& job, std::uint64_t id) {
+        for (const auto& child : array_at(job, "children"))
+            if (number_at(child, "id") == id && !text_at(child, "device").empty())
+                return printable(text_at(child, "device")) + ": ";
+        return "";
+    }
     const Context& context_;
+    GroupPrinter group_;
     std::optional<ProgressPrinter> printer_;
     std::string what_;
     std::uint64_t after_ = 0;
@@ -121,6 +133,7 @@ std::string job_text(const json::value& job) {
     Table steps({"STEP", "TASK", "STATE", "ATTEMPT", "STARTED", "ENDED", ""});
     add_steps(job, steps, "");
     if (!steps.empty()) out += steps.text();
+    for (const auto& line : group_lines(job)) out += line + "\n";
     if (const auto* proof = member(job, "proof"); proof && proof->is_object())
         out += fmt::format("proof: {} ({:.0f} s after the start), screenshot {}\n", printable(text_at(*proof, "line")),
                            real_at(*proof, "seconds"), printable(text_at(*proof, "screenshot")));

@@ -127,7 +127,7 @@ struct DeployServer::Impl {
             create.create = true;
             store = TRY_WITH(imagestore::Store::open(options.state / "store", create), "the image store");
             desk = std::make_unique<ChunkDesk>(*store);
-            distribution = std::make_unique<Distribution>(*db, *store);
+            distribution = std::make_unique<Distribution>(*db, *store, clock);
             TRY(distribution->load());
             sessions = std::make_unique<StoreSessions>(*desk, clock, options.sessions);
             work = std::make_unique<StoreWork>(*store, clock, long_calls);
@@ -144,6 +144,10 @@ struct DeployServer::Impl {
             hub->on_hardware([this](const std::string& device) { return ramdisks->may_boot(device); },
                              [this](const std::string& device) { ramdisks->look_at(device); });
         }
+        if (distribution)
+            distribution->on_note([this](std::int64_t job, std::string_view level, const std::string& text) {
+                hub->event(job, level, text);
+            });
         if (desk)
             hub->on_task_over([this](const std::string& key) {
                 desk->over(key);
@@ -208,7 +212,10 @@ struct DeployServer::Impl {
                      {},
                      ports,
                      options.state / "boot",
-                     settings};
+                     settings,
+                     {}};
+        if (distribution)
+            api.multicast = [d = distribution.get()](std::int64_t job) { return multicast_of_job(*d, job); };
         if (options.address != "0.0.0.0") api.addresses.push_back(options.address);
         for (const auto& interface : options.netboot) api.addresses.push_back(interface.address.text());
         add_server_routes(*tls_routes, api);
@@ -330,8 +337,8 @@ struct DeployServer::Impl {
         if (work) work->stop();
         long_calls.stop();
         if (hub) hub->stop();
-        if (http) http->stop();
         if (distribution) distribution->stop();
+        if (http) http->stop();
         if (ramdisks) ramdisks->stop();
     }
 };

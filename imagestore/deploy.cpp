@@ -90,6 +90,7 @@ public:
             std::lock_guard hold(mutex_);
             if (error_) return *error_;
         }
+        if (first_missing_) return missing_error();  // with the mark: it is unfinished
         if (first_ || marked_) {
             TRY(target_.flush());
             TRY(write_chunk(head_, first_ ? *first_ : Bytes(info_.chunk_length(head_))));
@@ -282,15 +283,44 @@ private:
         if (batch.empty()) return {};
         std::vector<ChunkId> ids;
         for (const auto* slot : batch) ids.push_back(slot->id);
-        auto chunks = TRY(source_.get_many(ids));
+        auto chunks = source_.get_many(ids);
+        if (!chunks && !hurts_one_chunk(chunks.error())) return std::move(chunks).error();
         for (std::size_t i = 0; i < batch.size(); ++i) {
-            batch[i]->encoded = std::move(chunks[i]);
+            // Which of them it is, and each once more.
+            auto one = chunks ? Result<Bytes>(std::move((*chunks)[i])) : source_.get(ids[i]);
+            if (!one) {
+                TRY(leave_out(ids[i], std::move(one).error()));
+                free_.push(batch[i]);
+                continue;
+            }
+            batch[i]->encoded = std::move(*one);
             report_.fetched_bytes += batch[i]->encoded.size();
             ++expected_;
             work_.push(batch[i]);
         }
         batch.clear();
         return {};
+    }
+
+    static bool hurts_one_chunk(const Error& error) {
+        return error.is(errors::kBadChunk) || error.is(errors::kChunkMissing);
+    }
+    // The rest is laid down all the same, so that another try, once the store is healed, asks for this one alone.
+    Status leave_out(const ChunkId& id, Error error) {
+        if (!hurts_one_chunk(error) || missing_.size() == kMostMissing) return error;
+        missing_.push_back(id);
+        if (!first_missing_) first_missing_ = std::move(error);
+        return {};
+    }
+    Error missing_error() {
+        std::string names;
+        for (std::size_t i = 0; i < std::min<std::size_t>(missing_.size(), 4); ++i)
+            names += (i ? ", " : "") + missing_[i].text();
+        return std::move(*first_missing_)
+            .with(
+                fmt::format("{} of the image cannot be had ({}{}), all else is laid down",
+                            missing_.size() == 1 ? std::string("one chunk") : fmt::format("{} chunks", missing_.size()),
+                            names, missing_.size() > 4 ? ", …" : ""));
     }
 
     // Zero must read as zero; unused ranges need not, and are only given back where that is cheap.
@@ -377,6 +407,9 @@ private:
     Queue<Slot*> free_, work_, done_;
     std::size_t batch_ = 1;
     std::atomic<std::uint64_t> expected_{0}, done_bytes_{0};
+    static constexpr std::size_t kMostMissing = 32;  // beyond it the store has worse than a bad chunk
+    std::vector<ChunkId> missing_;                   // by the fetching thread
+    std::optional<Error> first_missing_;
     bool resume_ = false, marked_ = false;
     std::vector<bool> done_with_;  // after a broadcast: chunks from head_ on that are right
     std::optional<Bytes> first_;

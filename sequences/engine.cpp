@@ -23,6 +23,13 @@ RunRecord new_run(const Sequence& sequence) {
 
 static constexpr std::int64_t kAfterRestart = 120'000;  // ms
 
+std::uint64_t StepRecord::progress_rate() const {
+    const auto ms = progress_at_ms - progress_since_ms;
+    if (progress_since_ms == 0 || ms < 100 || progress_done < progress_from) return 0;
+    return static_cast<std::uint64_t>(static_cast<double>(progress_done - progress_from) * 1000 /
+                                      static_cast<double>(ms));
+}
+
 std::int64_t retry_delay_ms(unsigned tries) { return std::min(60'000, 5'000 * static_cast<int>(std::min(tries, 12u))); }
 
 namespace {
@@ -47,9 +54,16 @@ public:
     void operator()(const TaskProgress& e) {
         if (!is_current(e.key)) return;
         heard();
-        step().progress_done = e.done;
-        step().progress_total = e.total;
-        step().progress_what = e.what;
+        auto& s = step();
+        // Another piece of work, or the same from its beginning, has a rate of its own.
+        if (s.progress_since_ms == 0 || e.what != s.progress_what || e.done < s.progress_done) {
+            s.progress_since_ms = now_;
+            s.progress_from = e.done;
+        }
+        s.progress_at_ms = now_;
+        s.progress_done = e.done;
+        s.progress_total = e.total;
+        s.progress_what = e.what;
     }
     void operator()(const TaskDone& e) {
         if (is_current(e.key)) done(e.result, e.losses);
@@ -174,6 +188,7 @@ private:
         s.error.reset();
         s.progress_done = s.progress_total = 0;
         s.progress_what.clear();
+        s.progress_since_ms = 0;
         dispatch();
     }
 

@@ -47,7 +47,12 @@ struct StepRecord {
     bool losses = false;      // done, but not everything could be kept
     std::uint64_t progress_done = 0, progress_total = 0;
     std::string progress_what;
-    std::string result;  // JSON text, empty: none
+    // Of its present piece of work: since when, with how much of it done, and the last word. Not stored: a rate is of
+    // now.
+    std::int64_t progress_since_ms = 0, progress_at_ms = 0;
+    std::uint64_t progress_from = 0;
+    std::uint64_t progress_rate() const;  // a second; 0: not known
+    std::string result;                   // JSON text, empty: none
     std::optional<StepError> error;
 };
 

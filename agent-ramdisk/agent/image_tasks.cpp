@@ -321,7 +321,19 @@ Result<TaskOutcome> deploy_task(TaskContext& context) {
     if (context.get("multicast") == "off") return deploy_from(context, manifest, source, nullptr);
     MulticastCalls calls(link.control(), bytes);
     multicast::Hearing hearing(calls, hearing_options(context));
-    return deploy_from(context, manifest, source, &hearing);
+    auto outcome = TRY(deploy_from(context, manifest, source, &hearing));
+    const auto& c = hearing.counts();
+    if (c.packets + c.lost == 0) return outcome;  // it took part in none
+    outcome.result["multicast"] = json::object{{"packets", c.packets},
+                                               {"bytes", c.bytes},
+                                               {"lost_packets", c.lost},
+                                               {"repaired_symbols", c.repaired},
+                                               {"useless_symbols", c.useless},
+                                               {"refused_chunks", c.refused},
+                                               {"refused_packets", c.forged + c.replayed + c.foreign + c.malformed}};
+    context.log(fmt::format("multicast: heard {} in {} packets, {} lost, {} symbols given back by parity",
+                            human_bytes(c.bytes), c.packets, c.lost, c.repaired));
+    return outcome;
 }
 
 }  // namespace slipway::agent

@@ -42,6 +42,7 @@ Result<multicast::Advice> MulticastCalls::tell(std::uint32_t, const std::vector<
         if (advice->as_string() == "listen") return multicast::Advice::Listen;
         if (advice->as_string() == "unicast") return multicast::Advice::Unicast;
         if (advice->as_string() == "done") return multicast::Advice::Done;
+        if (advice->as_string() == "join") return multicast::Advice::Join;
     }
     return make_error(channel::errors::kBadMessage, "no advice");
 }

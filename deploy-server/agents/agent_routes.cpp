@@ -184,11 +184,18 @@ void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask&
                    TRY(desk->flush(TRY(find(r, "capture-image")).key));
                    return Response::empty();
                }));
-    router.add("POST", base + "/get", handler([=](const Request& r) -> Answer {
-                   auto task = TRY(find(r, "deploy-image"));
-                   return octets(TRY(desk->get(task.key, task.parameters.at("image"), r.body)));
-               }),
-               http::Router::Options{channel::kMaxIds * 32});
+    router.add(
+        "POST", base + "/get",
+        [=, distribution = p.distribution](const Request& r, const http::Responder& out) {
+            auto task = find(r, "deploy-image");
+            if (!task) return out.send(error_response(task.error()));
+            auto chunks = desk->get(task->key, task->parameters.at("image"), r.body);
+            if (!chunks) return out.send(error_response(chunks.error()));
+            const auto bytes = chunks->size();
+            auto answer = std::make_shared<Response>(octets(std::move(*chunks)));
+            distribution->pass(*task, r.peer_address, bytes, [out, answer] { out.send(std::move(*answer)); });
+        },
+        http::Router::Options{channel::kMaxIds * 32});
 }
 
 // docs/protocols/multicast.md, what goes over the agent channel. The body of both is a bitmap of what is lacking.

@@ -59,8 +59,15 @@ json::object step_json(const sequences::Task& task, const sequences::StepRecord&
                      {"ended", time_json(s.ended_ms)}};
     if (s.agent_lost) out["agent_lost"] = true;
     if (s.losses) out["losses"] = true;
-    if (s.progress_total || !s.progress_what.empty())
-        out["progress"] = {{"done", s.progress_done}, {"total", s.progress_total}, {"what", s.progress_what}};
+    if (s.progress_total || !s.progress_what.empty()) {
+        json::object progress{{"done", s.progress_done}, {"total", s.progress_total}, {"what", s.progress_what}};
+        if (const auto rate = s.progress_rate(); rate > 0 && s.state == StepState::Running) {
+            progress["rate"] = rate;
+            if (s.progress_total > s.progress_done)
+                progress["seconds_left"] = (s.progress_total - s.progress_done + rate - 1) / rate;
+        }
+        out["progress"] = std::move(progress);
+    }
     if (!s.result.empty())
         if (auto result = parse_object(s.result)) out["result"] = std::move(*result);
     if (s.error)
@@ -157,6 +164,8 @@ Result<JobRequest> request_of(const ApiPlace& p, const json::object& body, int d
     one.sequence_name = TRY(sequences::parse_sequence(one.sequence_xml)).sequence.name;
     if (one.name.empty()) one.name = one.sequence_name;
     auto devices = TRY(devices_of(p, body));
+    const auto most = TRY(optional_number(body, "max_parallel")).value_or(0);
+    if (most < 0 || most > 1'000'000) return make_error(errors::kBadRequest, "'max_parallel' is 0 (all) to 1000000");
     if (devices.size() <= 1) {
         if (!devices.empty()) one.device = devices[0];
         return one;
@@ -165,6 +174,7 @@ Result<JobRequest> request_of(const ApiPlace& p, const json::object& body, int d
     parent.name = one.name;
     parent.sequence_name = one.sequence_name;
     parent.mode = JobMode::Parallel;
+    parent.max_parallel = static_cast<unsigned>(most);
     parent.variables = one.variables;
     for (const auto& device : devices) {
         auto child = one;
@@ -340,6 +350,7 @@ json::object job_json(const ApiPlace& p, const JobRow& job, bool with_steps, boo
                      {"sequence", job.sequence_name}};
     if (!job.device.empty()) out["device"] = job.device;
     if (job.parent) out["parent"] = job.parent;
+    if (job.max_parallel) out["max_parallel"] = job.max_parallel;
     if (!with_steps) return out;
     json::object variables;
     for (const auto& [name, value] : job.variables) variables[name] = value;
@@ -351,6 +362,8 @@ json::object job_json(const ApiPlace& p, const JobRow& job, bool with_steps, boo
             if (e.job == job.id) log.push_back({{"time", time_json(e.time_ms)}, {"level", e.level}, {"text", e.text}});
     if (job.mode == JobMode::Run) add_steps(p, job, out, artifacts);
     else out["steps"] = json::array();
+    if (p.multicast)
+        if (auto session = p.multicast(job.id)) out["multicast"] = std::move(*session);
     out["artifacts"] = std::move(artifacts);
     out["log"] = std::move(log);
     for (auto id : p.db.children(job.id).value_or({}))

@@ -58,6 +58,7 @@ struct JobRow {
     std::string name, sequence_name, sequence_xml, device;
     sequences::Values variables;
     std::optional<DeviceSpec> make_device;
+    unsigned max_parallel = 0;  // Parallel: so many children at a time; 0: all
     sequences::RunState state = sequences::RunState::Queued;
     std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
 };
@@ -73,16 +74,32 @@ struct EventRow {
     std::string level, text;
 };
 
+// Minutes of the server's day, up to 24 * 60; from a later one to an earlier one over midnight.
+struct RateWindow {
+    unsigned from = 0, to = 0;
+    std::uint64_t rate = 0;  // bits a second; 0: no limit
+    friend bool operator==(const RateWindow&, const RateWindow&) = default;
+};
+// Of all that goes out by this address of ours.
+struct InterfaceLimit {
+    Ipv4Address interface;
+    std::uint64_t rate = 0;
+    friend bool operator==(const InterfaceLimit&, const InterfaceLimit&) = default;
+};
+
 // Of the Image Distribution Service.
 struct DistributionSettings {
     bool multicast = true;
     bool adaptive = true;           // below the rate, what the line carries; false: at the rate
-    std::uint64_t rate = 0;         // bits a second of each session; 0: none, adaptive alone
+    std::uint64_t rate = 0;         // bits a second of each job; 0: none, multicast is adaptive then
     Ipv4Address group{0xefff3400};  // 239.255.52.0, the first of 4096 (RFC 2365: site-local)
     std::uint16_t port = 8481;
-    unsigned ttl = 1;            // 1: this segment; routers pass on what has more
-    Ipv4Address interface;       // our address on the segment; 0: the one that speaks to the machine
-    unsigned wait_seconds = 30;  // after the first machine, for the others
+    unsigned ttl = 1;             // 1: this segment; routers pass on what has more
+    Ipv4Address interface;        // our address on the segment; 0: the one that speaks to the machine
+    unsigned wait_seconds = 30;   // after the first machine, for the others
+    unsigned start_machines = 0;  // a session begins when so many are there; 0: all of the job
+    std::vector<InterfaceLimit> limits;
+    std::vector<RateWindow> windows;  // while in one, its rate takes the place of `rate` and of the limits'
     friend bool operator==(const DistributionSettings&, const DistributionSettings&) = default;
 };
 

@@ -22,7 +22,7 @@ static RunState state_named(std::string_view text) {
 
 static constexpr std::string_view kJobColumns =
     "SELECT id, parent, mode, name, sequence_name, sequence_xml, device, variables, make_device, state, created, "
-    "started, ended FROM jobs ";
+    "started, ended, max_parallel FROM jobs ";
 
 static Result<std::vector<JobRow>> select_jobs(Sqlite& db, std::string_view where,
                                                std::initializer_list<SqlValue> values) {
@@ -42,6 +42,7 @@ static Result<std::vector<JobRow>> select_jobs(Sqlite& db, std::string_view wher
         j.created_ms = r.number(10);
         j.started_ms = r.number(11);
         j.ended_ms = r.number(12);
+        j.max_parallel = static_cast<unsigned>(r.number(13));
         out.push_back(std::move(j));
     }));
     return out;
@@ -51,11 +52,12 @@ Result<std::int64_t> Database::add_job(const JobRow& j) {
     std::int64_t id = 0;
     TRY(sqlite_->transaction([&]() -> Status {
         auto parent = j.parent ? SqlValue(j.parent) : SqlValue(nullptr);
-        TRY(sqlite_->run(
-            "INSERT INTO jobs(parent, mode, name, sequence_name, sequence_xml, device, variables, "
-            "make_device, state, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            {parent, name_of(j.mode), j.name, j.sequence_name, j.sequence_xml, j.device, values_to_json(j.variables),
-             spec_to_json(j.make_device), sequences::name_of(j.state), j.created_ms}));
+        TRY(
+            sqlite_->run("INSERT INTO jobs(parent, mode, name, sequence_name, sequence_xml, device, variables, "
+                         "make_device, state, created, max_parallel) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         {parent, name_of(j.mode), j.name, j.sequence_name, j.sequence_xml, j.device,
+                          values_to_json(j.variables), spec_to_json(j.make_device), sequences::name_of(j.state),
+                          j.created_ms, static_cast<std::int64_t>(j.max_parallel)}));
         id = sqlite_->last_id();
         if (j.mode == JobMode::Run)
             TRY(sqlite_->run("INSERT INTO runs(job, state, current, bulk_key) VALUES (?, 'queued', 0, '')", {id}));

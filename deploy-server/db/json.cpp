@@ -93,6 +93,50 @@ sequences::Values values_from_json(std::string_view text) {
     return out;
 }
 
+// Rows of numbers; what is no such row is left out.
+static std::vector<std::vector<std::uint64_t>> rows_of_numbers(std::string_view text, std::size_t columns) {
+    std::vector<std::vector<std::uint64_t>> out;
+    json::error_code failed;
+    const auto value = json::parse(json::string_view(text.data(), text.size()), failed);
+    if (failed || !value.is_array()) return out;
+    for (const auto& row : value.get_array()) {
+        if (!row.is_array() || row.get_array().size() != columns) continue;
+        std::vector<std::uint64_t> numbers;
+        for (const auto& n : row.get_array()) {
+            json::error_code wrong;
+            if (const auto number = n.to_number<std::uint64_t>(wrong); !wrong) numbers.push_back(number);
+        }
+        if (numbers.size() == columns) out.push_back(std::move(numbers));
+    }
+    return out;
+}
+
+std::string windows_to_json(const std::vector<RateWindow>& windows) {
+    json::array out;
+    for (const auto& w : windows) out.push_back(json::array{w.from, w.to, w.rate});
+    return json::serialize(out);
+}
+
+std::vector<RateWindow> windows_from_json(std::string_view text) {
+    std::vector<RateWindow> out;
+    for (const auto& row : rows_of_numbers(text, 3))
+        out.push_back({static_cast<unsigned>(row[0]), static_cast<unsigned>(row[1]), row[2]});
+    return out;
+}
+
+std::string limits_to_json(const std::vector<InterfaceLimit>& limits) {
+    json::array out;
+    for (const auto& l : limits) out.push_back(json::array{l.interface.value, l.rate});
+    return json::serialize(out);
+}
+
+std::vector<InterfaceLimit> limits_from_json(std::string_view text) {
+    std::vector<InterfaceLimit> out;
+    for (const auto& row : rows_of_numbers(text, 2))
+        out.push_back({Ipv4Address{static_cast<std::uint32_t>(row[0])}, row[1]});
+    return out;
+}
+
 std::string spec_to_json(const std::optional<DeviceSpec>& spec) {
     if (!spec) return {};
     return json::serialize(json::object{{"name", spec->name},

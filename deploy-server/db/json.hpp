@@ -31,6 +31,10 @@ std::string texts_to_json(const std::vector<std::string>& texts);
 std::vector<std::string> texts_from_json(std::string_view text);  // ours: broken text reads as empty
 std::string values_to_json(const sequences::Values& values);
 sequences::Values values_from_json(std::string_view text);
+std::string windows_to_json(const std::vector<RateWindow>& windows);
+std::vector<RateWindow> windows_from_json(std::string_view text);
+std::string limits_to_json(const std::vector<InterfaceLimit>& limits);
+std::vector<InterfaceLimit> limits_from_json(std::string_view text);
 std::string spec_to_json(const std::optional<DeviceSpec>& spec);
 std::optional<DeviceSpec> spec_from_json(std::string_view text);
 

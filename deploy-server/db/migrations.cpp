@@ -76,6 +76,12 @@ CREATE TABLE distribution_settings (
     R"sql(
 ALTER TABLE devices ADD COLUMN tftp_upload INTEGER NOT NULL DEFAULT 0;
 )sql",
+    R"sql(
+ALTER TABLE jobs ADD COLUMN max_parallel INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE distribution_settings ADD COLUMN start_machines INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE distribution_settings ADD COLUMN limits TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE distribution_settings ADD COLUMN windows TEXT NOT NULL DEFAULT '[]';
+)sql",
 };
 
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }

@@ -4,6 +4,7 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <climits>
 
 #include "deploy-server/errors.hpp"
 #include "imagestore/errors.hpp"
@@ -46,37 +47,19 @@ std::string parameter(const HeldTask& task, const char* name) {
 
 }  // namespace
 
-Status Distribution::load() {
-    auto settings = TRY(db_.distribution_settings());
-    std::lock_guard hold(mutex_);
-    settings_ = std::move(settings);
-    return {};
-}
-
-DistributionSettings Distribution::settings() const {
-    std::lock_guard hold(mutex_);
-    return settings_;
-}
-
-Status Distribution::set(const DistributionSettings& settings) {
-    TRY(db_.set_distribution_settings(settings));
-    std::lock_guard hold(mutex_);
-    settings_ = settings;
-    for (auto& [key, session] : sessions_) session->sending->set_ceiling(settings.rate);
-    return {};
-}
-
-// The job that the machines of a group have in common, and how many of them are not done.
+// The job that the machines of a group have in common, and how many of them may come at a time.
 static Result<std::pair<std::int64_t, unsigned>> audience_of(Database& db, const HeldTask& task) {
     const auto job = TRY(db.job(task.job));
     if (!job || job->parent == 0) return std::pair{task.job, 1u};
+    const auto parent = TRY(db.job(job->parent));
+    const auto most = parent && parent->max_parallel ? parent->max_parallel : UINT_MAX;
     unsigned machines = 0;
     for (const auto id : TRY(db.children(job->parent))) {
         const auto child = TRY(db.job(id));
         using sequences::RunState;
         machines += child && (child->state == RunState::Queued || child->state == RunState::Running);
     }
-    return std::pair{job->parent, machines};
+    return std::pair{job->parent, std::min(machines, most)};
 }
 
 Result<std::shared_ptr<Distribution::Session>> Distribution::session_for(const Seat& seat) {
@@ -111,13 +94,14 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
         session->interface = settings_.interface;
         o.ttl = settings_.ttl;
         o.session.start_after = std::chrono::seconds(settings_.wait_seconds);
-        sender.pace = {settings_.rate, settings_.adaptive || settings_.rate == 0, 20'000'000};
+        o.session.start_receivers = settings_.start_machines ? std::min(settings_.start_machines, machines) : machines;
+        session->ceiling = job_rate(settings_, day_minute(clock_.wall()));
+        sender.pace = {session->ceiling, settings_.adaptive, 20'000'000};
         o.group = {Ipv4Address{settings_.group.value + next_ % kGroups}, settings_.port};
         ++next_;
     }
     if (session->interface.is_zero()) session->interface = TRY(interface_for(seat.peer_address));
     o.interface = session->interface;
-    o.session.start_receivers = machines;
     sender.session = session->id;
     sender.key = secret<32>();
     sender.clear = parameter(seat.task, "nonetencrypt") == "true";
@@ -132,6 +116,8 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
     if (!place) {
         session->sending = std::move(sending);
         place = session;
+        share(Instant::clock::now());
+        look_after();
         log::info("server", "job {}: multicast of {} to {}:{} from {} begins", job, session->image,
                   session->sending->options().group.group.text(), session->sending->options().group.port,
                   session->interface.text());
@@ -163,13 +149,17 @@ std::shared_ptr<Distribution::Session> Distribution::session_of(const std::strin
 
 void Distribution::note_bad_chunks(Session& session) {
     for (const auto& bad : session.sending->take_bad_chunks())
-        log::error("server", "job {}: chunk {} of {} is not to be had: {}", session.job,
-                   session.plan->id(bad.chunk).text(), session.image, bad.error ? bad.error->describe() : "empty");
+        if (note_)
+            note_(session.job, "error",
+                  fmt::format("chunk {} of {} cannot be read; the multicast goes on without it, each machine asks for "
+                              "it once more: {}",
+                              session.plan->id(bad.chunk).text(), session.image,
+                              bad.error ? bad.error->describe() : "it is empty"));
 }
 
 Result<std::string> Distribution::tell(const HeldTask& task, std::string_view wanted, bool asks_unicast) {
     const auto session = session_of(task.key);
-    if (!session) return std::string("unicast");  // the server has started again
+    if (!session) return std::string("join");  // the server has started again
     auto bits = TRY(channel::parse_bitmap(wanted, session->plan->size()));
     std::uint32_t number = 0;
     {
@@ -181,6 +171,7 @@ Result<std::string> Distribution::tell(const HeldTask& task, std::string_view wa
         case multicast::Advice::Listen: return std::string("listen");
         case multicast::Advice::Unicast: return std::string("unicast");
         case multicast::Advice::Done: return std::string("done");
+        case multicast::Advice::Join: return std::string("join");
     }
     return std::string("unicast");
 }
@@ -190,6 +181,7 @@ void Distribution::task_over(const std::string& key) {
     std::uint32_t number = 0;
     {
         std::lock_guard hold(mutex_);
+        if (auto found = unicasts_.find(key); found != unicasts_.end()) found->second.over = true;
         for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
             auto seat = it->second->seats.find(key);
             if (seat == it->second->seats.end()) continue;
@@ -202,44 +194,28 @@ void Distribution::task_over(const std::string& key) {
             }
             break;
         }
+        share(Instant::clock::now());
     }
-    if (session) session->sending->leave(number);
+    if (session) {
+        session->sending->leave(number);
+        note_bad_chunks(*session);
+    }
     if (ended) log::info("server", "job {}: the multicast of {} is over", ended->job, ended->image);
 }
 
-Status Distribution::throttle(std::int64_t job, std::uint64_t bits) {
-    const auto row = TRY(db_.job(job));
-    std::lock_guard hold(mutex_);
-    bool found = false;
-    for (auto& [key, session] : sessions_) {
-        if (session->job != job && !(row && row->parent == session->job && row->parent != 0)) continue;
-        session->sending->set_ceiling(bits ? bits : settings_.rate);
-        found = true;
-    }
-    if (!found) return make_error(errors::kNoJob, "nothing is sent for job {} now", job);
-    return {};
-}
-
 std::vector<Distribution::View> Distribution::sessions() {
-    std::vector<std::shared_ptr<Session>> all;
+    std::vector<std::pair<std::shared_ptr<Session>, std::uint64_t>> all;
     {
         std::lock_guard hold(mutex_);
-        for (const auto& [key, session] : sessions_) all.push_back(session);
+        for (const auto& [key, session] : sessions_) all.emplace_back(session, session->ceiling);
     }
     std::vector<View> out;
-    for (const auto& s : all) {
+    for (const auto& [s, ceiling] : all) {
         note_bad_chunks(*s);
-        out.push_back(
-            {s->id, s->job, s->image, s->sending->options().group, s->interface, s->plan->size(), s->sending->look()});
+        out.push_back({s->id, s->job, s->image, s->sending->options().group, s->interface, s->plan->size(), ceiling,
+                       s->sending->look()});
     }
     return out;
-}
-
-void Distribution::stop() {
-    Sessions gone;
-    std::lock_guard hold(mutex_);
-    stopped_ = true;
-    gone.swap(sessions_);
 }
 
 }  // namespace slipway::server

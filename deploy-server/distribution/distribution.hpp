@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The Image Distribution Service: which multicast session a deploy task takes part in. The tasks of one job and one
-// image share a session; it begins when all machines of the job are there, or some time after the first, and ends with
-// the last of them.
+// The Image Distribution Service: which multicast session a deploy task takes part in, and how fast images go out, by
+// multicast and by unicast. The tasks of one job and one image share a session; it begins when all machines of the job
+// are there, or some time after the first, and ends with the last of them.
+// distribution.cpp: sessions. throttle.cpp: rates, and the unicast answers that wait for their turn.
 #pragma once
 
+#include <condition_variable>
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "deploy-server/db/database.hpp"
+#include "deploy-server/distribution/rates.hpp"
 #include "deploy-server/jobs/hub.hpp"
 #include "imagestore/broadcast.hpp"
 #include "imagestore/multicast/sending.hpp"
@@ -20,9 +26,15 @@ namespace slipway::server {
 
 class Distribution {
 public:
-    Distribution(Database& db, imagestore::Store& store) : db_(db), store_(store) {}
+    Distribution(Database& db, imagestore::Store& store, const Clock& clock);
+    ~Distribution();  // stop()
 
-    // From the database; the settings hold for sessions that begin afterwards, the rate at once.
+    // For the job's log: level, text. Called without a lock.
+    void on_note(std::function<void(std::int64_t job, std::string_view level, const std::string& text)> note) {
+        note_ = std::move(note);
+    }
+
+    // From the database; the settings hold for sessions that begin afterwards, rates, limits and windows at once.
     Status load();
     DistributionSettings settings() const;
     Status set(const DistributionSettings& settings);
@@ -36,11 +48,16 @@ public:
     // The session of the task's job and image, made when there is none. wanted: a bitmap (lib/channel).
     // Errors: server.no-multicast (with why this one is served by unicast), channel.bad-message, and the store's.
     Result<channel::MulticastInvitation> join(const Seat& seat, std::string_view wanted);
-    // Advice as text: "listen", "unicast", "done".
+    // Advice as text: "listen", "unicast", "done", "join" (no session of ours has this task).
     Result<std::string> tell(const HeldTask& task, std::string_view wanted, bool asks_unicast);
     void task_over(const std::string& key);
 
-    // Bits a second; 0: as the settings say. Error: server.no-job when nothing is sent for this job (or its parent).
+    // An answer of so many bytes to the task's machine, by unicast: `send` is called when its turn has come, at once or
+    // on a thread of ours; after 40 s in any case, so that the machine does not take us for dead.
+    void pass(const HeldTask& task, const std::string& peer_address, std::size_t bytes, std::function<void()> send);
+
+    // Bits a second of all that goes out for the job (or the group job it belongs to); 0: as the settings say.
+    // Error: server.no-job when it is unknown or has ended.
     Status throttle(std::int64_t job, std::uint64_t bits);
 
     struct View {
@@ -50,10 +67,20 @@ public:
         multicast::GroupAddress group;
         Ipv4Address interface;
         std::uint32_t chunks = 0;
+        std::uint64_t ceiling = 0;  // 0: none
         multicast::Sending::Look look;
     };
     std::vector<View> sessions();
-    void stop();  // all of them
+    // Machines that asked for something by unicast lately.
+    struct UnicastView {
+        std::int64_t job = 0;
+        std::string device;
+        Ipv4Address interface;
+        std::uint64_t ceiling = 0, bytes = 0;
+    };
+    std::vector<UnicastView> unicasts();
+    const RateWindow* window_now(const DistributionSettings& settings) const;
+    void stop();  // all of them; answers that wait are sent
 
 private:
     struct Session {
@@ -63,23 +90,53 @@ private:
         Ipv4Address interface;
         std::shared_ptr<const imagestore::StoredManifest> manifest;  // a lease on its chunks
         std::shared_ptr<const imagestore::ChunkPlan> plan;
+        std::uint64_t ceiling = 0;
         std::map<std::string, std::uint32_t> seats;   // task key -> number
         std::unique_ptr<multicast::Sending> sending;  // last: its thread uses the plan
     };
     using Sessions = std::map<std::pair<std::int64_t, std::string>, std::shared_ptr<Session>>;
+    struct Waiting {
+        double place = 0;
+        Instant latest;
+        std::function<void()> send;
+    };
+    struct Unicast {
+        std::int64_t job = 0;
+        std::string device;
+        Ipv4Address interface;
+        Meter meter;
+        Instant last;
+        std::uint64_t bytes = 0;
+        bool over = false;  // its task has ended
+        std::deque<Waiting> row;
+    };
 
     Result<std::shared_ptr<Session>> session_for(const Seat& seat);
     Result<std::shared_ptr<Session>> begin(const Seat& seat, std::int64_t job, unsigned machines);
     std::shared_ptr<Session> session_of(const std::string& key);
     void note_bad_chunks(Session& session);
 
+    // throttle.cpp; with mutex_ held.
+    Unicast& unicast_of(const HeldTask& task, const std::string& peer_address, Instant now);
+    void share(Instant now);
+    std::vector<std::function<void()>> take_due(Instant now, bool all);
+    Instant next_due(Instant now);
+    void look_after();  // the thread runs from now on: not before the server has given up root
+    void run();
+
     Database& db_;
     imagestore::Store& store_;
-    mutable std::mutex mutex_;  // over what follows; a session's own calls are made without it
+    const Clock& clock_;
+    std::function<void(std::int64_t, std::string_view, const std::string&)> note_;
+    mutable std::mutex mutex_;  // over what follows; a session's own long calls are made without it
+    std::condition_variable wake_;
     DistributionSettings settings_;
     Sessions sessions_;
-    std::uint16_t next_ = 0;  // of the range of groups
+    std::map<std::string, Unicast> unicasts_;      // by task key
+    std::map<std::int64_t, std::uint64_t> given_;  // rates of jobs, by throttle()
+    std::uint16_t next_ = 0;                       // of the range of groups
     bool stopped_ = false;
+    std::thread thread_;  // lets answers go, and looks at the clock
 };
 
 }  // namespace slipway::server

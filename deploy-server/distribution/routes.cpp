@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "deploy-server/distribution/routes.hpp"
 
+#include <algorithm>
+
 #include "deploy-server/api/answer.hpp"
 #include "deploy-server/api/api.hpp"
 #include "deploy-server/errors.hpp"
@@ -37,14 +39,21 @@ std::string_view name_of(multicast::AsideReason reason) {
 }
 
 json::object settings_json(const DistributionSettings& s) {
-    return {{"multicast", s.multicast},
+    json::array limits, windows;
+    for (const auto& l : s.limits) limits.push_back({{"interface", l.interface.text()}, {"rate", l.rate}});
+    for (const auto& w : s.windows)
+        windows.push_back({{"from", day_minute_text(w.from)}, {"to", day_minute_text(w.to)}, {"rate", w.rate}});
+    return {{"limits", std::move(limits)},
+            {"windows", std::move(windows)},
+            {"multicast", s.multicast},
             {"adaptive", s.adaptive},
             {"rate", s.rate},
             {"group", s.group.text()},
             {"port", s.port},
             {"ttl", s.ttl},
             {"interface", s.interface.is_zero() ? "" : s.interface.text()},
-            {"wait_seconds", s.wait_seconds}};
+            {"wait_seconds", s.wait_seconds},
+            {"start_machines", s.start_machines}};
 }
 
 json::object session_json(const Distribution::View& view) {
@@ -65,6 +74,7 @@ json::object session_json(const Distribution::View& view) {
             {"state", jview(name_of(view.look.state))},
             {"round", view.look.round},
             {"rate", view.look.rate},
+            {"ceiling", view.ceiling},
             {"chunks", view.chunks},
             {"sent_bytes", c.bytes},
             {"repair_symbols", c.repair_symbols},
@@ -74,10 +84,19 @@ json::object session_json(const Distribution::View& view) {
 }
 
 Answer show(Distribution& d) {
-    json::array sessions;
+    json::array sessions, unicast;
     for (const auto& view : d.sessions()) sessions.push_back(session_json(view));
-    return json_response(200,
-                         json::object{{"settings", settings_json(d.settings())}, {"sessions", std::move(sessions)}});
+    for (const auto& u : d.unicasts())
+        unicast.push_back({{"job", u.job},
+                           {"device", u.device},
+                           {"interface", u.interface.text()},
+                           {"ceiling", u.ceiling},
+                           {"bytes", u.bytes}});
+    const auto settings = d.settings();
+    json::object out{
+        {"settings", settings_json(settings)}, {"sessions", std::move(sessions)}, {"unicast", std::move(unicast)}};
+    if (const auto* window = d.window_now(settings)) out["window"] = window - settings.windows.data();
+    return json_response(200, out);
 }
 
 Result<std::int64_t> number_in(const json::object& o, const char* name, std::int64_t now, std::int64_t least,
@@ -88,6 +107,55 @@ Result<std::int64_t> number_in(const json::object& o, const char* name, std::int
 }
 
 constexpr std::int64_t kMaxRate = 1'000'000'000'000;  // a terabit
+
+// Lists are given whole.
+Result<const json::array*> list_in(const json::object& o, const char* name, std::size_t most) {
+    const auto* value = o.if_contains(name);
+    if (!value || value->is_null()) return static_cast<const json::array*>(nullptr);
+    if (!value->is_array() || value->get_array().size() > most ||
+        !std::all_of(value->get_array().begin(), value->get_array().end(), [](const auto& v) { return v.is_object(); }))
+        return make_error(errors::kBadRequest, "'{}' is no list of at most {} objects", name, most);
+    return &value->get_array();
+}
+
+constexpr std::size_t kMostLimits = 64, kMostWindows = 16;
+
+Status read_limits(const json::object& o, DistributionSettings& s) {
+    const auto* list = TRY(list_in(o, "limits", kMostLimits));
+    if (!list) return {};
+    std::vector<InterfaceLimit> limits;
+    for (const auto& item : *list) {
+        const auto text = TRY(required_text(item.get_object(), "interface"));
+        const auto address = Ipv4Address::parse(text);
+        if (!address) return make_error(errors::kBadRequest, "'{}' is no IPv4 address", printable(text));
+        const auto rate = TRY(number_in(item.get_object(), "rate", -1, 1, kMaxRate));
+        const auto same = [&](const auto& l) { return l.interface.value == address->value; };
+        if (std::any_of(limits.begin(), limits.end(), same))
+            return make_error(errors::kBadRequest, "{} has two limits", text);
+        limits.push_back({*address, static_cast<std::uint64_t>(rate)});
+    }
+    s.limits = std::move(limits);
+    return {};
+}
+
+Status read_windows(const json::object& o, DistributionSettings& s) {
+    const auto* list = TRY(list_in(o, "windows", kMostWindows));
+    if (!list) return {};
+    std::vector<RateWindow> windows;
+    for (const auto& item : *list) {
+        RateWindow window;
+        for (auto [name, into] : {std::pair{"from", &window.from}, std::pair{"to", &window.to}}) {
+            const auto text = TRY(required_text(item.get_object(), name));
+            const auto minute = parse_day_minute(text);
+            if (!minute) return make_error(errors::kBadRequest, "'{}' is no time of day as 22:00", printable(text));
+            *into = *minute;
+        }
+        window.rate = static_cast<std::uint64_t>(TRY(number_in(item.get_object(), "rate", -1, 0, kMaxRate)));
+        windows.push_back(window);
+    }
+    s.windows = std::move(windows);
+    return {};
+}
 
 Answer change(Distribution& d, const Request& r) {
     const auto o = TRY(parse_object(r.body));
@@ -101,6 +169,7 @@ Answer change(Distribution& d, const Request& r) {
     s.port = static_cast<std::uint16_t>(TRY(number_in(o, "port", s.port, 1, 65535)));
     s.ttl = static_cast<unsigned>(TRY(number_in(o, "ttl", s.ttl, 1, 255)));
     s.wait_seconds = static_cast<unsigned>(TRY(number_in(o, "wait_seconds", s.wait_seconds, 0, 86400)));
+    s.start_machines = static_cast<unsigned>(TRY(number_in(o, "start_machines", s.start_machines, 0, 1'000'000)));
     if (const auto text = TRY(optional_text(o, "group"))) {
         const auto group = Ipv4Address::parse(*text);
         if (!group || !multicast::is_group(*group))
@@ -113,6 +182,8 @@ Answer change(Distribution& d, const Request& r) {
         if (!address) return make_error(errors::kBadRequest, "'{}' is no IPv4 address", printable(*text));
         s.interface = *address;
     }
+    TRY(read_limits(o, s));
+    TRY(read_windows(o, s));
     TRY(d.set(s));
     return json_response(200, settings_json(s));
 }
@@ -127,6 +198,12 @@ Answer throttle(Distribution& d, const Request& r) {
 }
 
 }  // namespace
+
+std::optional<json::object> multicast_of_job(Distribution& d, std::int64_t job) {
+    for (const auto& view : d.sessions())
+        if (view.job == job) return session_json(view);
+    return std::nullopt;
+}
 
 void add_distribution_routes(http::Router& router, Distribution& d) {
     router.add("GET", "/api/v1/distribution", handler([&d](const Request&) { return show(d); }));

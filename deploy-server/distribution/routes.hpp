@@ -2,10 +2,14 @@
 // /api/v1/distribution and the throttle of a job.
 #pragma once
 
+#include "deploy-server/db/json.hpp"
 #include "deploy-server/distribution/distribution.hpp"
 #include "lib/http/server.hpp"
 
 namespace slipway::server {
+
+// What a job shows of its session; nothing when it has none now.
+std::optional<json::object> multicast_of_job(Distribution& distribution, std::int64_t job);
 
 void add_distribution_routes(http::Router& router, Distribution& distribution);
 

@@ -273,6 +273,11 @@ bool Hub::may_start(const JobRow& job) {
         if (parent->second.mode == JobMode::Serial)
             for (const auto& [id, other] : open_)
                 if (other.parent == job.parent && id < job.id && !ended(other.state)) return false;
+        const auto most = parent->second.max_parallel;
+        const auto at_work = std::count_if(open_.begin(), open_.end(), [&](const auto& item) {
+            return item.second.parent == job.parent && item.second.state == RunState::Running;
+        });
+        if (most > 0 && at_work >= static_cast<std::ptrdiff_t>(most)) return false;
     }
     if (job.mode != JobMode::Run || job.device.empty()) return true;
     // One run at a time holds a device.
@@ -369,6 +374,7 @@ Result<std::int64_t> Hub::add_tree(const JobRequest& request, std::int64_t paren
     row.sequence_xml = request.sequence_xml;
     row.device = request.device;
     row.make_device = request.make_device;
+    row.max_parallel = request.max_parallel;
     row.variables = request.variables;
     for (const auto& [name, value] : inherited) row.variables.emplace(name, value);
     row.created_ms = unix_milliseconds(clock_.wall());
@@ -434,15 +440,18 @@ Status Hub::cancel(std::int64_t id) {
 
 Status Hub::resume_tree(std::int64_t id, bool& any) {
     auto job = TRY(db_.job(id));
-    if (!job || job->state == RunState::Done || job->state == RunState::Running) return {};
-    if (job->state != RunState::Queued) {
+    if (!job || job->state == RunState::Done) return {};
+    const bool running = job->state == RunState::Running;
+    if (running && job->mode == JobMode::Run) return {};
+    // A group at work: those of it that have failed are tried again, the others go on.
+    if (!running && job->state != RunState::Queued) {
         any = true;
         job->state = RunState::Queued;
         job->ended_ms = 0;
         TRY(db_.set_job(*job));
         note(id, "info", fmt::format("job {} '{}' is resumed", id, job->name));
     }
-    open_[id] = *job;
+    open_.insert_or_assign(id, *job);
     for (auto child : TRY(db_.children(id))) TRY(resume_tree(child, any));
     return {};
 }

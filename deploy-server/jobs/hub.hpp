@@ -33,6 +33,7 @@ struct JobRequest {
     sequences::Values variables;
     std::optional<DeviceSpec> make_device;
     std::vector<JobRequest> children;
+    unsigned max_parallel = 0;  // Parallel: so many children at a time; 0: all
 };
 
 struct AgentHello {

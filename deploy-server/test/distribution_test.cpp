@@ -13,6 +13,7 @@ struct DistributionTest : ServerTest {
     Image image;
     imagestore::ManifestView manifest{image.manifest.bytes()};
     imagestore::ChunkPlan plan = imagestore::ChunkPlan::of(manifest).value();
+    std::atomic<bool> up{true};  // false: machines make no calls
 
     void SetUp() override {
         ServerTest::SetUp();
@@ -46,6 +47,7 @@ struct Machine : Agent, multicast::SessionCalls {
     json::object task;
     std::vector<Bytes> disk = std::vector<Bytes>(2);
     std::vector<std::string> notes;
+    int taken = 0;
     Reply joined;
 
     Machine(DistributionTest& t, std::string n) : Agent{t}, name(std::move(n)) {
@@ -55,6 +57,7 @@ struct Machine : Agent, multicast::SessionCalls {
     }
     DistributionTest& place() { return static_cast<DistributionTest&>(test); }
     Result<std::optional<multicast::Invitation>> join(const std::vector<bool>& wanted) override {
+        place().up.wait(false);
         joined = call("/multicast/join?manifest=" + place().digest(), channel::render_bitmap(wanted));
         const auto i = TRY(channel::parse_multicast_invitation(joined.body));
         return std::optional(multicast::Invitation{{i.group, i.port},
@@ -67,11 +70,13 @@ struct Machine : Agent, multicast::SessionCalls {
                                                    i.own_key});
     }
     Result<multicast::Advice> tell(std::uint32_t, const std::vector<bool>& wanted, bool asks_unicast) override {
+        place().up.wait(false);
         auto reply =
             call(std::string("/multicast/tell") + (asks_unicast ? "?unicast=1" : ""), channel::render_bitmap(wanted));
         auto advice = reply.object().at("advice").as_string();
         return advice == "done"     ? multicast::Advice::Done
                : advice == "listen" ? multicast::Advice::Listen
+               : advice == "join"   ? multicast::Advice::Join
                                     : multicast::Advice::Unicast;
     }
     void hear() {
@@ -81,6 +86,7 @@ struct Machine : Agent, multicast::SessionCalls {
         auto done =
             hearing.receive(place().plan, {true, true}, [&](std::uint32_t number, ByteView bytes) -> Result<bool> {
                 disk[number] = Bytes(bytes.begin(), bytes.end());
+                ++taken;
                 return true;
             });
         EXPECT_TRUE(done);
@@ -110,12 +116,111 @@ TEST_F(DistributionTest, the_machines_of_a_group_share_one_sending) {
     EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 0}}).error(), "server.no-job");
 }
 
+TEST_F(DistributionTest, a_server_that_is_killed_and_starts_again_goes_on_with_what_is_missing) {
+    // Two seconds a chunk.
+    ASSERT_EQ(api("PATCH", "/distribution", {{"rate", 4'500'000}, {"adaptive", false}}).status, 200u);
+    auto id = deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    for (auto* m : {&a, &b}) m->report(m->task, "running");
+    std::jthread first([&] { a.hear(); }), second([&] { b.hear(); });
+    auto sent = [&] {
+        auto all = api("GET", "/distribution").object().at("sessions").as_array();
+        return all.empty() ? 0 : all.at(0).at("sent_bytes").to_number<std::uint64_t>();
+    };
+    while (sent() < imagestore::kChunkBytes * 5 / 4) std::this_thread::yield();
+    up = false;
+    server.reset();
+    begin();
+    up = true;
+    up.notify_all();
+    first.join();
+    second.join();
+    for (auto* m : {&a, &b}) {
+        EXPECT_EQ(m->disk, image.encoded) << m->name;
+        EXPECT_EQ(m->taken, 2) << m->name << ": no chunk a second time";
+        ASSERT_FALSE(m->notes.empty());
+        EXPECT_THAT(m->notes[0], HasSubstr("by another session"));
+    }
+    EXPECT_EQ(job(id).at("state"), "done");
+}
+
+TEST_F(DistributionTest, a_session_may_begin_before_all_are_there_and_who_is_late_takes_part) {
+    ASSERT_EQ(api("PATCH", "/distribution", {{"start_machines", 1}, {"rate", 4'500'000}, {"adaptive", false}}).status,
+              200u);
+    deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    std::jthread first([&] { a.hear(); });
+    auto look = [&] {
+        auto all = api("GET", "/distribution").object().at("sessions").as_array();
+        return all.empty() ? json::object() : all.at(0).as_object();
+    };
+    for (auto now = look(); now.empty() || now.at("sent_bytes").to_number<std::uint64_t>() < 100'000; now = look())
+        std::this_thread::yield();
+    b.hear();
+    first.join();
+    EXPECT_EQ(a.disk, image.encoded);
+    EXPECT_EQ(b.disk, image.encoded);
+    EXPECT_TRUE(b.notes.empty());
+}
+
 TEST_F(DistributionTest, one_machine_alone_and_one_that_is_told_so_are_served_by_unicast) {
     deploy_to({"a"});
     Machine a(*this, "a");
     a.hear();
     EXPECT_EQ(a.joined.error(), "server.no-multicast");
     EXPECT_THAT(a.joined.body, HasSubstr("one machine alone"));
+}
+
+TEST_F(DistributionTest, unicast_keeps_to_the_rate_of_its_job_and_goes_at_once_when_that_is_lifted) {
+    auto id = deploy_to({"a"});
+    Machine a(*this, "a");
+    auto ask = [&] { return a.call("/chunks/get", channel::render_ids(image.ids)); };
+    EXPECT_EQ(ask().status, 200u);
+    // Two MiB would take half an hour.
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 10'000}}).status, 200u);
+    std::atomic<bool> answered{false};
+    Reply late;
+    std::jthread asking([&] {
+        late = ask();
+        answered = true;
+    });
+    auto bytes = [&] {
+        auto list = api("GET", "/distribution").object().at("unicast").as_array();
+        return list.empty() ? 0 : list.at(0).at("bytes").to_number<std::uint64_t>();
+    };
+    while (bytes() < 4 * imagestore::kChunkBytes) std::this_thread::yield();
+    auto shown = api("GET", "/distribution").object().at("unicast").at(0).as_object();
+    EXPECT_EQ(shown.at("device"), "a");
+    EXPECT_EQ(shown.at("ceiling"), 10'000);
+    EXPECT_FALSE(answered);
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 0}}).status, 200u);
+    asking.join();
+    EXPECT_EQ(late.status, 200u);
+    EXPECT_EQ(channel::parse_frames(late.body)->size(), 2u);
+}
+
+TEST_F(DistributionTest, limits_hold_for_the_interface_and_a_window_takes_their_place) {
+    const json::array limit{json::object{{"interface", "127.0.0.1"}, {"rate", 50'000'000}}};
+    EXPECT_EQ(api("PATCH", "/distribution", {{"limits", limit}}).status, 200u);
+    deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    for (auto* m : {&a, &b}) EXPECT_EQ(m->call("/chunks/get", channel::render_ids(image.ids)).status, 200u);
+    auto ceilings = [&] {
+        std::vector<std::uint64_t> out;
+        const auto all = api("GET", "/distribution").object();
+        for (const auto& u : all.at("unicast").as_array()) out.push_back(u.at("ceiling").to_number<std::uint64_t>());
+        return out;
+    };
+    EXPECT_THAT(ceilings(), testing::ElementsAre(25'000'000, 25'000'000)) << "shared fairly";
+    const json::array all_day{json::object{{"from", "00:00"}, {"to", "24:00"}, {"rate", 0}}};
+    EXPECT_EQ(api("PATCH", "/distribution", {{"windows", all_day}}).status, 200u);
+    EXPECT_THAT(ceilings(), testing::ElementsAre(0, 0)) << "at once";
+    EXPECT_EQ(api("GET", "/distribution").object().at("window"), 0);
+    server.reset();
+    begin();
+    auto settings = api("GET", "/distribution").object().at("settings").as_object();
+    EXPECT_EQ(settings.at("limits").at(0).at("rate"), 50'000'000) << "after a restart";
+    EXPECT_EQ(settings.at("windows"), json::value(all_day));
 }
 
 TEST_F(DistributionTest, it_can_be_switched_off) {
@@ -135,17 +240,21 @@ TEST_F(DistributionTest, another_manifest_and_a_wrong_bitmap_are_refused) {
     EXPECT_EQ(a.call("/multicast/join?manifest=" + std::string(64, '0'), "\x03").error(), "server.no-multicast");
     EXPECT_EQ(a.call("/multicast/join?manifest=" + digest(), "\x07").error(), "channel.bad-message");
     EXPECT_EQ(a.call("/multicast/join?manifest=" + digest(), "\x03\x01").error(), "channel.bad-message");
-    EXPECT_EQ(a.call("/multicast/tell", "\x03").object().at("advice"), "unicast") << "it takes part in none";
+    EXPECT_EQ(a.call("/multicast/tell", "\x03").object().at("advice"), "join") << "it takes part in none";
 }
 
 TEST_F(DistributionTest, settings_are_checked_by_name) {
-    for (const auto& [name, value] : std::initializer_list<std::pair<const char*, json::value>>{{"group", "10.0.0.1"},
-                                                                                                {"group", "224.0.0.5"},
-                                                                                                {"ttl", 0},
-                                                                                                {"port", 70000},
-                                                                                                {"rate", -1},
-                                                                                                {"interface", "x"},
-                                                                                                {"color", 1}})
+    for (const auto& [name, value] : std::initializer_list<std::pair<const char*, json::value>>{
+             {"group", "10.0.0.1"},
+             {"group", "224.0.0.5"},
+             {"ttl", 0},
+             {"port", 70000},
+             {"rate", -1},
+             {"interface", "x"},
+             {"limits", "x"},
+             {"limits", json::array{json::object{{"interface", "x"}, {"rate", 1}}}},
+             {"windows", json::array{json::object{{"from", "6"}, {"to", "7:00"}, {"rate", 1}}}},
+             {"color", 1}})
         EXPECT_EQ(api("PATCH", "/distribution", {{name, value}}).error(), "server.bad-request") << name;
     auto set =
         api("PATCH", "/distribution", {{"group", "239.1.2.0"}, {"ttl", 4}, {"rate", 50000000}, {"adaptive", false}})

@@ -274,6 +274,63 @@ TEST_F(Bench, side_by_side_children_all_run_and_one_failure_fails_the_parent_at_
     EXPECT_EQ(state(id), RunState::Failed);
 }
 
+JobRequest group_of(Bench& b, const std::vector<std::string>& names, unsigned max_parallel = 0) {
+    JobRequest parent;
+    parent.mode = JobMode::Parallel;
+    parent.max_parallel = max_parallel;
+    for (const auto& name : names) {
+        b.add(name);
+        b.hello(name);
+        parent.children.push_back(b.request(name, inventory_only()));
+    }
+    return parent;
+}
+
+TEST_F(Bench, of_a_group_no_more_work_at_a_time_than_it_was_told) {
+    auto id = hub->submit(group_of(*this, {"a", "b", "c", "d"}, 2)).value();
+    auto children = db->children(id).value();
+    auto states = [&] {
+        std::string out;
+        for (auto child : children) out += name_of(state(child))[0];
+        return out;
+    };
+    EXPECT_EQ(states(), "rrqq");
+    restart();
+    EXPECT_EQ(states(), "rrqq") << "after a restart as before";
+    for (auto name : {"a", "b", "c", "d"}) hello(name);
+    report("b", poll_until_given("b").key, "failed");
+    EXPECT_EQ(states(), "rfrq") << "one that failed makes room";
+    report("a", poll_until_given("a").key, "done");
+    report("c", poll_until_given("c").key, "done");
+    report("d", poll_until_given("d").key, "done");
+    EXPECT_EQ(states(), "dfdd");
+    EXPECT_EQ(state(id), RunState::Failed);
+}
+
+TEST_F(Bench, of_a_group_those_that_failed_are_tried_again_and_no_others) {
+    auto id = hub->submit(group_of(*this, {"a", "b", "c"})).value();
+    auto children = db->children(id).value();
+    report("a", poll("a")->key, "done");
+    report("b", poll("b")->key, "failed");
+    // While others are at work …
+    ASSERT_TRUE(hub->resume(id));
+    EXPECT_EQ(state(children[1]), RunState::Running);
+    EXPECT_TRUE(hub->resume(id).error().is(errors::kJobState)) << "nothing has failed now";
+    report("b", poll("b")->key, "failed");
+    report("c", poll("c")->key, "done");
+    EXPECT_EQ(state(id), RunState::Failed);
+    // … and after the end.
+    ASSERT_TRUE(hub->resume(id));
+    EXPECT_EQ(state(children[0]), RunState::Done);
+    EXPECT_EQ(state(children[2]), RunState::Done);
+    EXPECT_FALSE(poll("a"));
+    EXPECT_FALSE(poll("c"));
+    auto again = poll("b");
+    ASSERT_TRUE(again);
+    report("b", again->key, "done");
+    EXPECT_EQ(state(id), RunState::Done);
+}
+
 constexpr const char* kPixel =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==";
 std::string proof_of(const std::string& nonce) {

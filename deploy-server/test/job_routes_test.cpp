@@ -20,6 +20,30 @@ TEST_F(ServerTest, a_job_on_a_group_has_a_child_for_each_device) {
     EXPECT_EQ(api("POST", fmt::format("/jobs/{}/cancel", id)).error(), "server.job-state");
 }
 
+TEST_F(ServerTest, a_group_works_on_so_many_at_a_time_and_those_that_failed_are_tried_again) {
+    json::array names;
+    for (auto name : {"a", "b", "c"}) {
+        add_device(name, std::string("52:54:00:00:00:0") + name);
+        names.push_back(name);
+    }
+    auto id = start_job({{"sequence", "da-shutdown"}, {"devices", names}, {"max_parallel", 2}});
+    auto state = [&](std::size_t i) { return job(id).at("children").at(i).at("state"); };
+    EXPECT_EQ(job(id).at("max_parallel"), 2);
+    EXPECT_EQ(state(1), "running");
+    EXPECT_EQ(state(2), "queued");
+    auto child = [&](std::size_t i) { return job(id).at("children").at(i).at("id").to_number<std::int64_t>(); };
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/cancel", child(0))).status, 200u);
+    EXPECT_EQ(state(0), "cancelled");
+    EXPECT_EQ(state(2), "running") << "one that ended made room";
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/resume", id)).status, 200u);
+    EXPECT_EQ(state(0), "queued") << "again, when there is room";
+    EXPECT_EQ(state(1), "running");
+    for (json::value wrong : {json::value(-1), json::value("two"), json::value(2'000'000)})
+        EXPECT_EQ(
+            api("POST", "/jobs", {{"sequence", "da-shutdown"}, {"devices", names}, {"max_parallel", wrong}}).error(),
+            "server.bad-request");
+}
+
 TEST_F(ServerTest, children_of_a_job_run_in_order_with_its_variables) {
     add_device();
     auto id = start_job({{"name", "both"},

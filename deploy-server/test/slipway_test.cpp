@@ -102,6 +102,16 @@ TEST_F(SlipwayTest, distribution_is_shown_and_set_and_a_job_that_sends_nothing_i
     EXPECT_EQ(settings.at("ttl"), 4);
     EXPECT_EQ(settings.at("multicast"), false);
     EXPECT_EQ(asked({"distribution", "set", "--rate", "off"}).at("rate"), 0);
+    done({"distribution", "set", "--limit", "10.99.0.1=300M", "--window", "22:00-06:00=unlimited"});
+    auto limited = asked({"distribution", "set", "--limit", "10.98.0.1=1G"});
+    EXPECT_EQ(limited.at("limits").as_array().size(), 2u) << "one more; the first stays";
+    EXPECT_EQ(limited.at("windows").at(0).at("rate"), 0);
+    EXPECT_THAT(run({"distribution", "show"}).output, HasSubstr("from 22:00 to 06:00  unlimited"));
+    EXPECT_EQ(asked({"distribution", "set", "--limit", "10.99.0.1=off"}).at("limits").as_array().size(), 1u);
+    EXPECT_EQ(asked({"distribution", "set", "--no-windows"}).at("windows").as_array().size(), 0u);
+    EXPECT_EQ(run({"distribution", "set", "--window", "22:00=1M"}).exit_code, 2);
+    EXPECT_EQ(run({"distribution", "set", "--limit", "10.99.0.1"}).exit_code, 2);
+    EXPECT_THAT(run({"distribution", "set", "--window", "25:00-06:00=1M"}).error_text, HasSubstr("no time of day"));
     EXPECT_EQ(run({"distribution", "set"}).exit_code, 2);
     EXPECT_EQ(run({"distribution", "set", "--rate", "fast"}).exit_code, 2);
     EXPECT_THAT(run({"distribution", "set", "--group", "10.0.0.1"}).error_text, HasSubstr("no multicast address"));

@@ -106,7 +106,7 @@ public:
                 (void)calls_.tell(invitation_.number, receiver_.wanted(), true);
                 return *error;
             }
-            turn(Instant::clock::now());
+            turn();
         }
         writer_.finish();
         if (auto error = writer_.error()) return *error;
@@ -115,6 +115,8 @@ public:
         return {};
     }
     const ReceiverCounts& counts() const { return receiver_.counts(); }
+    const std::vector<bool>& wanted() const { return receiver_.wanted(); }
+    bool joins_again() const { return joins_again_; }
 
 private:
     ReceiverOptions receiver_options() const {
@@ -139,22 +141,35 @@ private:
             (void)::poll(&verdict, 1, static_cast<int>(kBatch.count()));
         }
         // Not longer than a look at `cancel` and at the silence may take.
-        const auto until = std::min(receiver_.deadline(), now + 200ms);
+        const auto until = std::min(receiver_.deadline(), now + kTurn);
         const auto left = std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(until - now).count());
         pollfd fds[] = {{socket_.fd(), POLLIN, 0}, {writer_.wake(), POLLIN, 0}};
         (void)::poll(fds, 2, static_cast<int>(left));
     }
 
-    void turn(Instant now) {
+    // A machine slower than what comes never gets to the end of it: its reports, which slow the sender, and the clock
+    // have their turn in between.
+    void turn() {
+        auto now = Instant::clock::now();
+        const auto until = now + kReading;
+        const auto packets = receiver_.counts().packets;
+        const auto passed = last_turn_ == Instant{} ? Instant::duration{} : now - last_turn_;
+        last_turn_ = now;
         std::size_t heard = 0;
+        bool more = false;
         for (auto views = socket_.receive(); !views.empty(); views = socket_.receive()) {
             heard += views.size();
             receiver_.set_room(writer_.room());
             for (const auto& view : views) receiver_.on_packet(view, now);
             while (auto whole = receiver_.take()) writer_.put(std::move(*whole));
-            if (views.size() < 64) break;
+            now = Instant::clock::now();
+            more = views.size() == 64;
+            if (now >= until || !more) break;
         }
-        batches_ = heard > 0 && heard < socket_.holds() / 8;
+        // Only while it listened: a machine that was not given its processor for seconds has heard nothing for that.
+        deaf_ = receiver_.counts().packets != packets ? Instant::duration{}
+                                                      : deaf_ + std::min<Instant::duration>(passed, kTurn);
+        batches_ = heard > 0 && !more && heard < socket_.holds() / 8;
         take_verdicts();
         if (auto report = receiver_.poll(now)) socket_.send(*report, invitation_.sender);
         if (options_.progress && now - told_ >= std::chrono::seconds(1)) {
@@ -175,15 +190,15 @@ private:
     // At the end of a round, when nothing is heard, and when the sender has ended.
     void speak_with_server(Instant now) {
         const auto sync = receiver_.last_sync();
-        if (!receiver_.hears(now)) {
-            if (options_.note)
+        if (deaf_ >= Receiver::kSilence) {
+            tell(true);
+            over_ = true;
+            if (options_.note && !joins_again_)
                 options_.note(
                     sync ? "the multicast is not heard any more: the rest comes by unicast"
                          : "no multicast is heard of " + invitation_.group.group.text() +
                                ": the image comes by unicast. Likely causes: a switch with IGMP snooping and no "
                                "querier, a router between without multicast routing, a firewall, a TTL too small");
-            (void)calls_.tell(invitation_.number, receiver_.wanted(), true);
-            over_ = true;
             return;
         }
         if (!sync || sync->state == SyncState::Running || sync->state == SyncState::Paused) return;
@@ -191,8 +206,14 @@ private:
         // What is being repaired still may come; an answer is due within a few seconds all the same.
         if (sync->state == SyncState::RoundEnds && !receiver_.settled(now)) return;
         told_round_ = sync->round;
-        const auto advice = calls_.tell(invitation_.number, receiver_.wanted(), false);
-        if (!advice || *advice != Advice::Listen) over_ = true;
+        over_ = !tell(false);
+    }
+
+    // True: it goes on.
+    bool tell(bool asks_unicast) {
+        const auto advice = calls_.tell(invitation_.number, receiver_.wanted(), asks_unicast);
+        joins_again_ = advice && *advice == Advice::Join;
+        return advice && *advice == Advice::Listen;
     }
 
     SessionCalls& calls_;
@@ -203,19 +224,22 @@ private:
     Writer writer_;
     Instant told_{};
     std::optional<std::uint32_t> told_round_;
-    bool over_ = false;
+    bool over_ = false, joins_again_ = false;
     // As adapters moderate their interrupts: to wake for each datagram costs more than to read it. Only while data
     // comes, and much less than the kernel holds in the time.
-    static constexpr std::chrono::milliseconds kBatch{4};
+    static constexpr std::chrono::milliseconds kBatch{4}, kReading{20}, kTurn{200};
+    Instant last_turn_{};
+    Instant::duration deaf_{};
     bool batches_ = false;
 };
 
 }  // namespace
 
-Status Hearing::receive(const imagestore::ChunkPlan&, std::vector<bool> wanted, const Take& take) {
+// One session. True: it is gone, and there may be another.
+Result<bool> Hearing::hear(std::vector<bool>& wanted, const Take& take) {
     const auto joined = calls_.join(wanted);
     if (!joined && options_.note) options_.note("the image comes by unicast: " + joined.error().describe());
-    if (!joined || !*joined) return {};
+    if (!joined || !*joined) return false;
     const auto& invitation = *joined;
     auto interface = options_.interface;
     if (interface.is_zero()) interface = address_towards(invitation->sender.address).value_or(Ipv4Address{});
@@ -223,12 +247,22 @@ Status Hearing::receive(const imagestore::ChunkPlan&, std::vector<bool> wanted, 
     if (!socket) {
         if (options_.note) options_.note("the multicast group cannot be joined: " + socket.error().describe());
         (void)calls_.tell(invitation->number, wanted, true);
-        return {};
+        return false;
     }
     Listening listening(calls_, options_, *invitation, std::move(*socket), std::move(wanted), take);
     auto done = listening.run();
-    counts_ = listening.counts();
-    return done;
+    counts_ += listening.counts();
+    TRY(std::move(done));
+    wanted = listening.wanted();
+    return listening.joins_again();
+}
+
+Status Hearing::receive(const imagestore::ChunkPlan&, std::vector<bool> wanted, const Take& take) {
+    for (int sessions = 0; sessions < kMostSessions; ++sessions) {
+        if (!TRY(hear(wanted, take))) return {};
+        if (options_.note) options_.note("the server has started again: the rest comes by another session");
+    }
+    return {};
 }
 
 }  // namespace slipway::multicast

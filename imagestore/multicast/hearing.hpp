@@ -49,6 +49,8 @@ public:
     const ReceiverCounts& counts() const { return counts_; }
 
 private:
+    static constexpr int kMostSessions = 5;  // a server that starts again more often has other troubles
+    Result<bool> hear(std::vector<bool>& wanted, const Take& take);
     SessionCalls& calls_;
     HearingOptions options_;
     ReceiverCounts counts_;

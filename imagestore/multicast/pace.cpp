@@ -2,12 +2,13 @@
 #include "imagestore/multicast/pace.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace slipway::multicast {
 
 namespace {
 
-constexpr double kLeast = 1e6;
+constexpr double kLeast = 1e6, kMost = 1e11;
 constexpr double kBearable = 0.01;      // common loss that changes nothing
 constexpr double kBearableAlone = 0.1;  // of one or two receivers, whose own loss cannot be told from a common one
 constexpr std::chrono::milliseconds kBurst{4};
@@ -20,14 +21,13 @@ constexpr std::size_t kKept = 512, kYoung = 32, kLeastSamples = 8;
 }  // namespace
 
 Pace::Pace(PaceOptions options, Instant now) : options_(options), changed_(now), ready_(now), due_(now) {
-    rate_ = static_cast<double>(options_.adaptive ? options_.first : options_.ceiling);
+    rate_ = static_cast<double>(adaptive() ? options_.first : options_.ceiling);
     set_ceiling(options_.ceiling);
 }
 
 void Pace::set_ceiling(std::uint64_t bits) {
     options_.ceiling = bits;
-    if (bits == 0) options_.adaptive = true;  // something has to hold it
-    if (!options_.adaptive) rate_ = static_cast<double>(bits);
+    if (!adaptive()) rate_ = static_cast<double>(bits);
     else if (bits > 0) rate_ = std::min(rate_, static_cast<double>(bits));
 }
 
@@ -37,17 +37,19 @@ void Pace::hold_to(std::uint64_t bits, Instant now) {
 }
 
 bool Pace::on_common_loss(double share, Instant now) {
-    if (!options_.adaptive) return false;
-    const auto seconds = std::min(1.0, std::chrono::duration<double>(now - changed_).count());
+    if (!adaptive()) return false;
+    const auto elapsed = std::chrono::duration<double>(now - changed_).count(), seconds = std::min(1.0, elapsed);
+    // A rate that was not tried says nothing of the line (RFC 7661): a session that waits must not speed up.
+    const bool tried = 2 * std::exchange(spent_, 0) >= rate_ * elapsed;
     changed_ = now;
     const auto before = rate_;
     if (share > kBearable) {
         searching_ = false;
         rate_ *= std::max(0.5, 1 - std::max(share, 0.1));
-    } else {
+    } else if (tried) {
         rate_ *= searching_ ? 1 + 5 * seconds : 1 + 0.1 * seconds;
     }
-    rate_ = std::max(rate_, kLeast);
+    rate_ = std::clamp(rate_, kLeast, kMost);
     if (options_.ceiling > 0) rate_ = std::min(rate_, static_cast<double>(options_.ceiling));
     return rate_ < before;
 }
@@ -62,6 +64,7 @@ void Pace::spend(std::size_t bytes, Instant now) {
         return std::chrono::nanoseconds(
             static_cast<std::int64_t>(8e9 * static_cast<double>(bytes) / std::max(rate, 1.0)));
     };
+    spent_ += 8 * static_cast<double>(bytes);
     const auto rate = static_cast<double>(this->rate());
     due_ = std::max(due_, now - kCatchUp) + lasts(rate);
     ready_ = std::max(ready_, now - kBurst) + lasts(rate * kCatchUpBy);

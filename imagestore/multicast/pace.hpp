@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// How fast a session sends: a token bucket that catches up gently, below a ceiling that may change while it runs, and (adaptive) the search
-// for what the line carries. Only loss that the receivers have in common slows it.
+// How fast a session sends: a token bucket that catches up gently, below a ceiling that may change while it runs, and
+// (adaptive) the search for what the line carries. Only loss that the receivers have in common slows it.
 #pragma once
 
 #include <chrono>
@@ -36,9 +36,11 @@ public:
     void spend(std::size_t bytes, Instant now);
 
 private:
+    bool adaptive() const { return options_.adaptive || options_.ceiling == 0; }  // something has to hold it
     PaceOptions options_;
     double rate_;
     bool searching_ = true;  // doubling, until the first loss
+    double spent_ = 0;       // bits since changed_
     std::uint64_t held_ = 0;
     Instant held_until_{}, changed_, ready_;
     Instant due_;  // when, at the rate, all that was sent would be out

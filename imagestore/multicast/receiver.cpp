@@ -14,6 +14,15 @@ std::size_t overhead_of(const Partition& partition) { return 512 + std::size_t{p
 
 }  // namespace
 
+ReceiverCounts& ReceiverCounts::operator+=(const ReceiverCounts& o) {
+    for (auto count :
+         {&ReceiverCounts::packets, &ReceiverCounts::bytes, &ReceiverCounts::lost, &ReceiverCounts::forged,
+          &ReceiverCounts::replayed, &ReceiverCounts::foreign, &ReceiverCounts::malformed, &ReceiverCounts::useless,
+          &ReceiverCounts::repaired, &ReceiverCounts::given_up, &ReceiverCounts::refused, &ReceiverCounts::reports})
+        this->*count += o.*count;
+    return *this;
+}
+
 Receiver::Receiver(ReceiverOptions options, std::vector<bool> wanted, Instant now)
     : options_(std::move(options)),
       session_(options_.session_key),

@@ -39,6 +39,7 @@ struct ReceiverCounts {
     std::uint64_t given_up = 0;  // unfinished chunks dropped for want of memory
     std::uint64_t refused = 0;   // chunks that were not what the manifest says
     std::uint64_t reports = 0;
+    ReceiverCounts& operator+=(const ReceiverCounts& o);
 };
 
 class Receiver {

@@ -331,7 +331,7 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     look_at_common_loss(now);
     if (report.disk_behind && view.written_kib > 0) {
         const auto bits = std::uint64_t{view.written_kib} * 8192;
-        if (bits * 2 >= pace_.rate()) {
+        if (view.written_kib * std::uint64_t{2} >= usual_disk()) {
             pace_.hold_to(bits, now);
             member.slow_since.reset();
         } else if (!member.slow_since) {
@@ -343,6 +343,17 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     // Of one who is about to be moved aside nothing is repaired.
     if (view.loss > loss_limit_) return;
     for (const auto& deficit : report.wanted) want(deficit, now);
+}
+
+// KiB a second, of the middle one: where all disks are slow, none of them is moved aside.
+std::uint32_t Sender::usual_disk() const {
+    std::vector<std::uint32_t> written;
+    for (const auto& [number, member] : audience_)
+        if (member.view.written_kib > 0) written.push_back(member.view.written_kib);
+    if (written.empty()) return 0;
+    const auto middle = written.begin() + static_cast<std::ptrdiff_t>(written.size() / 2);
+    std::nth_element(written.begin(), middle, written.end());
+    return *middle;
 }
 
 const Sender::SentOnce* Sender::sent_once(std::uint32_t chunk) const {

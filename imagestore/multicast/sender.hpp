@@ -128,6 +128,7 @@ private:
     void look_at_common_loss(Instant now);
     void want(const Deficit& deficit, Instant now);
     void judge(Instant now);
+    std::uint32_t usual_disk() const;
     const SentOnce* sent_once(std::uint32_t chunk) const;
 
     SenderOptions options_;

@@ -79,6 +79,11 @@ Sending::Look Sending::look() const {
     return {session_.state(), sender.round(), sender.rate(), sender.counts(), session_.members()};
 }
 
+SessionState Sending::state() const {
+    std::lock_guard hold(mutex_);
+    return session_.state();
+}
+
 std::vector<Session::BadChunk> Sending::take_bad_chunks() {
     std::lock_guard hold(mutex_);
     return session_.take_bad_chunks();

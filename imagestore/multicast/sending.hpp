@@ -37,6 +37,7 @@ public:
         std::vector<Session::Member> members;
     };
     Look look() const;
+    SessionState state() const;
     std::vector<Session::BadChunk> take_bad_chunks();
     std::uint16_t report_port() const { return socket_.port(); }
     const Options& options() const { return options_; }

@@ -20,8 +20,9 @@ struct SessionOptions {
 };
 
 enum class SessionState { Waiting, Sending, Asking, Idle, Over };
-// What a receiver is to do next. Unicast: fetch the rest chunk by chunk, over the agent channel.
-enum class Advice { Listen, Unicast, Done };
+// What a receiver is to do next. Unicast: fetch the rest chunk by chunk, over the agent channel. Join: the session is
+// not known (any more), there may be another.
+enum class Advice { Listen, Unicast, Done, Join };
 enum class AsideReason { None, Loss, Disk, Silent, Asked };
 
 class Session {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "imagestore/capture.hpp"
 #include "imagestore/deploy.hpp"
@@ -27,6 +28,7 @@ struct BroadcastDeploy : testing::Test {
     std::unique_ptr<Store> store;
     std::unique_ptr<ManifestBytes> manifest;
     int asked = 0;
+    std::set<ChunkId> unreadable;
 
     void SetUp() override {
         std::mt19937 random(3);
@@ -48,15 +50,17 @@ struct BroadcastDeploy : testing::Test {
     struct Counting : ChunkSource {
         Store& store;
         int& asked;
-        Counting(Store& s, int& a) : store(s), asked(a) {}
+        const std::set<ChunkId>& unreadable;
+        Counting(Store& s, int& a, const std::set<ChunkId>& u) : store(s), asked(a), unreadable(u) {}
         Result<Bytes> get(const ChunkId& id) override {
             ++asked;
+            if (unreadable.contains(id)) return make_error(errors::kBadChunk, "chunk {}", id.text());
             return store.get(id);
         }
     };
     Result<DeployReport> deploy(ChunkBroadcast& broadcast, bool resume = false) {
         auto disk = disks::FileDisk::open(target, disks::OpenMode::ReadWrite).value();
-        Counting counting(*store, asked);
+        Counting counting(*store, asked, unreadable);
         DeployRequest request;
         request.manifest = manifest.get();
         request.target = disk.get();
@@ -151,6 +155,43 @@ TEST_F(BroadcastDeploy, an_unfinished_one_does_not_look_finished) {
     auto report = deploy(again).value();
     EXPECT_EQ(report.kept_chunks, 11u) << "the marker is in place of the first";
     EXPECT_TRUE(equal());
+}
+
+TEST_F(BroadcastDeploy, a_chunk_that_cannot_be_read_is_named_and_nothing_else_is_missing) {
+    const auto plan = ChunkPlan::of(*manifest).value();
+    unreadable = {plan.id(4)};
+    Sends others(*store, [](std::uint32_t number, Bytes&) { return number != 4 && number != 9; });
+    const auto failed = deploy(others);
+    ASSERT_FALSE(failed);
+    EXPECT_TRUE(failed.error().is(errors::kBadChunk));
+    EXPECT_NE(failed.error().describe().find("one chunk of the image cannot be had (" + plan.id(4).text()),
+              std::string::npos)
+        << failed.error().describe();
+    EXPECT_LE(asked, 4) << "the two that did not come, each of them once more";
+    EXPECT_FALSE(equal());
+    // The store is healed: the same again asks for that one.
+    unreadable.clear();
+    asked = 0;
+    Sends nothing(*store, [](std::uint32_t, Bytes&) { return false; });
+    const auto report = deploy(nothing);
+    ASSERT_TRUE(report) << report.error().describe();
+    EXPECT_TRUE(equal());
+    EXPECT_LE(asked, 2) << "the bad one, and the first, which stands for the unfinished";
+}
+
+TEST_F(BroadcastDeploy, without_a_broadcast_as_well) {
+    const auto plan = ChunkPlan::of(*manifest).value();
+    unreadable = {plan.id(1), plan.id(10)};
+    Sends nothing(*store, [](std::uint32_t, Bytes&) { return false; });
+    const auto failed = deploy(nothing);
+    ASSERT_FALSE(failed);
+    EXPECT_NE(failed.error().describe().find("2 chunks of the image cannot be had"), std::string::npos);
+    const auto there = read_file(target, 64 * kMiB).value();
+    for (std::uint64_t mib = 2; mib < 12; ++mib)
+        EXPECT_TRUE(std::equal(there.begin() + static_cast<std::ptrdiff_t>(mib * kMiB),
+                               there.begin() + static_cast<std::ptrdiff_t>((mib + 1) * kMiB),
+                               content.begin() + static_cast<std::ptrdiff_t>(mib * kMiB)))
+            << mib;
 }
 
 }  // namespace

@@ -296,5 +296,23 @@ TEST(RunRecord, damaged_text_is_a_named_error) {
         EXPECT_FALSE(run_from_json(bad)) << bad;
 }
 
+TEST(Engine, a_rate_is_of_the_piece_of_work_that_is_under_way) {
+    Bench b;
+    b.apply(Start{});
+    auto report = [&](std::uint64_t done, const char* what, std::int64_t at) {
+        (void)Engine(b.sequence, b.variables).apply(b.run, TaskProgress{{0, 1}, done, 1000, what}, at);
+        return b.run.steps[0].progress_rate();
+    };
+    EXPECT_EQ(report(100, "deploying", kNow), 0u) << "one word says nothing of speed";
+    EXPECT_EQ(report(300, "deploying", kNow + 2000), 100u);
+    EXPECT_EQ(report(600, "deploying", kNow + 5000), 100u) << "what was there before the first word is not counted";
+    EXPECT_EQ(report(0, "verifying", kNow + 5000), 0u);
+    EXPECT_EQ(report(500, "verifying", kNow + 6000), 500u);
+    EXPECT_EQ(report(10, "verifying", kNow + 6500), 0u) << "begun again";
+    b.apply(Timer{});  // by way of the database, as after a restart
+    EXPECT_EQ(report(30, "verifying", kNow + 9000), 0u);
+    EXPECT_EQ(report(50, "verifying", kNow + 10'000), 20u);
+}
+
 }  // namespace
 }  // namespace slipway::sequences

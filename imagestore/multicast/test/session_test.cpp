@@ -157,6 +157,15 @@ TEST(MulticastSession, a_disk_that_is_somewhat_slower_slows_the_session_and_a_mu
     EXPECT_EQ(slow.events[0].kind, SenderEvent::Kind::AsideDisk);
 }
 
+TEST(MulticastSession, where_all_disks_are_slow_the_session_slows_to_them_and_nobody_leaves_it) {
+    Simulation s({.chunks = 60});
+    for (unsigned i = 0; i < 4; ++i) s.add({.disk = 600'000});
+    ASSERT_TRUE(s.run());
+    all_whole(s);
+    EXPECT_TRUE(s.events.empty()) << "an eighth of the ceiling, but they are alike";
+    EXPECT_LT(s.seconds(), static_cast<double>(s.image_bytes()) / 600'000 * 2);
+}
+
 TEST(MulticastSession, one_that_hears_nothing_knows_it_after_three_seconds_and_is_forgotten) {
     Simulation s({.chunks = 300});
     s.add({});

@@ -143,8 +143,11 @@ public:
     std::unique_ptr<Sender> sender;
     std::vector<std::unique_ptr<Node>> nodes;
     std::vector<SenderEvent> events;
-    std::set<std::uint32_t> unreadable, named;  // named: by an event
-    std::function<void(const Bytes&)> on_wire;  // sees all that the sender sends
+    std::set<std::uint32_t> unreadable, named;    // named: by an event
+    std::function<void(const Bytes&)> on_wire;    // sees all that the sender sends
+    std::function<void(const Bytes&)> on_report;  // and all that it is sent
+    // From somebody else; nullptr: to the sender.
+    void inject(Node* to, Bytes packet) { arrive(to, Link{}, std::move(packet)); }
 
 private:
     static constexpr ErrorId kGone{"test.gone", "none", false};
@@ -192,6 +195,7 @@ private:
             plans_.pop();
             if (!node->up) continue;
             if (auto report = node->receiver->poll(now)) {
+                if (on_report) on_report(*report);
                 if (!chance(node->link.loss_back)) arrive(nullptr, node->link, *report);
                 plan(*node);
             } else if (node->receiver->deadline() > now) {

@@ -70,8 +70,16 @@ class Rig:
             run("ip", "netns", "exec", space, "nft", "-f", "-", input=rules, text=True)
 
     def wire_bytes(self):
+        return self.sent()["bytes"]
+
+    def ip_bytes(self):
+        """Without Ethernet's headers, as a throttle counts."""
+        sent = self.sent()
+        return sent["bytes"] - 14 * sent["packets"]
+
+    def sent(self):
         out = subprocess.run(["ip", "-n", self.sender, "-s", "-j", "link", "show", "eth0"], check=True, stdout=subprocess.PIPE)
-        return json.loads(out.stdout)[0]["stats64"]["tx"]["bytes"]
+        return json.loads(out.stdout)[0]["stats64"]["tx"]
 
     def start(self, space, argv, out=subprocess.PIPE):
         child = subprocess.Popen(["ip", "netns", "exec", space, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, text=True)
@@ -137,10 +145,12 @@ class Ours:
             raise RuntimeError("the sender does not start: " + sender.stderr.read())
         return sender
 
-    def transfer(self, during=None, slow=None, expected=None):
-        """during(receivers): called once all run; may end and start some. slow: {number: bytes a second}."""
+    def transfer(self, during=None, slow=None, expected=None, before=None):
+        """during(receivers): called once all run; may end and start some. slow: {number: bytes a second}. before(): with empty places."""
         result, rig = Run(), self.rig
         rig.clear()
+        if before:
+            before()
         sender = self.serve(expected or rig.count)
         before, idle_before = busy()
         wire, begun = rig.wire_bytes(), time.monotonic()
@@ -163,7 +173,7 @@ class Ours:
         result.sender_cpu = cpu_of(sender)
         result.sender = json.loads(out) if out.strip() else {}
         result.failed += [f"receiver {n}: the file differs" for n in receivers
-                          if receivers[n] and not filecmp.cmp(self.file, f"{rig.place(n)}/out", shallow=False)]
+                          if receivers[n] and n in result.reports and not filecmp.cmp(self.file, f"{rig.place(n)}/out", shallow=False)]
         return result
 
 

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What may go out when, as values.
+#include "deploy-server/distribution/rates.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace slipway::server {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+
+constexpr std::uint64_t M = 1'000'000;
+const Ipv4Address kOffice = *Ipv4Address::parse("10.99.0.1"), kRack = *Ipv4Address::parse("10.98.0.1");
+
+TEST(Rates, a_time_of_day_is_hours_and_minutes) {
+    EXPECT_EQ(parse_day_minute("00:00"), 0u);
+    EXPECT_EQ(parse_day_minute("6:30"), 390u);
+    EXPECT_EQ(parse_day_minute("24:00"), 1440u);
+    for (auto wrong : {"", "22", "22:", ":30", "22:5", "24:01", "25:00", "22:60", "-1:00", "022:00", "22:00x"})
+        EXPECT_FALSE(parse_day_minute(wrong)) << wrong;
+    EXPECT_EQ(day_minute_text(390), "06:30");
+}
+
+TEST(Rates, a_window_may_go_over_midnight) {
+    const std::vector<RateWindow> windows{{22 * 60, 6 * 60, 0}, {12 * 60, 13 * 60, 50 * M}};
+    auto rate = [&](const char* time) -> std::optional<std::uint64_t> {
+        const auto* window = window_at(windows, *parse_day_minute(time));
+        return window ? std::optional(window->rate) : std::nullopt;
+    };
+    EXPECT_EQ(rate("21:59"), std::nullopt);
+    EXPECT_EQ(rate("22:00"), 0u);
+    EXPECT_EQ(rate("00:00"), 0u);
+    EXPECT_EQ(rate("05:59"), 0u);
+    EXPECT_EQ(rate("06:00"), std::nullopt);
+    EXPECT_EQ(rate("12:30"), 50 * M);
+    EXPECT_TRUE(window_at(std::vector<RateWindow>{{60, 60, 1}}, 0)) << "from an hour to itself: all day";
+}
+
+TEST(Rates, full_speed_at_night) {
+    DistributionSettings s;
+    s.rate = 100 * M;
+    s.limits = {{kOffice, 300 * M}};
+    s.windows = {{22 * 60, 6 * 60, 0}};
+    EXPECT_EQ(job_rate(s, 12 * 60), 100 * M);
+    EXPECT_EQ(interface_rate(s, kOffice, 12 * 60), 300 * M);
+    EXPECT_EQ(interface_rate(s, kRack, 12 * 60), 0u) << "has no limit";
+    EXPECT_EQ(job_rate(s, 23 * 60), 0u);
+    EXPECT_EQ(interface_rate(s, kOffice, 23 * 60), 0u);
+}
+
+TEST(Rates, what_one_cannot_use_goes_to_the_others) {
+    EXPECT_THAT(fair_shares(90, std::vector<std::uint64_t>{0, 0, 0}), ElementsAre(30, 30, 30));
+    EXPECT_THAT(fair_shares(90, std::vector<std::uint64_t>{0, 10, 0}), ElementsAre(40, 10, 40));
+    EXPECT_THAT(fair_shares(90, std::vector<std::uint64_t>{20, 10, 30}), ElementsAre(20, 10, 30));
+    EXPECT_THAT(fair_shares(0, std::vector<std::uint64_t>{20, 0}), ElementsAre(20, 0)) << "no limit: each its ceiling";
+    EXPECT_THAT(fair_shares(1, std::vector<std::uint64_t>{0, 0, 0}), ElementsAre(1, 1, 1)) << "0 would be no limit";
+    EXPECT_TRUE(fair_shares(5, {}).empty());
+}
+
+std::vector<std::uint64_t> shared(std::vector<Sharing::Flow> flows, const DistributionSettings& s,
+                                  std::vector<Sharing::Ceiling> given = {}, unsigned minute = 720) {
+    Sharing::share(flows, s, given, minute);
+    std::vector<std::uint64_t> out;
+    for (const auto& f : flows) out.push_back(f.rate / M);
+    return out;
+}
+
+TEST(Rates, an_interface_is_shared_by_its_jobs_and_a_job_by_its_session_and_its_machines_by_unicast) {
+    DistributionSettings s;
+    s.limits = {{kOffice, 300 * M}};
+    // Job 1: a session and two machines by unicast; job 2: one machine; job 3 on another interface.
+    const std::vector<Sharing::Flow> flows{{1, kOffice}, {1, kOffice}, {1, kOffice}, {2, kOffice}, {3, kRack}};
+    EXPECT_THAT(shared(flows, s), ElementsAre(50, 50, 50, 150, 0));
+    EXPECT_THAT(shared(flows, s, {{2, 60 * M}}), ElementsAre(80, 80, 80, 60, 0)) << "slipway job throttle 2 60M";
+    s.rate = 90 * M;
+    EXPECT_THAT(shared(flows, s), ElementsAre(30, 30, 30, 90, 90)) << "each job has its ceiling";
+    EXPECT_THAT(shared(flows, s, {{3, 5 * M}}), ElementsAre(30, 30, 30, 90, 5));
+    s.windows = {{22 * 60, 6 * 60, 0}};
+    EXPECT_THAT(shared(flows, s, {{2, 60 * M}}, 60), ElementsAre(0, 0, 0, 60, 0))
+        << "at night there is no limit, but what a job was given by hand stays";
+}
+
+TEST(Rates, a_job_on_two_interfaces_has_one_ceiling) {
+    DistributionSettings s;
+    s.rate = 90 * M;
+    EXPECT_THAT(shared({{1, kOffice}, {1, kOffice}, {1, kRack}}, s), ElementsAre(30, 30, 30));
+}
+
+TEST(Rates, answers_by_unicast_keep_to_the_rate_over_any_five_seconds) {
+    Instant now{1s};
+    Meter meter(now);
+    meter.set_rate(100 * M, now);
+    // A machine that asks for the next 8 MiB as soon as it has the last.
+    std::vector<std::pair<Instant, double>> sent;
+    for (double total = 0; now < Instant{60s};) {
+        const auto place = meter.add(8u << 20, now);
+        for (Instant due = meter.due(place, now); due > now; due = meter.due(place, now)) now = due;
+        sent.emplace_back(now, total += 8 << 20);
+    }
+    for (std::size_t i = 0, j = 0; i < sent.size(); ++i) {
+        while (j < sent.size() && sent[j].first - sent[i].first < 5s) ++j;
+        if (j == sent.size()) break;
+        const auto bits = (sent[j].second - sent[i].second) * 8;
+        const auto seconds = std::chrono::duration<double>(sent[j].first - sent[i].first).count();
+        EXPECT_NEAR(bits / seconds, 100e6, 5e6);
+    }
+}
+
+TEST(Rates, an_answer_that_waits_goes_at_the_new_rate_when_it_changes) {
+    Instant now{1s};
+    Meter meter(now);
+    EXPECT_EQ(meter.due(meter.add(50 * M, now), now), now) << "without a limit at once";
+    meter.set_rate(8 * M, now);
+    const auto place = meter.add(10 * M, now);
+    EXPECT_NEAR(std::chrono::duration<double>(meter.due(place, now) - now).count(), 10, 0.01);
+    now += 5s;
+    meter.set_rate(40 * M, now);
+    EXPECT_NEAR(std::chrono::duration<double>(meter.due(place, now) - now).count(), 1, 0.01);
+    const auto second = meter.add(5 * M, now);
+    EXPECT_NEAR(std::chrono::duration<double>(meter.due(second, now) - now).count(), 2, 0.01) << "in a row";
+    meter.set_rate(0, now);
+    EXPECT_EQ(meter.due(second, now), now);
+}
+
+TEST(Rates, what_was_not_used_is_not_saved_up) {
+    Instant now{1s};
+    Meter meter(now);
+    meter.set_rate(8 * M, now);
+    now += 3600s;
+    const auto place = meter.add(2 * M, now);
+    EXPECT_NEAR(std::chrono::duration<double>(meter.due(place, now) - now).count(), 2, 0.01);
+    EXPECT_NEAR(meter.waiting(now + 1s), 1e6, 1e4);
+}
+
+}  // namespace
+}  // namespace slipway::server
