@@ -8,6 +8,7 @@
 #include "gatherhw/reader.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
+#include "vmscript/missing_patches.hpp"
 #include "vmscript/output.hpp"
 #include "vmscript/plan.hpp"
 #include "vmscript/render.hpp"
@@ -68,7 +69,8 @@ Result<ExitCode> migrate(const MigrateArguments& a, const Context& context) {
     auto xml = TRY_WITH(read_text_file(switches.hw_info_file, 64u << 20), "reading the inventory");
     auto read = TRY_WITH(gatherhw::read_inventory(xml), "reading " + switches.hw_info_file);
     std::vector<std::string> problems;
-    const auto around = TRY(vmscript::read_surroundings(switches));
+    auto around = TRY(vmscript::read_surroundings(switches));
+    around.missing_patches = TRY(vmscript::missing_patch_files(read.inventory, switches));
     for (const auto& f : vmscript::validate(read.inventory, switches, around, read.warnings)) {
         const bool passed_over = f.forcible && switches.force;
         if (f.verdict == vmscript::Verdict::Error && !passed_over) problems.push_back(f.what + ": " + f.found);

@@ -3,10 +3,13 @@
 // the library beforehand.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "gatherhw/model.hpp"
 #include "lib/patches/hal_policy.hpp"
+#include "vmscript/switches.hpp"
 
 namespace slipway::vmscript {
 
@@ -36,5 +39,11 @@ struct MissingPatches {
 // Errors: patches.hal (what is asked for does not exist for this Windows).
 Result<MissingPatches> missing_patches(const HalFacts& facts, const patches::TargetMachine& target, patches::FixHal fix,
                                        const patches::Library& library);
+
+// The names of what is missing for this machine, from the libraries that the repair will look into: --hwpatchdir and
+// the usual place. Nothing when its Windows takes no patch files, when the inventory says too little, or when there is
+// no library to look into. Errors: patches.hal.
+Result<std::optional<std::vector<std::string>>> missing_patch_files(const gatherhw::Inventory& inventory,
+                                                                    const Switches& switches);
 
 }  // namespace slipway::vmscript

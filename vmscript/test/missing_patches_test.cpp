@@ -66,4 +66,29 @@ TEST(MissingPatches, newer_and_64_bit_windows_want_none) {
     EXPECT_THAT(out.wanted, IsEmpty());
 }
 
+TEST(MissingPatches, of_an_inventory_are_named_from_the_library_that_was_given) {
+    const auto dir = TempDir::create("missing").value();
+    gatherhw::Inventory inventory;
+    inventory.os.family = "windows";
+    inventory.os.version = "5.2.3790";
+    inventory.os.architecture = "x86";
+    inventory.os.hal = "acpiapic_mp";
+    for (const auto& file : server_2003().files)
+        inventory.os.system_files.push_back({file.path, file.version, file.original_name, file.language, 0});
+    Switches switches;
+    switches.fix_hal = FixHal::Acpi;
+    switches.patch_directory = dir.path().string();
+    const auto before = missing_patch_files(inventory, switches).value();
+    ASSERT_TRUE(before);
+    EXPECT_THAT(*before, testing::ElementsAre("halacpi.dll 5.2.3790.3959 (0409, English)",
+                                              "ntoskrnl.exe 5.2.3790.4478 (0409, English)"));
+    for (const auto& [name, version] : {std::pair{"halacpi.dll", "5.2.3790.3959"}, {"ntoskrnl.exe", "5.2.3790.4478"}}) {
+        const auto made = patches::test::make_pe(name, *patches::FileVersion::parse(version), 0x0409);
+        ASSERT_TRUE(patches::add_to_library(dir.path(), as_bytes(made)).ok());
+    }
+    EXPECT_THAT(missing_patch_files(inventory, switches).value(), testing::Optional(IsEmpty()));
+    inventory.os.version = "6.1.7601";
+    EXPECT_FALSE(missing_patch_files(inventory, switches).value());
+}
+
 }  // namespace
