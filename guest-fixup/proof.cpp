@@ -86,8 +86,8 @@ case ,$root_options, in *,rw,*) ;; *) refuse 'root is mounted read-only' ;; esac
 rm -f {1} || refuse 'root takes no writes'
 [ ! -e {2} ] || refuse 'root takes no writes'
 sync
+# systemd is not told to read its units again, which would disturb a machine that just came up: the next boot finds none of ours.
 printf 'SLIPWAY-UP %s\n' '{0}' >&3
-systemctl daemon-reload
 )sh",
                        nonce,
                        fmt::format("{} {} {} {} {}", kProofWant, fmt::join(kRefusalWants, " "), kProofUnit,
