@@ -181,9 +181,14 @@ bool Planner::named_by_guest(const KnownNic& nic) const {
     });
 }
 
-// VLANs, bonds and bridges have the address of a card below them.
+// VLANs, bonds and bridges have the address of a card below them. Our own files have none, and change what is made of
+// the others' names.
 bool Planner::stacked() const {
-    return std::any_of(interfaces_.begin(), interfaces_.end(), [](const Interface& interface) {
+    std::vector<Reading> theirs;
+    for (std::size_t i = 0; i < files_.size(); ++i)
+        if (!files_[i].path.starts_with(kOurLink)) theirs.push_back(readings_[i]);
+    const auto interfaces = merged(theirs);
+    return std::any_of(interfaces.begin(), interfaces.end(), [](const Interface& interface) {
         return interface.kind == InterfaceKind::Bond || interface.kind == InterfaceKind::Vlan ||
                interface.kind == InterfaceKind::Bridge;
     });

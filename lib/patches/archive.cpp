@@ -101,9 +101,13 @@ mspack_file* open_handle(mspack_system* base, const char* name, int mode) {
     return reinterpret_cast<mspack_file*>(new Handle{&system, writes, 0});
 }
 
-void close_handle(mspack_file* file) { delete &handle_of(file); }
+// What could not be opened comes here as well: a cabinet that names another one.
+void close_handle(mspack_file* file) {
+    if (file != nullptr) delete &handle_of(file);
+}
 
 int read_handle(mspack_file* file, void* buffer, int bytes) {
+    if (file == nullptr) return -1;
     auto& handle = handle_of(file);
     if (handle.writes || bytes < 0) return -1;
     const auto count =
@@ -113,6 +117,7 @@ int read_handle(mspack_file* file, void* buffer, int bytes) {
 }
 
 int write_handle(mspack_file* file, void* buffer, int bytes) {
+    if (file == nullptr) return -1;
     auto& handle = handle_of(file);
     auto& system = *handle.system;
     if (!handle.writes || bytes < 0) return -1;
@@ -126,6 +131,7 @@ int write_handle(mspack_file* file, void* buffer, int bytes) {
 }
 
 int seek_handle(mspack_file* file, off_t offset, int mode) {
+    if (file == nullptr) return -1;
     auto& handle = handle_of(file);
     const auto size =
         static_cast<std::int64_t>(handle.writes ? handle.system->output.size() : handle.system->input->size());
@@ -137,7 +143,7 @@ int seek_handle(mspack_file* file, off_t offset, int mode) {
     return 0;
 }
 
-off_t tell_handle(mspack_file* file) { return static_cast<off_t>(handle_of(file).at); }
+off_t tell_handle(mspack_file* file) { return file == nullptr ? 0 : static_cast<off_t>(handle_of(file).at); }
 void ignore_message(mspack_file*, const char*, ...) {}
 void copy_bytes(void* from, void* to, std::size_t bytes) { std::memcpy(to, from, bytes); }
 

@@ -9,6 +9,7 @@
 #include "guest-fixup/windows/hal/setup_log.hpp"
 #include "guest-fixup/windows/system.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/patches/errors.hpp"
 #include "lib/patches/hal_policy.hpp"
 
 namespace slipway::fixup::windows {
@@ -179,7 +180,13 @@ Status repair_hal(WindowsRepair& repair) {
     TRY(repair_boot_paths(repair));
     const auto installed = TRY(look_at(repair));
     const patches::TargetMachine target{.processors = std::max(1u, repair.request.processors)};
-    const auto decision = TRY(patches::decide_hal(installed, target, repair.request.fix_hal));
+    auto decided = patches::decide_hal(installed, target, repair.request.fix_hal);
+    if (!decided && repair.request.fix_hal == patches::FixHal::Auto && decided.error().is(patches::errors::kHal)) {
+        // Nobody asked for an exchange, and what is there may be right.
+        repair.warn("HAL and kernel stay as they are: " + decided.error().message());
+        return {};
+    }
+    const auto decision = TRY(std::move(decided));
     if (repair.note) repair.note("HAL: " + decision.why);
     if (!decision.files.empty()) TRY(exchange(repair, decision));
     if (decision.remove_switches)
