@@ -129,6 +129,10 @@ Result<Place> Guest::make_place(const std::string& path, bool follow) {
     if (auto place = TRY(follow ? tree_->follow(path) : tree_->at(path))) return *std::move(place);
     const auto parent = parent_of(path);
     if (parent == "/") return make_error(errors::kGuestFile, "the guest's root cannot be opened");
+    if (on_disk_) {  // whose directory is made with the first change: this one may lie in it
+        TRY(on_disk_->start());
+        if (auto place = TRY(follow ? tree_->follow(path) : tree_->at(path))) return *std::move(place);
+    }
     const auto directory = TRY(make_place(parent, true));
     State after{State::Kind::Directory, 0755, 0, 0, 0, "", ""};
     TRY(change("directory", directory, after, [&] { return make_directory(directory); }));

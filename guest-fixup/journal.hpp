@@ -40,6 +40,8 @@ public:
     Status found(const std::string& what, const Place& place);
 
     bool started() const { return started_; }
+    // Makes the journal's directory and begins a run, unless that was done: the first change would.
+    Status start();
     // What is announced from here on is taken back with an unfinished run, but not kept for an undo.
     void forget_originals(bool on) { forget_ = on; }
     // The run is whole.
@@ -68,7 +70,6 @@ private:
         : tree_(&tree), base_(std::move(base)), where_(base_ + "/slipway/repair") {}
     Status load();
     Result<UniqueFd> make_base();
-    Status start();
     Status append(const std::string& lines);
     JournalRun& run() { return text_.runs.back(); }
     bool first_in_run(const std::string& path);
