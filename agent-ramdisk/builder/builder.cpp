@@ -212,7 +212,7 @@ Status add_modules(Plan& out, const KernelModules& kernel, const ModuleChoice& c
 }
 
 Status add_program(Plan& out, const std::string& path, const fs::path& file, BuildReport& report) {
-    auto content = TRY(read_file(file, 256u << 20));
+    auto content = TRY(read_file(file, kLargestProgram));
     if (is_elf(content)) content = strip_elf(content, TRY_WITH(read_elf(content), file.string()));
     report.agent_bytes += content.size();
     out.file(path, std::move(content), 0755);
@@ -235,7 +235,7 @@ Status add_character_sets(Plan& out, const fs::path& hivex, const fs::path& root
 Status add_with_libraries(Plan& out, const std::string& path, const fs::path& program, const fs::path& root,
                           BuildReport& report) {
     TRY(add_program(out, path, program, report));
-    if (!is_elf(TRY(read_file(program, 256u << 20)))) return {};
+    if (!is_elf(TRY(read_file(program, kLargestProgram)))) return {};
     for (const auto& [library, file] : TRY(find_libraries(program, root))) {
         if (std::find(report.libraries.begin(), report.libraries.end(), library) != report.libraries.end()) continue;
         TRY_WITH(add_program(out, library, file, report), "a library of " + program.string());

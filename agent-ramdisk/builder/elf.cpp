@@ -127,7 +127,7 @@ Result<std::map<std::string, fs::path>> find_libraries(const fs::path& program, 
     while (!todo.empty()) {
         auto [file, origin] = todo.front();
         todo.pop_front();
-        auto needs = TRY_WITH(read_elf(TRY(read_file(file))), file.string());
+        auto needs = TRY_WITH(read_elf(TRY(read_file(file, kLargestProgram))), file.string());
         if (!needs.interpreter.empty())
             found.emplace(fs::path(needs.interpreter).relative_path(), below(needs.interpreter));
         std::vector<std::string> directories;

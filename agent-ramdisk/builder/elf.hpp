@@ -12,6 +12,8 @@
 
 namespace slipway::builder {
 
+inline constexpr std::uint64_t kLargestProgram = 256u << 20;  // with what is stripped from it
+
 struct ElfNeeds {
     std::string interpreter;               // PT_INTERP; empty for libraries and static programs
     std::vector<std::string> libraries;    // DT_NEEDED
