@@ -48,6 +48,8 @@ struct Entry {
 
 class Plan {
 public:
+    const std::atomic<bool>* cancelled = nullptr;  // programs with their debugging information take a while to read
+
     void file(const std::string& path, Bytes content, unsigned mode) {
         entries.push_back({Entry::Kind::File, path, mode, std::move(content), {}, 0, 0});
     }
@@ -212,6 +214,7 @@ Status add_modules(Plan& out, const KernelModules& kernel, const ModuleChoice& c
 }
 
 Status add_program(Plan& out, const std::string& path, const fs::path& file, BuildReport& report) {
+    if (out.cancelled && *out.cancelled) return make_error(errors::kInterrupted, "interrupted");
     auto content = TRY(read_file(file, kLargestProgram));
     if (is_elf(content)) content = strip_elf(content, TRY_WITH(read_elf(content), file.string()));
     report.agent_bytes += content.size();
@@ -354,6 +357,7 @@ Status add_userland(Plan& out, const BuildRequest& request) {
 
 Result<Plan> plan_ramdisk(const BuildRequest& request, const KernelModules& kernel, BuildReport& report) {
     Plan plan;
+    plan.cancelled = request.cancelled;
     TRY(add_userland(plan, request));
     TRY(add_programs(plan, request, report));
     add_drop_in_files(plan, kernel.drop_ins, report);
