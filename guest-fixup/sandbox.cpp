@@ -124,8 +124,24 @@ int hide_journal() {
     return mount_at("tmpfs", journal, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700,size=4k");
 }
 
+// chroot alone holds no root: who may do it once more walks out. So nothing of the host stays in this mount namespace,
+// and no device node that the guest has or makes can be opened, whatever its file system was mounted with.
+int leave_the_host(const char* root) {
+    if (::mount(root, root, nullptr, MS_BIND | MS_REC, nullptr) != 0) return errno;
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_NODEV;
+    if (::mount_setattr(AT_FDCWD, root, AT_RECURSIVE, &attributes, sizeof attributes) != 0) return errno;
+    if (::chdir(root) != 0) return errno;
+    if (::syscall(SYS_pivot_root, ".", ".") == 0) {
+        if (::umount2(".", MNT_DETACH) != 0) return errno;  // the host, which lies above it now
+    } else if (errno != EINVAL || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0) {
+        return errno;  // EINVAL: the agent's root is the initial ramfs, which cannot be left but can be covered
+    }
+    return ::chdir("/") != 0 ? errno : 0;
+}
+
 int enter(const Cell& cell) {
-    if (::chroot(cell.root.c_str()) != 0 || ::chdir("/") != 0) return errno;
+    if (int e = leave_the_host(cell.root.c_str())) return e;
     if (int e = mount_at("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr)) return e;
     if (int e = mount_at("sysfs", "/sys", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr)) return e;
     if (int e = mount_at("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777,size=25%")) return e;

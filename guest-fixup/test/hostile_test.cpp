@@ -245,6 +245,16 @@ TEST_F(HostileTest, tool_sees_neither_the_journal_nor_our_processes) {
     EXPECT_FALSE(guest.has("/var/lib/slipway/repair/tmp"));
 }
 
+TEST_F(HostileTest, tool_that_walks_out_of_its_root_finds_nothing_there_and_opens_no_device_of_its_own) {
+    const char* programs = std::getenv("SLIPWAY_BIN");
+    const auto program = fs::path(programs ? programs : "bin") / "fixup-walk-out";
+    if (!fs::exists(program)) GTEST_SKIP() << program << " is not built (sanitizers)";
+    fs::copy_file(program, in_guest("/usr/bin/walk-out"), fs::copy_options::overwrite_existing);
+    const auto result = tool("walk-out " + (outside.path() / "victim").string() + "\n");
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->output, "outside: not reached\ndevice: not opened\n");
+}
+
 TEST_F(HostileTest, links_in_place_of_dev_proc_and_tmp_bend_no_mount) {
     const auto before = read_text_file("/proc/self/mountinfo").value();
     for (const char* path : {"/dev", "/proc", "/sys", "/tmp", "/run", "/var/tmp"}) {
