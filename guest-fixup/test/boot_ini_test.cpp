@@ -45,6 +45,14 @@ TEST(BootIni, without_a_default_line_the_first_entry_starts) {
     EXPECT_EQ(without_hal_switches(text), "[operating systems]\nmulti(0)disk(0)rdisk(0)partition(1)\\W=\"a\"");
 }
 
+TEST(BootIni, switches_stand_behind_a_whole_title_or_none) {
+    const std::string head = "[operating systems]\r\n";
+    EXPECT_EQ(without_hal_switches(head + "m=Server /HAL=a.dll /3GB\r\n"), head + "m=Server /3GB\r\n");
+    const auto endless = head + "m=\"Server /HAL=a.dll \b/KERNEL=k.exe\r\n";
+    EXPECT_EQ(without_hal_switches(endless), endless);
+    EXPECT_THAT(read_boot_ini(endless).front().switches, ElementsAre());
+}
+
 TEST(BootIni, paths_through_the_old_controllers_driver_are_read_by_the_firmware) {
     const std::string before =
         "[boot loader]\r\ndefault=scsi(1)disk(2)rdisk(0)partition(2)\\WINNT\r\n[operating systems]\r\n"

@@ -43,14 +43,15 @@ Parts parts_of(std::string_view line) {
     return {trim(line.substr(0, equals)), trim(line.substr(equals + 1))};
 }
 
-// Where the switches of an entry's line begin: behind its title.
+// Where the switches of an entry's line begin: behind its title, or behind the "=" when it has none. A title without an
+// end has no switches behind it.
 std::size_t switches_at(std::string_view line) {
     const auto equals = line.find('=');
+    if (equals == std::string_view::npos) return line.size();
     const auto open = line.find('"', equals);
-    const auto close = open == std::string_view::npos ? open : line.find('"', open + 1);
-    if (close != std::string_view::npos) return close + 1;
-    const auto slash = line.find('/', equals);
-    return std::min(slash, line.size());
+    if (open == std::string_view::npos) return equals + 1;
+    const auto close = line.find('"', open + 1);
+    return close == std::string_view::npos ? line.size() : close + 1;
 }
 
 std::string default_path(std::string_view text) {
@@ -111,7 +112,8 @@ std::vector<BootEntry> read_boot_ini(std::string_view text) {
         auto& entry = out.emplace_back();
         entry.path = parts.key;
         entry.is_default = iequals(parts.key, chosen);
-        for (const auto word : words_of(line.substr(switches_at(line)))) entry.switches.emplace_back(word);
+        for (const auto word : words_of(line.substr(switches_at(line))))
+            if (word.starts_with('/')) entry.switches.emplace_back(word);
         return line;
     });
     return out;
