@@ -19,19 +19,45 @@ struct Assignment {
     std::vector<std::string> words;
 };
 
+constexpr std::string_view kBetweenWords = " \t\r\n\\\"'";
+
 std::vector<std::string> split_words(std::string_view text) {
     std::vector<std::string> words;
-    for (std::size_t at = 0; (at = text.find_first_not_of(" \t\r\n\\\"'", at)) != std::string_view::npos;) {
-        const auto end = std::min(text.find_first_of(" \t\r\n\\\"'", at), text.size());
-        if (text[at] == '#') {  // a comment within an array
-            at = text.find('\n', at);
-            if (at == std::string_view::npos) break;
-            continue;
-        }
+    for (std::size_t at = 0; (at = text.find_first_not_of(kBetweenWords, at)) != std::string_view::npos;) {
+        const auto end = std::min(text.find_first_of(kBetweenWords, at), text.size());
         words.emplace_back(text.substr(at, end - at));
         at = end;
     }
     return words;
+}
+
+// From behind the "(" of an array to its ")": a comment within hides both words and ")".
+struct Array {
+    std::size_t end = std::string_view::npos;
+    std::vector<std::string> words;
+};
+Array read_array(std::string_view text, std::size_t at) {
+    Array out;
+    char quote = 0;
+    for (bool between = true; at < text.size();) {
+        const char c = text[at];
+        if (!quote && c == ')') {
+            out.end = at;
+            return out;
+        }
+        if (!quote && between && c == '#') {
+            at = std::min(text.find('\n', at), text.size());
+            continue;
+        }
+        if (c == quote) quote = 0;
+        else if (!quote && (c == '"' || c == '\'')) quote = c;
+        const bool part_of_word = kBetweenWords.find(c) == std::string_view::npos;
+        if (part_of_word && between) out.words.emplace_back();
+        if (part_of_word) out.words.back() += c;
+        between = !part_of_word;
+        ++at;
+    }
+    return out;
 }
 
 std::optional<std::vector<Assignment>> assignments_of(std::string_view text, std::string_view variable) {
@@ -50,15 +76,17 @@ std::optional<std::vector<Assignment>> assignments_of(std::string_view text, std
             if (value.data() && (!value.empty() || rest.size() > variable.size())) {
                 const auto begin = static_cast<std::size_t>(value.data() - text.data());
                 const char open = value.empty() ? ' ' : value.front();
-                const char close = open == '(' ? ')' : open;
                 if (open == '(' || open == '"' || open == '\'') {
-                    const auto end = text.find(close, begin + 1);
                     // A list that never ends: the shell would not read this file either.
-                    if (end == text.npos || end - begin > 16 * kLongestLine) return std::nullopt;
-                    found.push_back({end, end < line_end, split_words(text.substr(begin + 1, end - begin - 1))});
+                    const auto within = text.substr(0, begin + 1 + 16 * kLongestLine);
+                    auto array = open == '(' ? read_array(within, begin + 1) : Array{within.find(open, begin + 1), {}};
+                    const auto end = array.end;
+                    if (end == text.npos) return std::nullopt;
+                    if (open != '(') array.words = split_words(text.substr(begin + 1, end - begin - 1));
+                    found.push_back({end, end < line_end, std::move(array.words)});
                     next = std::max(next, std::min(text.find('\n', end), text.size()) + 1);
                 } else {
-                    found.push_back({0, false, split_words(value)});
+                    found.push_back({0, false, split_words(value.substr(0, value.find('#')))});
                 }
             }
         }

@@ -136,6 +136,11 @@ TEST(Lists, words_are_added_once_whatever_the_quotes) {
     EXPECT_EQ(twice("MODULES=\"xfs\"\n", ListSyntax::Array), "MODULES=\"xfs ata_piix sd_mod\"\n");
     EXPECT_EQ(twice("MODULES=(\n  # disks\n  sd_mod\n)\n", ListSyntax::Array),
               "MODULES=(\n  # disks\n  sd_mod\n)\nMODULES+=(ata_piix)\n");
+    // A comment hides what is behind it, the end of the list too; within quotes there are none.
+    EXPECT_EQ(twice("MODULES=(xfs # root)\n  sd_mod)\n", ListSyntax::Array),
+              "MODULES=(xfs # root)\n  sd_mod)\nMODULES+=(ata_piix)\n");
+    EXPECT_EQ(twice("MODULES=(xfs # sd_mod)\n", ListSyntax::Array), "MODULES=(xfs # sd_mod)\n");
+    EXPECT_EQ(twice("MODULES=\"a # sd_mod\"\n", ListSyntax::Quoted), "MODULES=\"a # sd_mod ata_piix\"\n");
     EXPECT_EQ(twice("x=1", ListSyntax::Quoted), "x=1\nMODULES=\"ata_piix sd_mod\"\n");
     EXPECT_EQ(twice("MODULES=xfs\n", ListSyntax::Quoted), "MODULES=xfs\nMODULES=\"$MODULES ata_piix sd_mod\"\n");
     EXPECT_EQ(twice("NOMODULES=(a)\nMODULES_X=(b)\n", ListSyntax::Array),
