@@ -59,10 +59,18 @@ std::string proof_script(std::string_view nonce) {
 # Written by Slipway: reports the first good boot on the second serial port, then removes itself; of a bad one it says why.
 set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
-exec 3<>/dev/ttyS1 || exit 1
-stty raw -echo <&3
+(exec 3<>/dev/ttyS1) || exit 1
+# By a child: this shell leads its session, would take the port for its terminal, and hang it up for everybody as it ends.
+# Who else does that takes it from us: then it is opened again.
+say() {{
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        if (exec 3<>/dev/ttyS1 && stty raw -echo <&3 && printf '%s\n' "$1" >&3) 2>/dev/null; then return; fi
+        sleep 1
+    done
+    exit 1
+}}
 refuse() {{
-    printf 'SLIPWAY-REFUSED %s %s\n' '{0}' "$1" >&3
+    say "SLIPWAY-REFUSED {0} $1"
     exit 1
 }}
 failed_units() {{
@@ -87,7 +95,7 @@ rm -f {1} || refuse 'root takes no writes'
 [ ! -e {2} ] || refuse 'root takes no writes'
 sync
 # systemd is not told to read its units again, which would disturb a machine that just came up: the next boot finds none of ours.
-printf 'SLIPWAY-UP %s\n' '{0}' >&3
+say 'SLIPWAY-UP {0}'
 )sh",
                        nonce,
                        fmt::format("{} {} {} {} {}", kProofWant, fmt::join(kRefusalWants, " "), kProofUnit,

@@ -3,10 +3,12 @@
 // mounts and the serial port are files, and what it removes is counted.
 #include "guest-fixup/proof.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "guest-fixup/test/fake_root.hpp"
+#include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
 
 using namespace slipway;
@@ -45,6 +47,10 @@ protected:
     }
     // What came out of the serial port.
     std::string run(const std::string& argument = {}) {
+        run_with(here("/ttyS1"), argument);
+        return guest.get("/ttyS1");
+    }
+    void run_with(const std::string& port, const std::string& argument = {}) {
         guest.put("/mounts", mounts);
         fake("systemctl", "case \"$*\" in\n'is-system-running --wait'|is-system-running) echo " + state +
                               ";;\nget-default) echo " + target + ";;\nis-active*) exec " + active +
@@ -52,13 +58,13 @@ protected:
         auto script = proof_script("n-1");
         place(script, "/etc/", here("/etc/"));
         place(script, "/proc/self/mounts", here("/mounts"));
-        place(script, "/dev/ttyS1", here("/ttyS1"));
+        place(script, "/dev/ttyS1", port);
         place(script, "PATH=", "PATH=" + here("/fake") + ":");
-        std::vector<std::string> argv{"sh", "-c", script, "boot-proof"};
+        // A service leads a session, as here.
+        std::vector<std::string> argv{"setsid", "--wait", "sh", "-c", script, "boot-proof"};
         if (!argument.empty()) argv.push_back(argument);
         auto ran = run_command(argv);
         EXPECT_TRUE(ran.ok() && ran->error_text.empty()) << ran->error_text;
-        return guest.get("/ttyS1");
     }
     bool still_there() const { return guest.has(std::string(kProofScript)) && guest.has(std::string(kProofWant)); }
 };
@@ -114,6 +120,30 @@ TEST_F(ProofScript, target_that_was_not_reached_is_refused) {
     target = "graphical.target";
     active = "false";
     EXPECT_THAT(run(), StartsWith("SLIPWAY-REFUSED n-1 graphical.target is not reached"));
+}
+
+TEST_F(ProofScript, line_that_takes_nothing_is_opened_again) {
+    std::filesystem::create_symlink("/dev/full", here("/port"));
+    fake("stty", "[ -e " + here("/once") + " ] || { : >" + here("/once") + "; ln -sf " + here("/ttyS1 ") +
+                     here("/port") + "; }");
+    run_with(here("/port"));
+    EXPECT_EQ(guest.get("/ttyS1"), "SLIPWAY-UP n-1\n");
+}
+
+// As the controlling terminal of a session it would be hung up for everybody when that ends (tty_io.c; not so with a
+// pseudo terminal, so the session is asked: field 7 of proc(5)'s stat).
+TEST_F(ProofScript, line_does_not_become_its_terminal) {
+    const UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    ASSERT_TRUE(master.valid() && ::grantpt(master.get()) == 0 && ::unlockpt(master.get()) == 0);
+    const std::string port = ::ptsname(master.get());
+    const UniqueFd other(::open(port.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    ASSERT_TRUE(other.valid()) << port;
+    fake("sync", "cut -d' ' -f7 /proc/$PPID/stat >" + here("/terminal"));
+    run_with(port);
+    EXPECT_EQ(guest.get("/terminal"), "0\n");
+    char said[64]{};
+    ASSERT_GT(::read(master.get(), said, sizeof said - 1), 0);
+    EXPECT_THAT(said, StartsWith("SLIPWAY-UP n-1"));
 }
 
 TEST(ProofUnits, run_the_script_at_good_and_at_bad_boots) {
