@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint64_t kMaxImage = 2u << 30;
-constexpr std::size_t kFloppy = 1440 * 1024;
+constexpr std::size_t kFloppy = std::size_t{1440} * 1024;
 
 // File systems of USB disks and shares, what SMB 3 signs and encrypts by (the kernel asks for it by algorithm, which no
 // module's dependencies tell), the drives the medium is in, and a keyboard.
