@@ -14,7 +14,7 @@ namespace {
 namespace json = boost::json;
 
 struct AddArguments {
-    std::string name, description, power_driver, kind = "device", vmhost;
+    std::string name, description, power_driver, kind = "device", vmhost, secure_boot;
     std::vector<std::string> macs, power_command;
     bool if_absent = false, update = false;
 };
@@ -73,6 +73,8 @@ Result<json::value> update(RestClient& client, const AddArguments& a, const json
         body["power_command"] = json::array(a.power_command.begin(), a.power_command.end());
     }
     if (!a.vmhost.empty()) body["vmhost"] = a.vmhost;
+    // What its agent has said goes before what is not known.
+    if (!a.secure_boot.empty() && a.secure_boot != "unknown") body["secure_boot"] = a.secure_boot;
     return client.patch("/devices/" + segment(a.name), body);
 }
 
@@ -82,6 +84,7 @@ Result<ExitCode> add(const AddArguments& a, const Context& context) {
     if (!a.description.empty()) body["description"] = a.description;
     if (!a.power_driver.empty()) body["power_driver"] = a.power_driver;
     if (!a.vmhost.empty()) body["vmhost"] = a.vmhost;
+    if (!a.secure_boot.empty()) body["secure_boot"] = a.secure_boot;
     if (!a.power_command.empty()) body["power_command"] = json::array(a.power_command.begin(), a.power_command.end());
     auto device = client.post("/devices", body);
     if (!device && (a.if_absent || a.update) && exists(device.error())) {
@@ -226,6 +229,8 @@ void add_device_commands(CLI::App& root, Context& context) {
     add_app->add_option("--power-command", a->power_command,
                         "program and its arguments, one word each; on, off, cycle or status is added");
     add_app->add_option("--vmhost", a->vmhost, "with --power-driver vm: the host that runs it");
+    add_app->add_option("--secure-boot", a->secure_boot, "of its firmware; the agent corrects it")
+        ->check(CLI::IsMember({"unknown", "on", "off"}));
     auto* if_absent = add_app->add_flag("--if-absent", a->if_absent, "no error when it is there already");
     add_app->add_flag("--update", a->update, "when it is there already, give it these values")->excludes(if_absent);
     on_command(*add_app, context, [a, &context] { return add(*a, context); });

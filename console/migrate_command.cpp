@@ -51,6 +51,7 @@ json::object request_of(const vmscript::Plan& plan, const MigrateArguments& a) {
                       {"processors", plan.processors},
                       {"suppress_console", plan.suppress_console},
                       {"nonetencrypt", a.nonetencrypt}};
+    body["source_secure_boot"] = plan.secure_boot;
     // Without the option the source is switched as its record says, when it has one.
     if (!a.power_driver.empty() || !a.power_command.empty()) {
         body["source_power_driver"] = a.power_driver.empty() ? "command" : a.power_driver;

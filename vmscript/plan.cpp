@@ -270,6 +270,7 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan.suppress_console = switches.suppress_console;
     plan.hardware_services = TRY(hardware_services(inventory, switches.service_driver_state));
     plan.uefi = inventory.system.firmware == gatherhw::Firmware::Uefi;
+    if (const auto on = inventory.system.secure_boot) plan.secure_boot = *on ? "on" : "off";
     plan_disks(inventory, choice, switches, plan);
     plan_nics(inventory, switches, plan);
     if (plan.source_mac.empty()) return make_error(errors::kNotFit, "no wired network adapter with a MAC address");

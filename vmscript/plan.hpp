@@ -68,6 +68,7 @@ struct Plan {
     bool suppress_console = false;
     bool windows = false;
     bool uefi = false;                           // the VM's firmware, as the source's
+    std::string secure_boot = "unknown";         // of the source's firmware: unknown, off, on
     std::vector<std::string> hardware_services;  // services of the source that look after its metal
     std::vector<std::string> notes;              // for the readme
 };

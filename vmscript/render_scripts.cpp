@@ -48,6 +48,9 @@ Keys keys_of(const Plan& plan) {
             {"HOST", plan.vm_host},
             {"NETWORK", plan.network},
             {"SOURCE_MAC", plan.source_mac},
+            {"SOURCE_SECURE_BOOT", plan.secure_boot},
+            // Of ours: OVMF without keys.
+            {"VM_SECURE_BOOT", plan.uefi ? "off" : "unknown"},
             {"DISKS", shell_quote(disks_parameter(plan))},
             {"EXCLUDE", shell_quote(exclude_parameter(plan))},
             {"MACS", quoted_words(macs)},

@@ -263,6 +263,9 @@ Answer migrate(const ApiPlace& p, const Request& r) {
     auto power = TRY(optional_text(body, "source_power_driver"));
     m.source_power_driver = power.value_or("prompt");
     m.source_power_command = TRY(optional_texts(body, "source_power_command")).value_or(std::vector<std::string>());
+    m.source_secure_boot = TRY(optional_text(body, "source_secure_boot")).value_or("unknown");
+    if (const auto& is = m.source_secure_boot; is != "unknown" && is != "off" && is != "on")
+        return make_error(errors::kBadRequest, "'source_secure_boot' is unknown, off or on");
     m.image = TRY(optional_text(body, "image")).value_or("");
     m.disks = TRY(optional_text(body, "disks")).value_or("");
     m.exclude = TRY(optional_text(body, "exclude")).value_or("");

@@ -43,6 +43,7 @@ struct DeviceSpec {
     std::vector<std::string> macs;
     std::string kind = "device", power_driver = "prompt", vmhost;
     std::vector<std::string> power_command;
+    std::string secure_boot = "unknown";  // as of DeviceRow
 };
 
 enum class JobMode {

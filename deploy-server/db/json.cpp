@@ -145,7 +145,8 @@ std::string spec_to_json(const std::optional<DeviceSpec>& spec) {
                                         {"kind", spec->kind},
                                         {"power_driver", spec->power_driver},
                                         {"power_command", json::value_from(spec->power_command)},
-                                        {"vmhost", spec->vmhost}});
+                                        {"vmhost", spec->vmhost},
+                                        {"secure_boot", spec->secure_boot}});
 }
 
 std::optional<DeviceSpec> spec_from_json(std::string_view text) {
@@ -163,6 +164,7 @@ std::optional<DeviceSpec> spec_from_json(std::string_view text) {
     spec.power_driver = get("power_driver");
     spec.power_command = list("power_command");
     spec.vmhost = get("vmhost");
+    if (auto state = get("secure_boot"); !state.empty()) spec.secure_boot = state;  // not in those of earlier versions
     return spec;
 }
 

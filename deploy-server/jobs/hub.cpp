@@ -350,7 +350,12 @@ Status Hub::find_device(Live& live) {
     if (job.device.empty()) return {};
     if (live.device_id) {
         auto row = TRY(db_.device_by_id(live.device_id));
-        return row && job.make_device ? check_same_machine(*row, *job.make_device) : Status();
+        if (!row || !job.make_device) return {};
+        TRY(check_same_machine(*row, *job.make_device));
+        // What its agent has said goes before what an inventory knew.
+        if (row->secure_boot == "unknown" && job.make_device->secure_boot != "unknown")
+            return db_.set_secure_boot(row->id, job.make_device->secure_boot);
+        return {};
     }
     if (!job.make_device) return make_error(errors::kNoDevice, "no device '{}'", job.device);
     DeviceRow row;
@@ -361,6 +366,7 @@ Status Hub::find_device(Live& live) {
     row.power_driver = job.make_device->power_driver;
     row.power_command = job.make_device->power_command;
     row.vmhost = job.make_device->vmhost;
+    row.secure_boot = job.make_device->secure_boot;
     live.device_id = TRY_WITH(db_.add_device(row), fmt::format("making device '{}'", row.name)).id;
     return {};
 }

@@ -76,6 +76,7 @@ JobRequest deploy(const Migration& m) {
     for (const auto& nic : m.nics)
         if (!nic.new_mac.empty()) device.macs.push_back(nic.new_mac);
     if (device.macs.empty()) device.macs = m.source_macs;
+    if (m.firmware == "uefi") device.secure_boot = "off";  // the VMM's firmware has no keys
     job.make_device = std::move(device);
     return job;
 }
@@ -106,7 +107,8 @@ DeviceSpec source_spec(const Migration& m) {
             .macs = m.source_macs,
             .power_driver = m.source_power_driver,
             .vmhost = m.source_vmhost,
-            .power_command = m.source_power_command};
+            .power_command = m.source_power_command,
+            .secure_boot = m.source_secure_boot};
 }
 
 JobRequest plan_migration(const Migration& m) {

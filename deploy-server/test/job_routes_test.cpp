@@ -228,6 +228,20 @@ TEST_F(MigrationTest, while_one_runs_there_is_no_second_of_its_name) {
     EXPECT_EQ(migrate_again().status, 201u) << "what is left is the source's own record, if any";
 }
 
+TEST_F(MigrationTest, secure_boot_of_the_source_is_as_its_inventory_says_and_of_our_firmware_it_is_off) {
+    request["source_secure_boot"] = "on";
+    request["firmware"] = "uefi";
+    auto id = migrate();
+    EXPECT_EQ(api("GET", "/devices/poseidon").object().at("secure_boot"), "on");
+    capture();
+    create();
+    deploy(true);
+    ASSERT_EQ(state_of(id), "failed");
+    EXPECT_EQ(api("GET", "/devices/poseidon").object().at("secure_boot"), "off");
+    request["source_secure_boot"] = "maybe";
+    EXPECT_EQ(migrate_again().error(), "server.bad-request");
+}
+
 TEST_F(MigrationTest, after_a_failed_check_of_the_host_nothing_was_done_and_it_runs_again) {
     auto id = migrate();
     play(host, "check-vmhost", true);
