@@ -8,6 +8,7 @@
 #include "gatherhw/reader.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
+#include "vmscript/drop_ins.hpp"
 #include "vmscript/missing_patches.hpp"
 #include "vmscript/output.hpp"
 #include "vmscript/plan.hpp"
@@ -46,6 +47,7 @@ json::object request_of(const vmscript::Plan& plan, const MigrateArguments& a) {
                       {"disks", vmscript::disks_parameter(plan)},
                       {"exclude", vmscript::exclude_parameter(plan)},
                       {"patch_directory", plan.patch_directory},
+                      {"driver_directories", join(plan.driver_directories, ";")},
                       {"service_driver_file", plan.service_driver_state},
                       {"fix_hal", plan.fix_hal ? std::string(patches::name_of(*plan.fix_hal)) : ""},
                       {"processors", plan.processors},
@@ -72,6 +74,7 @@ Result<ExitCode> migrate(const MigrateArguments& a, const Context& context) {
     std::vector<std::string> problems;
     auto around = TRY(vmscript::read_surroundings(switches));
     around.missing_patches = TRY(vmscript::missing_patch_files(read.inventory, switches));
+    around.drop_ins = vmscript::drop_in_drivers(read.inventory, switches);
     for (const auto& f : vmscript::validate(read.inventory, switches, around, read.warnings)) {
         const bool passed_over = f.forcible && switches.force;
         if (f.verdict == vmscript::Verdict::Error && !passed_over) problems.push_back(f.what + ": " + f.found);

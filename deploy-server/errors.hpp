@@ -85,6 +85,8 @@ inline constexpr ErrorId kNotControlled{"server.not-controlled",
                                         "Take control of the device before its agent may do anything."};
 inline constexpr ErrorId kNotYourTask{"server.not-your-task",
                                       "The device holds no running task that allows this call."};
+inline constexpr ErrorId kNoPatchFile{"server.no-patch-file",
+                                      "Load it on the server with vmpatch --s PATH, and resume the job."};
 inline constexpr ErrorId kBadFrames{"server.bad-frames", "The body is not what docs/architecture.md says of the call."};
 
 // Before a device is booted. The next step names its ids.

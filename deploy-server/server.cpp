@@ -198,7 +198,8 @@ struct DeployServer::Impl {
     }
 
     void add_routes() {
-        AgentPlace agents{*db, *hub, desk.get(), store.get(), ca, clock, &trace, {}, distribution.get()};
+        AgentPlace agents{*db,   *hub,   desk.get(), store.get(),        ca,
+                          clock, &trace, {},         distribution.get(), options.state / "Patches"};
         if (ramdisks) agents.post_system = [this](const std::string& kernel) { return ramdisks->post_system(kernel); };
         add_agent_routes(*tls_routes, agents);
         ApiPlace api{*db,

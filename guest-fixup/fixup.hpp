@@ -22,6 +22,7 @@
 #include "lib/base/net.hpp"
 #include "lib/base/result.hpp"
 #include "lib/patches/fix_hal.hpp"
+#include "lib/patches/supply.hpp"
 
 namespace slipway::fixup {
 
@@ -93,6 +94,8 @@ struct RepairRequest {
     patches::FixHal fix_hal = patches::FixHal::Auto;
     std::vector<std::filesystem::path> patch_directories;
     unsigned processors = 1;  // of the new machine
+    // Whom to ask for what those libraries have not, like cancel_fd of this process alone; empty: nobody.
+    patches::Supply patch_supply;
     // ----
     int cancel_fd = -1;  // readable: the guest's tools are ended, and the repair with them
 };

@@ -37,8 +37,10 @@ std::string request_digest(const RepairRequest& request, const std::vector<Volum
     // inputs.
     const auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality,
                  drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, driver_files,
-                 more_disks, luks_keys, root_volume, fix_hal, patch_directories, processors, cancel_fd] = request;
-    (void)disk, (void)root, (void)dry_run, (void)undo, (void)cancel_fd, (void)more_disks, (void)luks_keys;
+                 more_disks, luks_keys, root_volume, fix_hal, patch_directories, processors, patch_supply, cancel_fd] =
+        request;
+    (void)disk, (void)root, (void)dry_run, (void)undo, (void)patch_supply, (void)cancel_fd, (void)more_disks,
+        (void)luks_keys;
     json::array adapters, seen, packages, drivers, libraries;
     for (const auto& path : patch_directories) libraries.push_back(json::value(path.string()));
     for (const auto& nic : nics)

@@ -64,8 +64,8 @@ void Options::add_to(CLI::App& app, const std::string& what_disk) {
         ->capture_default_str()
         ->group(kWindows);
     app.add_option("--hwpatchdir", patch_directories_,
-                   std::string("directory of a patch library (vmpatch) on the machine that repairs; ") +
-                       patches::kDefaultLibrary + " is looked into after it")
+                   std::string("directory of a patch library (vmpatch) on this machine; ") + patches::kDefaultLibrary +
+                       " is looked into after it")
         ->allow_extra_args(false)
         ->group(kWindows);
     app.add_option("--processors", request_.processors, "how many the new machine has: --fixhal acpi goes by it")

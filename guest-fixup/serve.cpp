@@ -67,6 +67,42 @@ private:
     std::mutex mutex_;
 };
 
+// Files of the patch library that the caller is asked for, while a step waits for them.
+class Orders {
+public:
+    explicit Orders(Speaker& speaker) : speaker_(speaker) {}
+
+    Result<std::optional<std::string>> ask(const patches::FileKey& key) {
+        std::unique_lock lock(mutex_);
+        if (closed_) return make_error(errors::kWire, "the caller is gone");
+        answer_.reset();
+        waits_ = true;
+        TRY(speaker_.say(wire::Wanted{key}));
+        came_.wait(lock, [this] { return answer_ || closed_; });
+        waits_ = false;
+        if (!answer_) return make_error(errors::kWire, "the caller is gone");
+        return std::move(answer_->content);
+    }
+    void deliver(wire::PatchFile file) {
+        std::lock_guard lock(mutex_);
+        if (!waits_) return;
+        answer_ = std::move(file);
+        came_.notify_all();
+    }
+    void close() {
+        std::lock_guard lock(mutex_);
+        closed_ = true;
+        came_.notify_all();
+    }
+
+private:
+    Speaker& speaker_;
+    std::mutex mutex_;
+    std::condition_variable came_;
+    std::optional<wire::PatchFile> answer_;
+    bool waits_ = false, closed_ = false;
+};
+
 // Says that we are alive while a step takes its time.
 class Heartbeat {
 public:
@@ -92,17 +128,21 @@ private:
     std::thread thread_;
 };
 
-// Makes `cancel` readable once the caller says so, or is gone; listens until `ended` is readable.
-void listen(int port, wire::Lines& lines, int ended, int cancel) {
+// Hands over what was ordered, until the caller cancels (true), is gone (true) or `ended` is readable.
+bool listen(int port, wire::Lines& lines, int ended, Orders& orders) {
     while (true) {
-        while (auto line = lines.next())
-            if (wire::is_cancel(*line)) return (void)::eventfd_write(cancel, 1);
+        while (auto line = lines.next()) {
+            auto saying = wire::parse_saying(*line);
+            if (!saying) continue;
+            if (std::holds_alternative<wire::Cancel>(*saying)) return true;
+            orders.deliver(std::get<wire::PatchFile>(*std::move(saying)));
+        }
         pollfd fds[2] = {{port, POLLIN, 0}, {ended, POLLIN, 0}};
-        if (::poll(fds, 2, -1) < 0 && errno != EINTR) return;
-        if (fds[1].revents) return;
+        if (::poll(fds, 2, -1) < 0 && errno != EINTR) return false;
+        if (fds[1].revents) return false;
         if (!fds[0].revents) continue;
         auto bytes = read_some(port);
-        if (!bytes || bytes->empty() || !lines.feed(*bytes)) return (void)::eventfd_write(cancel, 1);
+        if (!bytes || bytes->empty() || !lines.feed(*bytes)) return true;
     }
 }
 
@@ -117,7 +157,13 @@ Status serve(int port, const RepairFunction& work) {
     auto request = take_request(port, lines);
     if (!request) return speaker.say(wire::Outcome(std::move(request).error()));
     request->cancel_fd = cancel.get();
-    std::thread listener([&] { listen(port, lines, ended.get(), cancel.get()); });
+    Orders orders(speaker);
+    request->patch_supply = [&](const patches::FileKey& key) { return orders.ask(key); };
+    std::thread listener([&] {
+        const bool stop = listen(port, lines, ended.get(), orders);
+        orders.close();
+        if (stop) ::eventfd_write(cancel.get(), 1);
+    });
     auto outcome = [&] {
         Heartbeat heart(speaker);
         return work(*request, [&](const std::string& note) { (void)speaker.say(wire::Note{note}).ok(); });

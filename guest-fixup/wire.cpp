@@ -131,6 +131,18 @@ Result<RepairReport> report_of(const json::object& object) {
     return report;
 }
 
+Result<Message> wanted_of(const json::object& object) {
+    std::string name, version, language;
+    Members in(object);
+    in.read("name", name);
+    in.read("version", version);
+    in.read("language", language);
+    TRY(in.status("wanted"));
+    auto key = patches::parse_key(name, version, language);
+    if (!key) return make_error(errors::kWire, "a wanted file that no patch library has");
+    return Message(Wanted{*std::move(key)});
+}
+
 Result<Message> error_of(const json::object& object) {
     std::string name, message, next_step;
     bool temporary = false;
@@ -149,8 +161,9 @@ Result<Message> error_of(const json::object& object) {
 std::string request_line(const RepairRequest& request) {
     const auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality,
                  drivers_file, keep_leftovers, guest_agent, guest_agent_packages, prepare_template, driver_files,
-                 more_disks, luks_keys, root_volume, fix_hal, patch_directories, processors, cancel_fd] = request;
-    (void)cancel_fd;
+                 more_disks, luks_keys, root_volume, fix_hal, patch_directories, processors, patch_supply, cancel_fd] =
+        request;
+    (void)patch_supply, (void)cancel_fd;
     json::array adapters, packages, drivers, keys, others, libraries;
     for (const auto& path : patch_directories) libraries.push_back(json::value(path.string()));
     for (const auto& nic : nics) adapters.push_back(json_of(nic));
@@ -196,7 +209,8 @@ Result<RepairRequest> parse_request(std::string_view text) {
     RepairRequest request;
     auto& [disk, root, target, firmware, nics, serial_console, proof_nonce, dry_run, undo, personality, drivers_file,
            keep_leftovers, guest_agent, guest_agent_packages, prepare_template, driver_files, more_disks, luks_keys,
-           root_volume, fix_hal, patch_directories, processors, cancel_fd] = request;
+           root_volume, fix_hal, patch_directories, processors, patch_supply, cancel_fd] = request;
+    patch_supply = {};
     cancel_fd = -1;
     std::string disk_text, root_text, target_text, firmware_text;
     Members in(body->get_object());
@@ -252,12 +266,28 @@ Result<RepairRequest> parse_request(std::string_view text) {
     return request;
 }
 
-std::string cancel_line() { return line({{"cancel", true}}); }
+std::string line_of(const Saying& saying) {
+    const auto* file = std::get_if<PatchFile>(&saying);
+    if (!file) return line({{"cancel", true}});
+    json::object body;
+    if (!file->content) body["error"] = printable(file->content.error().message());
+    else if (*file->content) body["content"] = to_hex(as_bytes(**file->content));
+    return line({{"patch_file", std::move(body)}});
+}
 
-bool is_cancel(std::string_view text) {
-    const auto object = parse_object(text);
-    const auto* value = object ? find(*object, "cancel", json::kind::bool_) : nullptr;
-    return value && value->get_bool();
+Result<Saying> parse_saying(std::string_view text) {
+    const auto object = TRY(parse_object(text));
+    if (const auto* cancel = find(object, "cancel", json::kind::bool_); cancel && cancel->get_bool())
+        return Saying(Cancel{});
+    const auto* body = find(object, "patch_file", json::kind::object);
+    if (!body) return make_error(errors::kWire, "a line of an unknown kind");
+    if (const auto* why = find(body->get_object(), "error", json::kind::string))
+        return Saying(PatchFile{make_error(errors::kPatches, "{}", printable(why->get_string()))});
+    if (body->get_object().empty()) return Saying(PatchFile{std::optional<std::string>()});
+    const auto* hex = find(body->get_object(), "content", json::kind::string);
+    const auto bytes = hex ? from_hex(hex->get_string()) : std::nullopt;
+    if (!bytes) return make_error(errors::kWire, "a patch file whose content is not hexadecimal");
+    return Saying(PatchFile{std::optional(std::string(as_text(*bytes)))});
 }
 
 std::string line_of(const Message& message) {
@@ -265,6 +295,11 @@ std::string line_of(const Message& message) {
     if (std::holds_alternative<Alive>(message)) return line({{"alive", true}});
     if (const auto* note = std::get_if<Note>(&message))
         return line({{"note", printable(std::string_view(note->text).substr(0, kMaxNote))}});
+    if (const auto* wanted = std::get_if<Wanted>(&message))
+        return line({{"wanted",
+                      {{"name", wanted->key.name},
+                       {"version", wanted->key.version.text()},
+                       {"language", patches::language_code(wanted->key.language)}}}});
     const auto& outcome = std::get<Outcome>(message);
     if (outcome) return "{\"report\":" + to_json(*outcome) + "}\n";
     const auto& error = outcome.error();
@@ -288,6 +323,7 @@ Result<Message> parse_message(std::string_view text) {
     if (find(object, "alive", json::kind::bool_)) return Message(Alive{});
     if (const auto* note = find(object, "note", json::kind::string))
         return Message(Note{printable(std::string_view(note->get_string()).substr(0, kMaxNote))});
+    if (const auto* wanted = find(object, "wanted", json::kind::object)) return wanted_of(wanted->get_object());
     if (const auto* error = find(object, "error", json::kind::object)) return error_of(error->get_object());
     if (const auto* report = find(object, "report", json::kind::object))
         return Message(Outcome(TRY(report_of(report->get_object()))));

@@ -265,6 +265,12 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan.dynamic_disks = switches.dynamic_disks;
     plan.post_deploy = switches.post_deploy;
     plan.patch_directory = switches.patch_directory;
+    plan.driver_directories = switches.driver_directories;
+    for (const auto& directory : plan.driver_directories)
+        plan.notes.push_back(
+            fmt::format("drivers: the repair wants {0} in the agent's ramdisk; copy it to "
+                        "STATE/repository/user/PostSystem/files{0} of the server before the deployment",
+                        directory));
     plan.service_driver_state = switches.service_driver_state;
     plan.fix_hal = switches.fix_hal;
     plan.suppress_console = switches.suppress_console;

@@ -64,6 +64,7 @@ struct Plan {
     std::vector<PlannedNic> nics;               // the first is source_mac's
     PostDeploy post_deploy = PostDeploy::StayInAgent;
     std::string patch_directory, service_driver_state;
+    std::vector<std::string> driver_directories;
     std::optional<patches::FixHal> fix_hal;  // unless it was given, the repair's own choice
     bool suppress_console = false;
     bool windows = false;

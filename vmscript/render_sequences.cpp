@@ -2,6 +2,7 @@
 // The three task sequences of a migration.
 #include <fmt/format.h>
 
+#include "lib/base/strings.hpp"
 #include "sequences/model.hpp"
 #include "vmscript/render.hpp"
 
@@ -43,6 +44,11 @@ void add_repair(const Plan& plan, Sequence& s) {
         s.variables.push_back(variable("patch-directory", plan.patch_directory,
                                        "--hwpatchdir: the patch library, in the agent's ramdisk"));
         parameters["patch-directory"] = "${patch-directory}";
+    }
+    if (!plan.driver_directories.empty()) {
+        s.variables.push_back(variable("driver-directories", join(plan.driver_directories, ";"),
+                                       "--hwdriverdir: drop-in drivers, in the agent's ramdisk"));
+        parameters["driver-directories"] = "${driver-directories}";
     }
     if (plan.fix_hal) {
         s.variables.push_back(variable("fix-hal", std::string(patches::name_of(*plan.fix_hal)), "--fixhal"));

@@ -96,6 +96,17 @@ Status set_controller(Switches& s, std::string_view v) {
     return bad("targetcontroller", v, "auto, ide, sata, scsi or virtio");
 }
 
+Status set_driver_directories(Switches& s, std::string_view v) {
+    for (const auto& part : split(v, ';')) {
+        if (trim(part).empty()) continue;
+        std::string directory;
+        if (!host_path("hwdriverdir", trim(part), directory))
+            return bad("hwdriverdir", v, "absolute directories, separated by ';'");
+        s.driver_directories.push_back(std::move(directory));
+    }
+    return s.driver_directories.empty() ? bad("hwdriverdir", v, "absolute directories, separated by ';'") : Status();
+}
+
 Status set_fix_hal(Switches& s, std::string_view v) {
     s.fix_hal = v.empty() ? patches::FixHal::Auto : patches::parse_fix_hal(v);
     return s.fix_hal ? Status() : bad("fixhal", v, "auto, none, acpi or nacpi");
@@ -186,8 +197,13 @@ const SwitchRow kRows[] = {
     {"targetcontroller", "KIND",
      "auto (IDE up to 127 GB; above SCSI, or SATA for UEFI and for Windows since Vista), ide, sata, scsi or virtio",
      false, set_controller},
-    {"hwpatchdir", "DIRECTORY", "patch library of vmpatch, where the repair runs (the agent's ramdisk)", false,
+    {"hwpatchdir", "DIRECTORY",
+     "patch library of vmpatch, where the repair runs (the agent's ramdisk); the server's own is asked after it", false,
      text<&Switches::patch_directory>},
+    {"hwdriverdir", "DIRECTORY",
+     "drop-in drivers for a Windows (virtio-win's folder, or any with INF files), here and by the same path in the "
+     "agent's ramdisk; several separated by ';'",
+     false, set_driver_directories},
     {"fixhal", "KIND",
      "HAL and kernel of an old Windows: auto (also alone) exchanges what cannot start; none, acpi or nacpi", false,
      set_fix_hal, true},
@@ -342,6 +358,8 @@ std::string help_text() {
         "           --storefree 500G --targetfree 200G --only-problems --html poseidon.html\n"
         "  vmscript --hwgeneratep2v --hwinfofile poseidon.xml --name poseidon --vmconfigpath /srv/vm \\\n"
         "           --virtualdiskpath /srv/vm --hwdestvs hercules --excludedrives 'sdb1;/scratch'\n"
+        "  vmscript --hwvalidate --hwinfofile nestor.xml --targetcontroller virtio \\\n"
+        "           --hwdriverdir '/srv/virtio-win/viostor/2k19/amd64;/srv/virtio-win/NetKVM/2k19/amd64'\n"
         "\nExit codes: 0 fit or done, 1 an error stops it, 2 usage, 3 fit with warnings (--hwvalidate). What is not "
         "checked for\n"
         "want of a fact changes no exit code: the report says where the fact comes from.\n";

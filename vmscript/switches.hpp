@@ -40,6 +40,7 @@ struct Switches {
     bool force = false;
     ControllerChoice controller = ControllerChoice::Auto;
     std::string patch_directory;
+    std::vector<std::string> driver_directories;  // absolute
     std::optional<patches::FixHal> fix_hal;
     std::string service_driver_state;  // a file; its text after load_files()
     bool suppress_console = false;

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "agent-ramdisk/agent/errors.hpp"
+#include "agent-ramdisk/agent/patch_files.hpp"
 #include "agent-ramdisk/agent/task.hpp"
 #include "gatherhw/probe.hpp"
 #include "gatherhw/writer.hpp"
@@ -85,6 +86,7 @@ Status read_hal(TaskContext& context, fixup::RepairRequest& request) {
     request.fix_hal = *fix;
     request.processors = static_cast<unsigned>(*processors);
     for (const auto& directory : context.list("patch-directory")) request.patch_directories.emplace_back(directory);
+    request.patch_supply = [&context](const patches::FileKey& key) { return patch_file(context, key); };
     return {};
 }
 

@@ -15,6 +15,7 @@
 #include <boost/json.hpp>
 
 #include "console/errors.hpp"
+#include "guest-fixup/errors.hpp"
 #include "guest-fixup/wire.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/process.hpp"
@@ -202,7 +203,7 @@ private:
         if (job_.cancelled && *job_.cancelled && !told_) {
             told_ = true;
             deadline_ = Clock::now() + job_.patience.end;
-            if (!asked_ || !write_full(machine_.port(), as_bytes(wire::cancel_line()))) return interrupted();
+            if (!asked_ || !write_full(machine_.port(), as_bytes(wire::line_of(wire::Cancel{})))) return interrupted();
         }
         if (Clock::now() < deadline_) return {};
         if (told_) return interrupted();
@@ -224,8 +225,20 @@ private:
         }
         if (std::holds_alternative<wire::Hello>(message) && !asked_) TRY(ask());
         if (const auto* note = std::get_if<wire::Note>(&message); note && job_.note) job_.note(note->text);
+        if (const auto* wanted = std::get_if<wire::Wanted>(&message)) TRY(supply(wanted->key));
         if (!told_) deadline_ = Clock::now() + limit();
         return Heard();
+    }
+
+    // The patch library is here.
+    Status supply(const patches::FileKey& key) {
+        if (!asked_ || ++wanted_ > wire::kMostWanted)
+            return make_error(fixup::errors::kWire, "the appliance asks for more patch files than there are");
+        wire::PatchFile answer{std::optional<std::string>()};
+        if (job_.request.patch_supply) answer.content = job_.request.patch_supply(key);
+        if (!write_full(machine_.port(), as_bytes(wire::line_of(answer))))
+            return make_error(errors::kApplianceSilent, "the appliance does not take {}", key.text());
+        return {};
     }
 
     Status ask() {
@@ -246,6 +259,7 @@ private:
     wire::Lines lines_;
     Clock::time_point deadline_;
     bool asked_ = false, told_ = false;
+    unsigned wanted_ = 0;
 };
 
 std::string disk_option(std::size_t index, int fd, bool read_only) {

@@ -15,6 +15,7 @@
 #include "guest-fixup/options.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/patches/supply.hpp"
 
 namespace slipway::console {
 
@@ -97,6 +98,11 @@ Result<fixup::RepairReport> repair_there(const fixup::RepairRequest& request, co
     const auto machine = TRY(prepare_appliance(cancel->fd()));
     ApplianceJob job;
     job.request = request;
+    auto libraries = request.patch_directories;
+    libraries.emplace_back(patches::kDefaultLibrary);
+    job.request.patch_supply = [libraries](const patches::FileKey& key) {
+        return patches::find_in_libraries(libraries, key);
+    };
     for (auto& disk : claimed) job.disks.push_back(disk.disk.get());
     job.note = [&](const std::string& step) { steps.begin(step); };
     job.cancelled = &cancel_flag();

@@ -10,6 +10,7 @@
 #include "lib/base/strings.hpp"
 #include "lib/base/uuid.hpp"
 #include "lib/channel/messages.hpp"
+#include "lib/patches/supply.hpp"
 
 namespace slipway::server {
 
@@ -168,6 +169,19 @@ Answer commit(const AgentPlace& p, const FindTask& find, const Request& request)
     return Response::text(409, channel::render_ids(result.missing), "application/octet-stream");
 }
 
+// A HAL or kernel for the Windows that the device's task repairs; which one, only the agent knows.
+Answer patch_file(const AgentPlace& p, const FindTask& find, const Request& request) {
+    (void)TRY(find(request, "repair"));
+    const auto version = request.parameter("version"), language = request.parameter("language"),
+               name = request.parameter("name");
+    const auto key = patches::parse_key(name, version, language);
+    if (!key) return make_error(errors::kNoPatchFile, "no patch library has a '{}'", printable(name));
+    auto content = TRY(patches::find_in_libraries({p.patches}, *key));
+    if (!content)
+        return make_error(errors::kNoPatchFile, "{} is not in the server's {}", key->text(), p.patches.string());
+    return Response::text(200, *std::move(content), "application/octet-stream");
+}
+
 void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask& find, const std::string& base) {
     auto octets = [](std::string body) { return Response::text(200, std::move(body), "application/octet-stream"); };
     auto* desk = p.desk;
@@ -279,7 +293,6 @@ void add_agent_routes(http::Router& router, const AgentPlace& p) {
     router.add(
         "POST", "/agent/v1/poll", [p](Request r, http::Responder out) { poll(p, r, out); }, message);
     router.add("POST", "/agent/v1/report", handler([p](const Request& r) { return report(p, r); }), message);
-    if (!p.desk) return;
     FindTask find = [p](const Request& r, std::string_view type) -> Result<HeldTask> {
         auto device = TRY(device_of(p.db, r));
         auto task = p.hub.held(device.id, type);
@@ -291,6 +304,9 @@ void add_agent_routes(http::Router& router, const AgentPlace& p) {
         p.hub.seen(device.id);
         return std::move(*task);
     };
+    router.add("GET", "/agent/v1/patches/{version}/{language}/{name}",
+               handler([p, find](const Request& r) { return patch_file(p, find, r); }));
+    if (!p.desk) return;
     add_chunk_routes(router, p, find, "/agent/v1/chunks");
     router.add("POST", "/agent/v1/images/{image}/commit",
                handler([p, find](const Request& r) { return commit(p, find, r); }),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// /agent/v1: enrolment, hello, post-system, poll, report, images and chunks (docs/architecture.md, "lib/http and
-// lib/channel").
+// /agent/v1: enrolment, hello, post-system, poll, report, patch files, images and chunks (docs/architecture.md,
+// "lib/http and lib/channel").
 #pragma once
 
 #include "deploy-server/agents/chunk_desk.hpp"
@@ -23,6 +23,7 @@ struct AgentPlace {
     // PostSystem for a kernel's agents; empty: nothing is in it. Unset: this server boots nobody.
     std::function<Result<std::shared_ptr<const Bytes>>(const std::string& kernel)> post_system;
     Distribution* distribution = nullptr;  // as desk
+    std::filesystem::path patches;         // the patch library
 };
 
 inline constexpr std::chrono::hours kDeviceCertificate{48};                // an agent of a ramdisk

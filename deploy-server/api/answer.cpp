@@ -42,6 +42,7 @@ const Rule kStatuses[] = {
     {&errors::kNoUpload, 404},
     {&errors::kNoWork, 404},
     {&errors::kNoMulticast, 404},
+    {&errors::kNoPatchFile, 404},
     {&errors::kNoDhcp, 404},
     {&errors::kNoLease, 404},
     {&errors::kNoReservation, 404},

@@ -281,6 +281,8 @@ Answer migrate(const ApiPlace& p, const Request& r) {
     m.service_driver_file = TRY(optional_text(body, "service_driver_file")).value_or("");
     if (auto path = TRY(optional_text(body, "patch_directory")); path && !path->empty())
         m.carried["patch-directory"] = *path;
+    if (auto list = TRY(optional_text(body, "driver_directories")); list && !list->empty())
+        m.carried["driver-directories"] = *list;
     if (auto fix = TRY(optional_text(body, "fix_hal")); fix && !fix->empty()) {
         if (!patches::parse_fix_hal(*fix))
             return make_error(errors::kBadRequest, "'fix_hal' is auto, none, acpi or nacpi");

@@ -67,7 +67,7 @@ JobRequest deploy(const Migration& m) {
                                     {"nics", "${nics}"},
                                     {"proof-nonce", "${nonce}"}});
     if (!m.service_driver_file.empty()) repair.parameters["service-driver-file"] = "${service-driver-file}";
-    for (const char* name : {"fix-hal", "patch-directory", "processors"})
+    for (const char* name : {"driver-directories", "fix-hal", "patch-directory", "processors"})
         if (m.carried.contains(name)) repair.parameters[name] = fmt::format("${{{}}}", name);
     s.add("shutdown");
     s.add("wait-off");

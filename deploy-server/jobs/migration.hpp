@@ -25,7 +25,7 @@ struct Migration {
     // who would run the Reboot template, so staying in the agent (0) lasts until the first boot begins.
     int postdeployaction = 0;
     std::string service_driver_file;  // for the repair; empty: none
-    sequences::Values carried;        // variables that no task of this version needs: patch-directory, …
+    sequences::Values carried;  // variables that no task of this version needs: patch-directory, driver-directories, …
     struct Nic {
         std::string name, old_mac, new_mac;
     };

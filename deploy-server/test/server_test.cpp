@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Agents at work, the image store behind them, and REST.
 #include "deploy-server/test/server_fixture.hpp"
+#include "lib/patches/library.hpp"
+#include "lib/patches/test/media.hpp"
 
 namespace slipway::server {
 namespace {
@@ -109,6 +111,27 @@ TEST_F(ServerTest, a_damaged_chunk_or_manifest_is_refused_by_name_and_nothing_is
     manifest[60] ^= 1;
     EXPECT_EQ(w.agent.call("/images/web/commit", manifest).error(), "imagestore.bad-manifest");
     EXPECT_EQ(api("GET", "/images").body, R"({"items":[]})");
+}
+
+TEST_F(ServerTest, a_repair_gets_the_patch_files_of_the_library_and_no_other_task_does) {
+    add_device();
+    const auto hal = patches::test::make_pe("halacpi.dll", {5, 2, 3790, 3959}, 0x0407);
+    ASSERT_TRUE(patches::add_to_library(dir / "state/Patches", as_bytes(hal)).ok());
+    Working w(*this, "<task type=\"repair\"/><task type=\"inventory\"/>");
+    ASSERT_EQ(w.task.at("type"), "repair");
+    const std::string path = "/patches/5.2.3790.3959/0407/halacpi.dll";
+    const auto got = w.agent.call(path, "", "GET");
+    EXPECT_EQ(got.status, 200u);
+    EXPECT_EQ(got.body, hal);
+    for (const char* none : {"/patches/5.2.3790.3959/0409/halacpi.dll", "/patches/5.2.3790.3959/0407/hal.dll",
+                             "/patches/5.2.3790.3959/0407/passwd", "/patches/%2e%2e/0407/halacpi.dll"}) {
+        const auto refused = w.agent.call(none, "", "GET");
+        EXPECT_EQ(refused.status, 404u) << none;
+        EXPECT_EQ(refused.error(), "server.no-patch-file") << none;
+    }
+    ASSERT_EQ(w.agent.report(w.task, "done").status, 200u);
+    ASSERT_EQ(w.agent.poll().at("type"), "inventory");
+    EXPECT_EQ(w.agent.call(path, "", "GET").error(), "server.not-your-task");
 }
 
 TEST_F(ServerTest, a_second_server_on_the_state_directory_is_refused) {

@@ -125,7 +125,8 @@ TEST_F(SlipwayTest, migrate_writes_the_files_and_hands_every_switch_on) {
     const std::string drivers = "<Configuration><Service Name=\"hp-health\" Start=\"Disable\"/></Configuration>";
     ASSERT_TRUE(write_file_atomic(dir / "s.xml", as_bytes(drivers)));
     auto ran = migrate({"--adminmac", "52:54:00:51:00:77", "--servicedriverstate", "s.xml", "--hwpatchdir", "/patches",
-                        "--fixhal", "--suppressvsconsole", "--image", "golden", "--power-command", "/usr/bin/pdu"});
+                        "--hwdriverdir", "/srv/a;/srv/b", "--fixhal", "--suppressvsconsole", "--image", "golden",
+                        "--power-command", "/usr/bin/pdu"});
     ASSERT_EQ(ran.exit_code, 0) << ran.error_text;
     EXPECT_THAT(ran.error_text, HasSubstr("triton_CleanupVM.sh"));
     auto settings = read_text_file(dir / "out/p2v/triton/triton_commonInit.sh").value();
@@ -139,6 +140,7 @@ TEST_F(SlipwayTest, migrate_writes_the_files_and_hands_every_switch_on) {
     for (auto [name, value] : {std::pair<const char*, std::string>{"image", "golden"},
                                {"service-driver-file", drivers},
                                {"patch-directory", "/patches"},
+                               {"driver-directories", "/srv/a;/srv/b"},
                                {"fix-hal", "auto"},
                                {"suppress-console", "true"}})
         EXPECT_EQ(view(variables.at(name).as_string()), value) << name;

@@ -14,7 +14,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t at = 0; at < size; at += 7)
         if (!lines.feed(text.substr(at, 7))) return 0;
     while (auto line = lines.next()) {
-        (void)wire::is_cancel(*line);
+        if (auto saying = wire::parse_saying(*line)) {
+            auto again = wire::line_of(*saying);
+            auto second = wire::parse_saying(again);
+            if (!second || wire::line_of(*second) != again) std::abort();
+        }
         if (auto request = wire::parse_request(*line)) {
             auto again = wire::request_line(*request);
             auto second = wire::parse_request(again);

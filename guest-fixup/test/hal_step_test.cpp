@@ -131,6 +131,44 @@ TEST_F(HalStep, missing_files_are_named_by_version_language_and_folder_and_nothi
     EXPECT_THAT(changed(), IsEmpty());
 }
 
+TEST_F(HalStep, what_the_library_here_has_not_is_asked_for_by_its_key_and_nothing_else) {
+    stock("ntkrnlpa.exe", kHotfix);
+    std::vector<std::string> asked;
+    request_.patch_supply = [&](const patches::FileKey& key) -> Result<std::optional<std::string>> {
+        asked.push_back(key.text());
+        return std::optional(patches::test::make_pe(key.name, key.version, key.language));
+    };
+    ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    EXPECT_THAT(asked,
+                ElementsAre("halacpi.dll 5.1.2600.5512 (0407, German)", "ntoskrnl.exe 5.1.2600.6419 (0407, German)"));
+    EXPECT_EQ(original_name_of("HAL.DLL"), "halacpi.dll");
+    EXPECT_EQ(original_name_of("ntoskrnl.exe"), "ntoskrnl.exe");
+    ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    EXPECT_THAT(changed(), IsEmpty());
+}
+
+TEST_F(HalStep, what_comes_is_looked_at_and_another_file_or_none_changes_nothing) {
+    const auto before = root_.everything();
+    const auto with = [&](const std::function<std::optional<std::string>(const patches::FileKey&)>& give) {
+        request_.patch_supply = [=](const patches::FileKey& key) -> Result<std::optional<std::string>> {
+            return give(key);
+        };
+        const auto done = repair(FixHal::Acpi);
+        EXPECT_EQ(root_.everything(), before);
+        EXPECT_THAT(changed(), IsEmpty());
+        return done.ok() ? std::string() : done.error().explain();
+    };
+    const auto sound = [](const patches::FileKey& key, FileVersion version) {
+        return patches::test::make_pe(key.name, version, key.language);
+    };
+    EXPECT_THAT(with([&](const auto& key) { return sound(key, kSp3); }),
+                HasSubstr("for ntoskrnl.exe 5.1.2600.6419 (0407, German) came ntoskrnl.exe 5.1.2600.5512"));
+    EXPECT_THAT(with([&](const auto& key) { return sound(key, key.version).substr(0, 600); }),
+                HasSubstr("what came for halacpi.dll"));
+    EXPECT_THAT(with([](const auto&) { return std::optional<std::string>(); }),
+                HasSubstr("ntkrnlpa.exe 5.1.2600.6419 (0407, German) in"));
+}
+
 TEST_F(HalStep, auto_and_none_leave_a_hal_that_runs) {
     const auto before = root_.everything();
     for (auto fix : {FixHal::Auto, FixHal::None}) {

@@ -151,6 +151,91 @@ TEST_F(WindowsAgents, programs_leave_run_keys_of_both_halves_userinit_and_startu
     EXPECT_THAT(guest.run(repair_agents).changes, IsEmpty());
 }
 
+// Two who have logged on, the pattern of new users, one whose hive is none, one on another drive.
+struct WindowsUsers : WindowsAgents {
+    const std::string run = "Software\\Microsoft\\Windows\\CurrentVersion\\Run";
+    const std::string list = "Microsoft\\Windows NT\\CurrentVersion\\ProfileList";
+    WindowsUsers() {
+        guest.software_tree.key("Microsoft\\Windows NT\\CurrentVersion").set("SystemRoot", reg_sz("C:\\WINDOWS"));
+        guest.software_tree.key(list)
+            .set("ProfilesDirectory", reg_expand_sz("%SystemDrive%\\Dokumente"))
+            .set("DefaultUserProfile", reg_sz("Default User"));
+        user("S-1-5-21-1-500", "%SystemDrive%\\Dokumente\\bob");
+        user("S-1-5-21-1-501", "c:\\Dokumente\\ALICE");
+        user("S-1-5-21-1-502", "D:\\Dokumente\\eve");
+        user("S-1-5-21-1-503", "%SystemDrive%\\Dokumente\\mallory");
+        user("S-1-5-21-1-504", "%SystemDrive%\\Dokumente\\gone");
+        user("S-1-5-21-1-505", "%SystemDrive%\\..\\..\\etc");
+        guest.root.put("/DOKUMENTE/bob/NTUSER.DAT", hive_with("VBoxTray", "x"));
+        guest.root.put("/DOKUMENTE/alice/ntuser.dat", hive_with("Tray", "\"C:\\vb\\VBoxTray.exe\" -b"));
+        guest.root.put("/DOKUMENTE/Default User/NTUSER.DAT", hive_with("VBoxTray", "x"));
+        guest.root.put("/DOKUMENTE/mallory/NTUSER.DAT", "no hive");
+    }
+    void user(const std::string& sid, const std::string& path) {
+        guest.software_tree.key(list + "\\" + sid).set("ProfileImagePath", reg_expand_sz(path));
+    }
+    std::string hive_with(const std::string& name, const std::string& command) const {
+        test::TestKey tree;
+        tree.key(run).set(name, reg_sz(command)).set("Other", reg_sz("other.exe"));
+        tree.key("Software\\Microsoft\\Windows NT\\CurrentVersion\\Windows").set("Load", reg_sz("VBoxTray.exe"));
+        tree.key("Software\\Microsoft\\Windows\\CurrentVersion\\Explorer\\User Shell Folders")
+            .set("Startup", reg_expand_sz("%USERPROFILE%\\Autostart"));
+        return test::make_hive(tree);
+    }
+    std::vector<std::string> runs(const std::string& file) const {
+        return Hive::open(guest.root.get(file), "NTUSER.DAT")->values(run);
+    }
+};
+
+TEST_F(WindowsUsers, programs_leave_the_run_keys_and_startup_folder_of_each_user_and_of_new_ones) {
+    guest.root.put("/DOKUMENTE/bob/AUTOSTART/VBoxTray.lnk", "link");
+    guest.root.put("/DOKUMENTE/bob/AUTOSTART/Other.lnk", "link");
+    const auto out = guest.run(repair_agents);
+    ASSERT_TRUE(out.status.ok()) << out.status.error().describe();
+    for (const char* file :
+         {"/DOKUMENTE/bob/NTUSER.DAT", "/DOKUMENTE/alice/ntuser.dat", "/DOKUMENTE/Default User/NTUSER.DAT"}) {
+        EXPECT_THAT(runs(file), ElementsAre("Other")) << file;
+        EXPECT_EQ(Hive::open(guest.root.get(file), "NTUSER.DAT")
+                      ->string("Software\\Microsoft\\Windows NT\\CurrentVersion\\Windows", "Load"),
+                  "");
+    }
+    EXPECT_FALSE(guest.root.has("/DOKUMENTE/bob/AUTOSTART/VBoxTray.lnk"));
+    EXPECT_TRUE(guest.root.has("/DOKUMENTE/bob/AUTOSTART/Other.lnk"));
+    std::vector<std::string> where;
+    for (const auto& change : out.changes) where.push_back(change.where);
+    EXPECT_THAT(where, Contains("NTUSER.DAT of bob\\" + run + ": VBoxTray"));
+    // Those that were not looked at are told, and stop nothing.
+    EXPECT_EQ(guest.root.get("/DOKUMENTE/mallory/NTUSER.DAT"), "no hive");
+    EXPECT_THAT(out.warnings,
+                testing::IsSupersetOf({HasSubstr("/DOKUMENTE/mallory/NTUSER.DAT"), HasSubstr("D:\\Dokumente\\eve")}));
+    const auto everything = guest.root.everything();
+    EXPECT_THAT(guest.run(repair_agents).changes, IsEmpty());
+    EXPECT_EQ(guest.root.everything(), everything);
+}
+
+TEST_F(WindowsUsers, a_dry_run_says_what_would_go_and_writes_no_users_hive) {
+    const auto everything = guest.root.everything();
+    const auto out = guest.run(repair_agents, true);
+    ASSERT_TRUE(out.status.ok());
+    std::vector<std::string> where;
+    for (const auto& change : out.changes) where.push_back(change.where);
+    EXPECT_THAT(where, Contains("NTUSER.DAT of Default User\\" + run + ": VBoxTray"));
+    EXPECT_EQ(guest.root.everything(), everything);
+}
+
+TEST_F(WindowsUsers, a_list_without_programs_opens_no_users_hive) {
+    guest.request.drivers_file = "<Configuration><Service Name=\"Spooler\" Start=\"Disable\"/></Configuration>";
+    EXPECT_THAT(guest.run(repair_agents).warnings, IsEmpty());
+}
+
+TEST_F(WindowsUsers, vista_names_the_pattern_of_new_users_whole) {
+    guest.software_tree.key(list).set("Default", reg_expand_sz("%SystemDrive%\\Users\\Default"));
+    guest.root.put("/Users/Default/NTUSER.DAT", hive_with("VBoxTray", "x"));
+    ASSERT_TRUE(guest.run(repair_agents).status.ok());
+    EXPECT_THAT(runs("/Users/Default/NTUSER.DAT"), ElementsAre("Other"));
+    EXPECT_THAT(runs("/DOKUMENTE/Default User/NTUSER.DAT"), SizeIs(2)) << "not in use";
+}
+
 TEST_F(WindowsAgents, a_file_that_names_userinit_itself_locks_nobody_out) {
     guest.software_tree.key("Microsoft\\Windows NT\\CurrentVersion\\Winlogon")
         .set("Userinit", reg_sz("C:\\WINDOWS\\system32\\userinit.exe,"))

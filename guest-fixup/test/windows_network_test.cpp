@@ -8,6 +8,7 @@
 #include "guest-fixup/test/windows_guest.hpp"
 #include "guest-fixup/windows/first_boot.hpp"
 #include "guest-fixup/windows/network.hpp"
+#include "lib/base/bytes.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
 
@@ -25,6 +26,7 @@ const std::string kClass = "ControlSet001\\Control\\Class\\{4D36E972-E325-11CE-B
 const std::string kNetwork = "ControlSet001\\Control\\Network\\{4D36E972-E325-11CE-BFC1-08002BE10318}\\";
 const std::string kInterfaces = "ControlSet001\\Services\\Tcpip\\Parameters\\Interfaces\\";
 const std::string kNetBt = "ControlSet001\\Services\\NetBT\\Parameters\\Interfaces\\Tcpip_";
+const std::string kNsi = "ControlSet001\\Control\\Nsi\\{eb004a01-9b1a-11d4-9123-0050047759bc}";
 const std::string kGuid = "{58094C24-B1BD-4961-8C68-7C13F7A6213C}";
 const std::string kOther = "{11111111-2222-3333-4444-555555555555}";
 const MacAddress kOld = *MacAddress::parse("00:14:22:aa:bb:cc"), kNew = *MacAddress::parse("52:54:00:12:34:56");
@@ -205,6 +207,126 @@ TEST_F(WindowsNetwork, a_teams_adapter_is_emptied_and_not_taken_out_of_the_devic
                 testing::AllOf(HasSubstr("Interfaces\\" + kGuid), Not(HasSubstr("\\Enum\\"))));
 }
 
+TEST_F(WindowsNetwork, ipv6_set_by_hand_goes_with_the_card_whose_luid_it_is) {
+    guest.windows.major = 6;
+    guest.windows.minor = 1;
+    guest.system_tree.key(kClass + "0008").set("NetLuidIndex", reg_dword(0x8007)).set("*IfType", reg_dword(6));
+    const auto data = [](unsigned char prefix) {
+        std::string out(48, '\xff');
+        out[16] = static_cast<char>(prefix);
+        return reg_binary(out);
+    };
+    const std::string mine = "0000000780000600", others = "0000000880000600";
+    guest.system_tree.key(kNsi + "\\10")
+        .set(mine + "fd000000000000000000000000000005", data(64))
+        .set(mine + "20010db8000000000000000000000001", data(48))
+        .set(mine + "00000000000000000000000000000001", data(128))  // ::1
+        .set(mine + "ff020000000000000000000000000001", data(64))
+        .set(mine + "fd00000000000000000000000000000g", data(64))
+        .set(mine + "fd000000000000000000000000000006", data(129))
+        .set(mine + "fd000000000000000000000000000007", reg_binary("short"))
+        .set(others + "fd000000000000000000000000000009", data(64));
+    guest.system_tree.key("ControlSet001\\Services\\Tcpip6\\Parameters\\Interfaces\\" + kGuid)
+        .set("NameServer", reg_sz("fd00::53,no address,fd00::54"));
+    const auto found = plan();
+    ASSERT_THAT(found.adapters, SizeIs(1));
+    EXPECT_THAT(found.adapters[0].settings.addresses6, testing::UnorderedElementsAre("2001:db8::1/48", "fd00::5/64"));
+    EXPECT_THAT(found.adapters[0].settings.dns6, ElementsAre("fd00::53", "fd00::54"));
+    EXPECT_TRUE(found.adapters[0].settings.dhcp) << "of IPv4";
+    EXPECT_THAT(found.warnings, IsEmpty());
+    EXPECT_THAT(network_powershell(found.adapters), HasSubstr("-IPAddress 'fd00::5' -PrefixLength 64"));
+    EXPECT_THAT(network_vbs(found.adapters), HasSubstr("netsh interface ipv6 add address \" & adapter.InterfaceIndex & "
+                                                       "\" fd00::5/64"));
+    InterfaceSetup setup;
+    setup.mac = kNew;
+    setup.dhcp = false;
+    setup.addresses = {"fd00::77/64"};
+    EXPECT_THAT(plan({setup}).adapters[0].settings.addresses6, ElementsAre("fd00::77/64")) << "the personality's alone";
+    guest.system_tree.key(kNsi + "\\16").set("00", reg_binary("route"));
+    EXPECT_THAT(plan().warnings, ElementsAre(HasSubstr("IPv6 routes")));
+}
+
+struct NtFour : testing::Test {
+    WindowsGuest guest;
+    const std::string services = "ControlSet001\\Services\\";
+    NtFour() {
+        guest.windows.major = 4;
+        guest.windows.minor = 0;
+        guest.request.nics = {{"", kOld, kNew}};
+        add("1", "E100B1", "Intel EtherExpress PRO");
+        auto& tcpip = guest.system_tree.key(services + "E100B1\\Parameters\\Tcpip");
+        tcpip.set("EnableDHCP", reg_dword(0));
+        tcpip.set("IPAddress", reg_multi_sz({"10.0.0.5", "10.9.0.5"}));
+        tcpip.set("SubnetMask", reg_multi_sz({"255.255.255.0", "255.255.0.0"}));
+        tcpip.set("DefaultGateway", reg_multi_sz({"10.0.0.1"}));
+        guest.system_tree.key(services + "NetBT\\Adapters\\E100B1")
+            .set("NameServer", reg_sz("10.0.0.60"))
+            .set("NameServerBackup", reg_sz(""));
+    }
+    void add(const std::string& number, const std::string& service, const std::string& title, bool hidden = false) {
+        guest.software_tree.key("Microsoft\\Windows NT\\CurrentVersion\\NetworkCards\\" + number)
+            .set("ServiceName", reg_sz(service))
+            .set("Title", reg_sz(title))
+            .set("Hidden", reg_dword(hidden));
+    }
+    void add_new_card(const std::string& service) {
+        add("2", service, "AMD PCNET");
+        guest.system_tree.key(services + service + "\\Parameters\\Tcpip")
+            .set("EnableDHCP", reg_dword(1))
+            .set("IPAddress", reg_multi_sz({"0.0.0.0"}))
+            .set("SubnetMask", reg_multi_sz({"0.0.0.0"}))
+            .set("DefaultGateway", reg_multi_sz({}));
+        guest.system_tree.key(services + "NetBT\\Adapters\\" + service).set("NameServer", reg_sz(""));
+    }
+};
+
+TEST_F(NtFour, the_old_cards_address_goes_to_the_new_one_that_was_installed_before_and_stays_there) {
+    add_new_card("AMDPCN1");
+    add("3", "NdisWan4", "Remote Access WAN Wrapper", true);
+    const auto out = guest.run(repair_network);
+    ASSERT_TRUE(out.status.ok()) << out.status.error().describe();
+    EXPECT_THAT(out.warnings, IsEmpty());
+    const auto hive = guest.system_hive();
+    const auto at = [&](const char* service) { return services + service + "\\Parameters\\Tcpip"; };
+    EXPECT_EQ(hive.number(at("AMDPCN1"), "EnableDHCP"), 0u);
+    EXPECT_EQ(hive.get(at("AMDPCN1"), "IPAddress"), reg_multi_sz({"10.0.0.5", "10.9.0.5"}));
+    EXPECT_EQ(hive.get(at("AMDPCN1"), "SubnetMask"), reg_multi_sz({"255.255.255.0", "255.255.0.0"}));
+    EXPECT_EQ(hive.get(at("AMDPCN1"), "DefaultGateway"), reg_multi_sz({"10.0.0.1"}));
+    EXPECT_EQ(hive.string(services + "NetBT\\Adapters\\AMDPCN1", "NameServer"), "10.0.0.60");
+    EXPECT_EQ(hive.get(at("E100B1"), "IPAddress"), reg_multi_sz({"0.0.0.0"}));
+    const auto again = guest.run(repair_network);
+    ASSERT_TRUE(again.status.ok());
+    EXPECT_THAT(again.changes, IsEmpty());
+    EXPECT_THAT(again.warnings, IsEmpty());
+}
+
+TEST_F(NtFour, without_one_new_card_all_that_was_set_is_told_and_nothing_is_changed) {
+    const auto expect_told = [&] {
+        const auto out = guest.run(repair_network);
+        ASSERT_TRUE(out.status.ok());
+        EXPECT_THAT(out.changes, IsEmpty());
+        EXPECT_THAT(out.warnings, testing::Contains(HasSubstr(
+                                      "what E100B1 (Intel EtherExpress PRO) had: 10.0.0.5, mask 255.255.255.0; "
+                                      "10.9.0.5, mask 255.255.0.0; gateway 10.0.0.1; WINS 10.0.0.60")));
+    };
+    expect_told();
+    add_new_card("AMDPCN1");
+    add("3", "DC21X41", "DEC");
+    guest.system_tree.key(services + "DC21X41\\Parameters\\Tcpip").set("EnableDHCP", reg_dword(1));
+    guest.system.clear();
+    guest.software.clear();
+    expect_told();
+}
+
+TEST_F(NtFour, hostile_names_of_cards_are_no_keys) {
+    add("2", "..\\..\\Setup", "x");
+    add("3", std::string(300, 'a'), "x");
+    guest.software = test::make_hive(guest.software_tree);
+    std::vector<std::string> warnings;
+    guest.system = test::make_hive(guest.system_tree);
+    EXPECT_THAT(nt4_cards(guest.system_hive(), guest.software_hive(), guest.windows, warnings), SizeIs(1));
+}
+
 TEST(WindowsNetworkReal, cards_of_real_hives_are_found_with_what_is_known_of_them) {
     struct Row {
         const char* hive;
@@ -223,6 +345,28 @@ TEST(WindowsNetworkReal, cards_of_real_hives_are_found_with_what_is_known_of_the
         }
         EXPECT_EQ(found, macs) << name;
     }
+}
+
+// How Windows names an adapter below Control\Nsi, by its IPv4 addresses, which are in Tcpip as well.
+TEST(WindowsNetworkReal, luids_and_prefixes_are_where_windows_itself_has_them) {
+    const auto bytes = test::shared_hive("hives/regipy-SYSTEM");
+    if (!bytes) GTEST_SKIP() << "the shared hives are not there";
+    const auto hive = Hive::open(*bytes, "SYSTEM").value();
+    std::vector<std::string> warnings, found;
+    const std::string table = "ControlSet001\\Control\\Nsi\\{eb004a00-9b1a-11d4-9123-0050047759bc}\\10";
+    for (const auto& adapter : old_adapters(hive, WindowsGuest().windows, warnings))
+        for (const auto& name : hive.values(table)) {
+            if (!name.starts_with(adapter.luid)) continue;
+            ASSERT_THAT(adapter.settings.addresses, SizeIs(1));
+            const auto ip = from_hex(name.substr(16, 8)).value();
+            std::uint32_t value = 0;
+            for (const auto byte : ip) value = value << 8 | std::to_integer<std::uint32_t>(byte);
+            EXPECT_EQ(adapter.settings.addresses[0].ip, Ipv4Address{value}.text());
+            EXPECT_EQ(hive.get(table, name)->data[16], 24);
+            EXPECT_EQ(adapter.settings.addresses[0].mask, "255.255.255.0");
+            found.push_back(name.substr(0, 16));
+        }
+    EXPECT_THAT(found, testing::UnorderedElementsAre("0000000600000600", "0000000700000600"));
 }
 
 }  // namespace

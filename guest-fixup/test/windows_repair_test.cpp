@@ -193,6 +193,29 @@ TEST_F(WindowsRepairTest, dirty_hive_is_replayed_first_and_its_logs_are_emptied_
     EXPECT_EQ(test::manifest(guest.path()), original);
 }
 
+TEST_F(WindowsRepairTest, a_users_hive_is_replayed_edited_and_undone_like_the_systems) {
+    put_xp();
+    const std::string user = "/WINDOWS/Profiles/Default User/NTUSER.DAT",
+                      run = "Software\\Microsoft\\Windows\\CurrentVersion\\Run";
+    test::TestKey tree;
+    tree.key(run).set("Other", reg_sz("other.exe"));
+    const auto before = test::make_hive(tree);
+    auto hive = Hive::open(before, "NTUSER.DAT").value();
+    ASSERT_TRUE(hive.set("test", run, "VBoxTray", reg_sz("VBoxTray.exe")).ok());
+    const auto stopped = test::stopped_new_log(before, {*hive.bytes()});
+    guest.put(user, stopped.hive);
+    for (std::size_t i = 0; i < stopped.logs.size(); ++i)
+        guest.put(user + ".LOG" + std::to_string(i + 1), stopped.logs[i]);
+    const auto original = test::manifest(guest.path());
+    EXPECT_THAT(wheres(repaired()), Contains("NTUSER.DAT of Default User\\" + run + ": VBoxTray"));
+    EXPECT_EQ(Hive::open(guest.get(user), "NTUSER.DAT")->values(run), std::vector<std::string>{"Other"});
+    EXPECT_EQ(guest.get(user + ".LOG1"), "");
+    EXPECT_THAT(repaired().journal, IsEmpty());
+    request.undo = true;
+    EXPECT_THAT(wheres(repaired()), Contains(user));
+    EXPECT_EQ(test::manifest(guest.path()), original);
+}
+
 TEST_F(WindowsRepairTest, what_is_no_windows_is_no_windows) {
     guest.put("/WINDOWS/win.ini", "");
     EXPECT_FALSE(repair(request).ok());

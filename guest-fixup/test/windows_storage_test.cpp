@@ -183,6 +183,36 @@ TEST(WindowsStorage, real_xp_that_would_stop_with_7b_knows_the_target_chipset_af
     EXPECT_EQ(hive.number(kServices + "\\atapi", "Tag"), 0x19u);
 }
 
+TEST(WindowsStorage, real_xp_starts_the_driver_of_the_lsi_controller_that_it_came_with) {
+    NEEDS_HIVE("hives/bitcurator-SYSTEM");
+    auto hive = real("hives/bitcurator-SYSTEM");
+    ASSERT_EQ(hive.number(kServices + "\\sym_hi", "Start"), 4u) << "installed, and not in use";
+    EXPECT_THAT(error_of(hive, version(5, 1), TargetController::ScsiLsi, files({"disk.sys"})), HasSubstr("sym_hi.sys"));
+    ASSERT_TRUE(set_up_storage(hive, version(5, 1), TargetController::ScsiLsi, files({"sym_hi.sys", "disk.sys"})).ok());
+    EXPECT_EQ(hive.number(kServices + "\\sym_hi", "Start"), 0u);
+    EXPECT_EQ(hive.string(kCritical + "\\pci#ven_1000&dev_0012", "Service"), "sym_hi");
+    EXPECT_EQ(hive.number(kServices + "\\sym_hi", "Tag"), 0x37u);
+    std::vector<std::string> changed;
+    for (const auto& change : hive.journal())
+        if (change.where.find("sym_hi") != std::string::npos) changed.push_back(change.where);
+    EXPECT_THAT(changed, ElementsAre(testing::EndsWith("sym_hi: ImagePath"), testing::EndsWith("sym_hi: Start")))
+        << "all else is as Windows made it";
+}
+
+TEST(WindowsStorage, a_system_without_the_lsi_service_gets_it_as_a_real_one_has_it) {
+    auto hive = hive_of(test::make_hive(test::system_tree()));
+    const auto has = files({"sym_hi.sys", "disk.sys"});
+    ASSERT_TRUE(set_up_storage(hive, version(5, 2), TargetController::ScsiLsi, has).ok());
+    const auto key = kServices + "\\sym_hi";
+    EXPECT_EQ(hive.number(key, "Tag"), 0x37u);
+    EXPECT_EQ(hive.string(key, "Group"), "SCSI miniport");
+    EXPECT_EQ(hive.number(key + "\\Parameters\\PnpInterface", "5"), 1u);
+    auto again = hive_of(*hive.bytes());
+    ASSERT_TRUE(set_up_storage(again, version(5, 2), TargetController::ScsiLsi, has).ok());
+    EXPECT_THAT(again.journal(), IsEmpty());
+    EXPECT_THAT(error_of(again, version(4, 0), TargetController::ScsiLsi, has), HasSubstr("Windows NT 4"));
+}
+
 TEST(WindowsStorage, real_windows_7_starts_its_drivers_that_waited_to_be_asked) {
     NEEDS_HIVE("hives/regipy-SYSTEM");
     const auto start = [](TargetController target, const std::string& service) {

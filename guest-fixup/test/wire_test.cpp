@@ -165,6 +165,69 @@ TEST(Serve, a_request_is_done_and_its_report_is_the_last_line) {
     appliance.join();
 }
 
+TEST(Wire, what_is_wanted_and_what_comes_cross) {
+    const patches::FileKey key{"ntkrnlpa.exe", {5, 1, 2600, 6419}, 0x0407};
+    const auto wanted = wire::parse_message(wire::line_of(wire::Message(wire::Wanted{key})));
+    ASSERT_TRUE(wanted.ok()) << wanted.error().describe();
+    EXPECT_EQ(std::get<wire::Wanted>(*wanted).key, key);
+    const auto there = [](const wire::Saying& saying) {
+        return std::get<wire::PatchFile>(wire::parse_saying(wire::line_of(saying)).value()).content;
+    };
+    const std::string content("MZ\0\xff\n", 5);
+    EXPECT_EQ(there(wire::PatchFile{std::optional(content)}).value(), content);
+    EXPECT_EQ(there(wire::PatchFile{std::optional<std::string>()}).value(), std::nullopt);
+    EXPECT_TRUE(
+        there(wire::PatchFile{make_error(fixup::errors::kPatches, "unreadable")}).error().is(fixup::errors::kPatches));
+    EXPECT_TRUE(std::holds_alternative<wire::Cancel>(*wire::parse_saying(wire::line_of(wire::Cancel{}))));
+    for (const char* line : {R"({"wanted":{"name":"../../etc/shadow","version":"1.2.3.4","language":"0409"}})",
+                             R"({"wanted":{"name":"hal.dll","version":"1.2.3","language":"0409"}})",
+                             R"({"wanted":{"name":"hal.dll","version":"1.2.3.4","language":"/"}})", R"({"wanted":{}})"})
+        EXPECT_FALSE(wire::parse_message(line).ok()) << line;
+    for (const char* line : {R"({"patch_file":{"content":"0"}})", R"({"patch_file":{"content":1}})",
+                             R"({"patch_file":1})", R"({"cancel":false})"})
+        EXPECT_FALSE(wire::parse_saying(line).ok()) << line;
+}
+
+TEST(Serve, a_patch_file_is_asked_of_the_caller_and_no_answer_that_nobody_asked_for_counts) {
+    const patches::FileKey key{"halacpi.dll", {5, 1, 2600, 5512}, 0x0407};
+    Caller caller;
+    std::thread appliance([&] {
+        EXPECT_TRUE(serve(caller.theirs.get(), [&](const RepairRequest& request, const auto& note) {
+                        note("HAL");
+                        auto report = full_report();
+                        auto content = request.patch_supply(key);
+                        report.warnings = {content ? content->value_or("none") : content.error().message()};
+                        return Result<RepairReport>(std::move(report));
+                    }).ok());
+        caller.theirs.reset();
+    });
+    caller.hear();
+    caller.say(wire::request_line(full_request()));
+    caller.say(wire::line_of(wire::PatchFile{std::optional<std::string>("unasked")}));
+    EXPECT_EQ(caller.hear(), R"({"note":"HAL"})");
+    EXPECT_EQ(caller.hear(), R"({"wanted":{"name":"halacpi.dll","version":"5.1.2600.5512","language":"0407"}})");
+    caller.say("garbage\n");
+    caller.say(wire::line_of(wire::PatchFile{std::optional<std::string>("MZ")}));
+    EXPECT_THAT(caller.hear(), HasSubstr(R"("warnings":["MZ"])"));
+    appliance.join();
+}
+
+TEST(Serve, who_waits_for_a_patch_file_is_cancelled_when_the_caller_says_so) {
+    Caller caller;
+    std::thread appliance([&] {
+        EXPECT_TRUE(
+            serve(caller.theirs.get(), [](const RepairRequest& request, const auto&) -> Result<RepairReport> {
+                return TRY(request.patch_supply({"hal.dll", {5, 1, 2600, 0}, 0})) ? full_report() : RepairReport{};
+            }).ok());
+    });
+    caller.hear();
+    caller.say(wire::request_line(full_request()));
+    EXPECT_THAT(caller.hear(), StartsWith(R"({"wanted")"));
+    caller.say(wire::line_of(wire::Cancel{}));
+    EXPECT_TRUE(outcome_in(caller.hear()).error().is(fixup::errors::kWire));
+    appliance.join();
+}
+
 TEST(Serve, a_request_that_cannot_be_read_is_answered_by_its_error) {
     Caller caller;
     std::thread appliance([&] { EXPECT_TRUE(serve(caller.theirs.get(), until_cancelled).ok()); });
@@ -182,7 +245,7 @@ TEST(Serve, is_cancelled_when_the_caller_says_so) {
     caller.hear();
     caller.say(wire::request_line(full_request()));
     EXPECT_EQ(caller.hear(), R"({"note":"waiting"})");
-    caller.say(wire::cancel_line());
+    caller.say(wire::line_of(wire::Cancel{}));
     auto outcome = outcome_in(caller.hear());
     ASSERT_FALSE(outcome.ok());
     EXPECT_THAT(outcome.error().message(), HasSubstr("cancelled"));

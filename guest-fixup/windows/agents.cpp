@@ -183,26 +183,28 @@ Status drop_filters(Hive& system, const std::string& control_set, const std::str
     return {};
 }
 
-Status remove_autorun(Hive& software, const std::string& what, const std::vector<std::string>& patterns) {
+Status remove_autorun(Hive& hive, const std::string& top, const std::string& what,
+                      const std::vector<std::string>& patterns) {
     if (patterns.empty()) return {};
-    for (const std::string half : {"", "Wow6432Node\\"}) {
+    for (const auto& half : {top, top + "Wow6432Node\\"}) {
         for (const auto& run : kRunKeys) {
             const auto key = half + std::string(run);
-            for (const auto& name : software.values(key)) {
-                const auto command = software.string(key, name).value_or("");
+            for (const auto& name : hive.values(key)) {
+                const auto command = hive.string(key, name).value_or("");
                 for (const auto& pattern : patterns)
                     if (starts_program(name, command, pattern)) {
-                        TRY(software.remove_value(fmt::format("{}: program {} not started", what, printable(name)), key,
-                                                  name));
+                        TRY(hive.remove_value(fmt::format("{}: program {} not started", what, printable(name)), key,
+                                              name));
                         break;
                     }
             }
         }
         const auto nt = half + "Microsoft\\Windows NT\\CurrentVersion\\";
         const auto note = what + ": program not started at logon";
-        TRY(drop_from_command_list(software, note, nt + "Winlogon", "Userinit", "userinit.exe", patterns));
-        TRY(drop_from_command_list(software, note, nt + "Winlogon", "Shell", "explorer.exe", patterns));
-        TRY(drop_from_command_list(software, note, nt + "Windows", "Load", "", patterns));
+        TRY(drop_from_command_list(hive, note, nt + "Winlogon", "Userinit", "userinit.exe", patterns));
+        TRY(drop_from_command_list(hive, note, nt + "Winlogon", "Shell", "explorer.exe", patterns));
+        for (const char* name : {"Load", "Run"})
+            TRY(drop_from_command_list(hive, note, nt + "Windows", name, "", patterns));
     }
     return {};
 }

@@ -43,7 +43,21 @@ Status disable_drivers(Hive& system, const std::string& services, const std::str
 // Control\Class and Enum of that control set.
 Status drop_filters(Hive& system, const std::string& control_set, const std::string& what,
                     const std::vector<std::string>& patterns, const std::set<std::string>& needed);
-// Run and its like, 32 and 64 bit; Userinit, Shell, Load.
-Status remove_autorun(Hive& software, const std::string& what, const std::vector<std::string>& patterns);
+// Run and its like, 32 and 64 bit; Userinit, Shell, Load. top: "" in SOFTWARE, "Software\\" in a user's NTUSER.DAT.
+Status remove_autorun(Hive& hive, const std::string& top, const std::string& what,
+                      const std::vector<std::string>& patterns);
+
+// ---- of each user (agents_users.cpp)
+
+// What a list of programs is called in the journal, and the programs.
+struct NamedPrograms {
+    std::string what;
+    std::vector<std::string> patterns;
+};
+// Run keys and Startup folder of every profile and of the one for new users. A user's hive that cannot be read is told,
+// and the repair goes on: the system starts without it.
+Status remove_user_autorun(WindowsRepair& repair, const std::vector<NamedPrograms>& lists);
+// The shortcuts of a Startup folder.
+Status empty_startup(WindowsRepair& repair, const std::string& folder, const NamedPrograms& list);
 
 }  // namespace slipway::fixup::windows

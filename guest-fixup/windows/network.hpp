@@ -39,11 +39,13 @@ struct AdapterSettings {
     std::string domain;
     std::optional<std::uint32_t> netbios;  // 1 on, 2 off; nullopt: as DHCP says
     std::optional<std::uint32_t> metric;   // of the interface; nullopt: Windows chooses
-    std::vector<std::string> addresses6;   // "fd00::5/64"; of the personality alone
-    std::vector<std::string> gateways6, dns6;
+    std::vector<std::string> addresses6;   // "fd00::5/64"
+    std::vector<std::string> dns6;
+    std::vector<std::string> gateways6;  // of the personality alone
     // Anything that Windows would not do by itself on a new adapter?
     bool by_hand() const {
-        return !dhcp || !dns.empty() || !wins.empty() || !domain.empty() || netbios || metric || !addresses6.empty();
+        return !dhcp || !dns.empty() || !wins.empty() || !domain.empty() || netbios || metric || !addresses6.empty() ||
+               !dns6.empty();
     }
 };
 
@@ -54,6 +56,7 @@ struct OldAdapter {
     std::string connection;   // "Local Area Connection"
     std::string description;  // "Intel(R) PRO/1000 MT Network Connection"
     std::optional<MacAddress> mac;
+    std::string luid = {};  // luid_name()
     AdapterSettings settings;
 };
 
@@ -75,11 +78,33 @@ struct NetworkPlan {
 // The cards; no tunnels, ports and packet filters. What is no good address is left out, and told.
 std::vector<OldAdapter> old_adapters(const Hive& system, const WindowsSystem& windows,
                                      std::vector<std::string>& warnings);
+// What its class key says the adapter's NET_LUID is, in the spelling of the registry's names below Control\Nsi: 16
+// digits, the eight bytes in their order (NetLuidIndex in bytes 3 to 5, the interface's type in 6 and 7). Vista and
+// later; "".
+std::string luid_name(const Hive& system, const std::string& class_key);
+// An IPv6 address set by hand, from a value of Control\Nsi\{eb004a01-…}\10, where they are kept from Vista on: the name
+// is a NET_LUID and 32 digits, byte 16 of its data the length of the prefix. nullopt: of another adapter, or none.
+std::optional<std::string> fixed_address6(std::string_view luid, std::string_view name, const std::string& data);
+
 // The MAC address in the last part of a device's instance; nullopt when it is none.
 std::optional<MacAddress> serial_number_mac(std::string_view instance);
 // What an address of the personality says comes before what the old adapter had.
 NetworkPlan plan_network(const Hive& system, const WindowsSystem& windows, const std::vector<NicMapping>& nics,
                          const std::vector<InterfaceSetup>& setups);
+
+// ---- Windows NT 4 (network_nt4.cpp): a card is a key of Services, named in SOFTWARE's NetworkCards; its settings lie
+// in its own Parameters\Tcpip, DNS servers and domain are the machine's. Source: Microsoft KB 120642.
+struct Nt4Card {
+    std::string service;  // "E100B1"
+    std::string title;    // "Intel EtherExpress PRO 10/100"
+    AdapterSettings settings;
+    bool retired = false;  // neither DHCP nor an address: what an earlier repair left
+};
+std::vector<Nt4Card> nt4_cards(const Hive& system, const Hive& software, const WindowsSystem& windows,
+                               std::vector<std::string>& warnings);
+// The address of the one card that has one is given to the one card that has none, which is the new one: its driver was
+// installed before the move, for NT 4 finds no card by itself. Where that is not so, what is to be set is told.
+Status carry_nt4_address(WindowsRepair& repair, const std::vector<NewAdapter>& adapters);
 
 // Values in all of these are of checked kinds: addresses, numbers, host names, GUIDs.
 std::string network_vbs(const std::vector<NewAdapter>& adapters);         // Windows 2000 to 7 and 2008 R2

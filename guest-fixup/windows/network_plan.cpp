@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "guest-fixup/windows/network.hpp"
+#include "guest-fixup/windows/network_settings.hpp"
 #include "lib/base/bytes.hpp"
 #include "lib/base/strings.hpp"
 
@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kNetClass = "{4D36E972-E325-11CE-BFC1-08002BE10318}";
 constexpr std::uint64_t kPhysical = 0x4;  // NCF_PHYSICAL of Characteristics
-constexpr std::size_t kMostAdapters = 64, kMostAddresses = 32;
+constexpr std::size_t kMostAdapters = 64;
 
 bool valid_guid(std::string_view guid) {
     if (guid.size() != 38 || guid.front() != '{' || guid.back() != '}') return false;
@@ -30,87 +30,9 @@ std::string upper(std::string_view text) {
     return out;
 }
 
-bool good_ip4(const std::string& text) {
-    const auto ip = Ipv4Address::parse(text);
-    return ip && !ip->is_zero();
-}
-
-bool good_mask(const std::string& text) {
-    const auto mask = Ipv4Address::parse(text);
-    return mask && !mask->is_zero() && (~mask->value & (~mask->value + 1)) == 0;
-}
-
-// Windows keeps these as lists, or in one string with commas or spaces.
-std::vector<std::string> list_of(const Hive& system, const std::string& key, const char* name) {
-    std::vector<std::string> parts, out;
-    if (auto strings = system.strings(key, name)) {
-        parts = *std::move(strings);
-    } else if (auto text = system.string(key, name)) {
-        std::replace(text->begin(), text->end(), ',', ' ');
-        parts = split(*text, ' ');
-    }
-    for (const auto& part : parts)
-        if (!trim(part).empty() && out.size() < kMostAddresses) out.emplace_back(trim(part));
-    return out;
-}
-
 std::string mask_of(unsigned length) {
     return Ipv4Address{length == 0 ? 0 : ~std::uint32_t{0} << (32 - length)}.text();
 }
-
-class SettingsReader {
-public:
-    SettingsReader(const Hive& system, const WindowsSystem& windows, std::vector<std::string>& warnings)
-        : system_(system), windows_(windows), warnings_(warnings) {}
-
-    AdapterSettings read(const OldAdapter& adapter) {
-        const auto key = windows_.services() + "\\Tcpip\\Parameters\\Interfaces\\" + adapter.guid;
-        AdapterSettings out;
-        out.dhcp = system_.number(key, "EnableDHCP").value_or(0) != 0 || !read_addresses(adapter, key, out);
-        if (out.dhcp) out.addresses.clear();
-        else read_gateways(key, out);
-        for (const auto& server : list_of(system_, key, "NameServer"))
-            if (good_ip4(server)) out.dns.push_back(server);
-        const auto domain = system_.string(key, "Domain").value_or("");
-        if (valid_host_name(domain)) out.domain = domain;
-        if (const auto metric = system_.number(key, "InterfaceMetric"); metric && *metric > 0 && *metric < 10000)
-            out.metric = static_cast<std::uint32_t>(*metric);
-        const auto netbt = windows_.services() + "\\NetBT\\Parameters\\Interfaces\\Tcpip_" + adapter.guid;
-        for (const auto& server : list_of(system_, netbt, "NameServerList"))
-            if (good_ip4(server) && out.wins.size() < 2) out.wins.push_back(server);
-        if (const auto option = system_.number(netbt, "NetbiosOptions"); option == 1 || option == 2)
-            out.netbios = static_cast<std::uint32_t>(*option);
-        return out;
-    }
-
-private:
-    bool read_addresses(const OldAdapter& adapter, const std::string& key, AdapterSettings& out) {
-        const auto ips = list_of(system_, key, "IPAddress"), masks = list_of(system_, key, "SubnetMask");
-        for (std::size_t i = 0; i < ips.size(); ++i) {
-            if (ips[i] == "0.0.0.0") continue;
-            if (i < masks.size() && good_ip4(ips[i]) && good_mask(masks[i]))
-                out.addresses.push_back({ips[i], masks[i]});
-            else
-                warnings_.push_back(fmt::format("{}: '{}' is no address with a mask, and was not carried over",
-                                                printable(adapter.connection), printable(ips[i].substr(0, 40))));
-        }
-        return !out.addresses.empty();
-    }
-
-    void read_gateways(const std::string& key, AdapterSettings& out) {
-        const auto gateways = list_of(system_, key, "DefaultGateway");
-        const auto metrics = list_of(system_, key, "DefaultGatewayMetric");
-        for (std::size_t i = 0; i < gateways.size(); ++i) {
-            if (!good_ip4(gateways[i])) continue;
-            const auto metric = i < metrics.size() ? parse_u64(metrics[i]).value_or(0) : 0;
-            out.gateways.push_back({gateways[i], metric < 10000 ? static_cast<std::uint32_t>(metric) : 0});
-        }
-    }
-
-    const Hive& system_;
-    const WindowsSystem& windows_;
-    std::vector<std::string>& warnings_;
-};
 
 std::optional<MacAddress> mac_of(const Hive& system, const std::string& control, const std::string& class_key,
                                  const OldAdapter& adapter) {
@@ -126,6 +48,8 @@ void lay_over(AdapterSettings& settings, const InterfaceSetup& setup) {
     settings.dhcp = setup.dhcp;
     settings.addresses.clear();
     settings.gateways.clear();
+    settings.addresses6.clear();
+    settings.gateways6.clear();
     for (const auto& address : setup.addresses) {
         const auto slash = address.find('/');
         if (is_ipv6(address)) settings.addresses6.push_back(address);
@@ -141,6 +65,7 @@ void lay_over(AdapterSettings& settings, const InterfaceSetup& setup) {
     }
     if (!setup.dns.empty()) {
         settings.dns.clear();
+        settings.dns6.clear();
         for (const auto& server : setup.dns) (is_ipv6(server) ? settings.dns6 : settings.dns).push_back(server);
     }
     if (!setup.search.empty()) settings.domain = setup.search[0];
@@ -190,7 +115,8 @@ std::vector<OldAdapter> old_adapters(const Hive& system, const WindowsSystem& wi
         adapter.instance = system.string(key, "DeviceInstanceID").value_or("");
         if (adapter.instance.empty()) adapter.instance = system.string(connection, "PnpInstanceID").value_or("");
         adapter.mac = mac_of(system, control, key, adapter);
-        adapter.settings = SettingsReader(system, windows, warnings).read(adapter);
+        adapter.luid = luid_name(system, key);
+        adapter.settings = settings_of(system, windows, adapter, warnings);
         out.push_back(std::move(adapter));
     }
     return out;
@@ -206,9 +132,9 @@ NetworkPlan plan_network(const Hive& system, const WindowsSystem& windows, const
         else open.push_back(nic);
     }
     const bool lost = std::any_of(adapters.begin(), adapters.end(), [&](const OldAdapter& adapter) {
-        return !adapter.settings.dhcp && std::none_of(nics.begin(), nics.end(), [&](const NicMapping& nic) {
-            return adapter.mac == nic.new_mac;
-        });
+        return (!adapter.settings.dhcp || !adapter.settings.addresses6.empty()) &&
+               std::none_of(nics.begin(), nics.end(),
+                            [&](const NicMapping& nic) { return adapter.mac == nic.new_mac; });
     });
     // One card of which no address is known, and one address that no card is known by.
     std::erase_if(adapters, [](const OldAdapter& adapter) { return adapter.mac.has_value(); });
@@ -232,10 +158,11 @@ NetworkPlan plan_network(const Hive& system, const WindowsSystem& windows, const
         for (auto& adapter : plan.adapters)
             if (setup.mac == adapter.mac || (!setup.mac && adapter.old && iequals(setup.name, adapter.old->connection)))
                 adapter.asked = true, lay_over(adapter.settings, setup);
-    const auto fixed6 = windows.control_set + "\\Control\\Nsi\\{eb004a01-9b1a-11d4-9123-0050047759bc}\\10";
-    if (!plan.adapters.empty() && !system.values(fixed6).empty())
+    const auto routes6 = windows.control_set + "\\Control\\Nsi\\{eb004a01-9b1a-11d4-9123-0050047759bc}\\16";
+    if (!plan.adapters.empty() && !system.values(routes6).empty())
         plan.warnings.emplace_back(
-            "this Windows has IPv6 addresses set by hand, in a form that is not read: give them by --address");
+            "this Windows has IPv6 routes set by hand, in a form that is not read: where no router announces itself, "
+            "give the gateway by --address");
     return plan;
 }
 

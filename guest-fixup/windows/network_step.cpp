@@ -7,25 +7,6 @@
 
 namespace slipway::fixup::windows {
 
-namespace {
-
-std::string in_words(const AdapterSettings& settings) {
-    std::vector<std::string> words;
-    for (const auto& address : settings.addresses) words.push_back(address.ip);
-    for (const auto& address : settings.addresses6) words.push_back(address);
-    if (settings.dhcp) words.emplace_back("DHCP");
-    return join(words, ", ");
-}
-
-// NT 4 has neither plug and play nor WMI: a card is set up by hand there.
-void tell_by_hand(WindowsRepair& repair, const std::vector<NewAdapter>& adapters) {
-    for (const auto& adapter : adapters)
-        repair.warn(fmt::format("Windows NT 4 finds no new card by itself: set up {} by hand ({})", adapter.mac.text(),
-                                in_words(adapter.settings)));
-}
-
-}  // namespace
-
 Status repair_network(WindowsRepair& repair) {
     std::vector<InterfaceSetup> setups;
     if (!repair.request.personality.empty()) setups = TRY(parse_personality(repair.request.personality)).interfaces;
@@ -39,11 +20,8 @@ Status repair_network(WindowsRepair& repair) {
     repair.note("network");
     auto plan = plan_network(repair.system, repair.windows, nics, setups);
     for (auto& warning : plan.warnings) repair.warn(std::move(warning));
+    if (repair.windows.major < 5) return carry_nt4_address(repair, plan.adapters);
     std::erase_if(plan.adapters, [](const NewAdapter& adapter) { return !adapter.settings.by_hand(); });
-    if (repair.windows.major < 5) {
-        tell_by_hand(repair, plan.adapters);
-        return {};
-    }
     for (auto& adapter : plan.adapters) {
         auto& settings = adapter.settings;
         if (repair.windows.major < 6 && (!settings.addresses6.empty() || !settings.dns6.empty())) {

@@ -154,6 +154,8 @@ Status start_at_boot(Hive& system, const std::string& services, const Needed& ne
         TRY(fill("Group", reg_sz(inbox->group)));
         if (inbox->tag && is_new) TRY(fill("Tag", reg_dword(inbox->tag)));
         TRY(fill("ImagePath", reg_expand_sz(fmt::format("system32\\DRIVERS\\{}.sys", needed.service))));
+        const auto interfaces = key + "\\Parameters\\PnpInterface";
+        if (inbox->pnp_interface && !system.get(interfaces, "5")) TRY(system.set(what, interfaces, "5", reg_dword(1)));
     }
     TRY(system.set(what, key, "Start", reg_dword(kBootStart)));
     // Windows 8 on: what is here goes before Start.

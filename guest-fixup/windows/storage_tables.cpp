@@ -15,7 +15,7 @@ constexpr InboxService kInbox[] = {
     {"intelide", "System Bus Extender", 4, "pciidex.sys"},
     {"pciide", "System Bus Extender", 3, "pciidex.sys"},
     {"disk", "SCSI Class", 2, ""},
-    {"sym_hi", "SCSI miniport", 0, ""},
+    {"sym_hi", "SCSI miniport", 0x37, "", true},  // as the service of a real XP has it, where it is not in use
     {"msahci", "SCSI Miniport", 0, ""},
     {"storahci", "SCSI Miniport", 0, ""},
     {"stornvme", "SCSI Miniport", 0, ""},

@@ -20,6 +20,9 @@ struct InboxService {
     std::string_view name, group;
     std::uint32_t tag = 0;     // 0: none
     std::string_view library;  // a file beside its own, without which it does not load
+    // A miniport of SCSIPORT that Plug and Play gives its device to, on PCI (Parameters\PnpInterface "5"); without that
+    // SCSIPORT lets it look for devices as NT 4's did, and the boot may wait for one that nobody reports.
+    bool pnp_interface = false;
 };
 std::span<const InboxService> inbox_services();
 

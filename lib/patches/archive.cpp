@@ -18,7 +18,7 @@ namespace slipway::patches {
 namespace {
 
 constexpr std::size_t kMostMemory = 64u << 20;  // libmspack's own: windows up to 2 MiB, lists of files
-constexpr const char* kInput = "in";
+constexpr const char* kInput = "0";             // inputs are called by their numbers
 constexpr const char* kOutput = "out";
 
 class Memory : public ArchiveBytes {
@@ -34,6 +34,21 @@ public:
 
 private:
     ByteView bytes_;
+};
+
+class Part : public ArchiveBytes {
+public:
+    Part(const ArchiveBytes& whole, std::uint64_t offset, std::uint64_t size)
+        : whole_(whole), offset_(std::min(offset, whole.size())), size_(std::min(size, whole.size() - offset_)) {}
+    std::uint64_t size() const override { return size_; }
+    std::int64_t read(std::uint64_t offset, std::span<std::byte> into) const override {
+        if (offset >= size_) return 0;
+        return whole_.read(offset_ + offset, into.first(std::min<std::uint64_t>(into.size(), size_ - offset)));
+    }
+
+private:
+    const ArchiveBytes& whole_;
+    std::uint64_t offset_, size_;
 };
 
 class File : public ArchiveBytes {
@@ -53,7 +68,7 @@ private:
 // What libmspack works with: our bytes to read, one growing file to write, memory that is counted.
 struct System {
     mspack_system base{};  // first: libmspack hands it back as this
-    const ArchiveBytes* input = nullptr;
+    std::vector<const ArchiveBytes*> inputs;
     std::string output;
     std::uint64_t limit = 0;
     bool too_big = false;
@@ -62,8 +77,9 @@ struct System {
 
 struct Handle {
     System* system = nullptr;
-    bool writes = false;
+    const ArchiveBytes* input = nullptr;  // null: it writes
     std::uint64_t at = 0;
+    bool writes() const { return input == nullptr; }
 };
 
 System& system_of(mspack_system* base) { return *reinterpret_cast<System*>(base); }
@@ -98,7 +114,10 @@ mspack_file* open_handle(mspack_system* base, const char* name, int mode) {
     const bool writes = std::strcmp(name, kOutput) == 0;
     if (writes != (mode == MSPACK_SYS_OPEN_WRITE)) return nullptr;
     if (writes) system.output.clear();
-    return reinterpret_cast<mspack_file*>(new Handle{&system, writes, 0});
+    const auto number = writes ? 0 : parse_u64(name);
+    if (!number || (!writes && *number >= system.inputs.size())) return nullptr;
+    const auto* input = writes ? nullptr : system.inputs[static_cast<std::size_t>(*number)];
+    return reinterpret_cast<mspack_file*>(new Handle{&system, input, 0});
 }
 
 // What could not be opened comes here as well: a cabinet that names another one.
@@ -109,9 +128,9 @@ void close_handle(mspack_file* file) {
 int read_handle(mspack_file* file, void* buffer, int bytes) {
     if (file == nullptr) return -1;
     auto& handle = handle_of(file);
-    if (handle.writes || bytes < 0) return -1;
+    if (handle.writes() || bytes < 0) return -1;
     const auto count =
-        handle.system->input->read(handle.at, {static_cast<std::byte*>(buffer), static_cast<std::size_t>(bytes)});
+        handle.input->read(handle.at, {static_cast<std::byte*>(buffer), static_cast<std::size_t>(bytes)});
     if (count > 0) handle.at += static_cast<std::uint64_t>(count);
     return static_cast<int>(count);
 }
@@ -120,7 +139,7 @@ int write_handle(mspack_file* file, void* buffer, int bytes) {
     if (file == nullptr) return -1;
     auto& handle = handle_of(file);
     auto& system = *handle.system;
-    if (!handle.writes || bytes < 0) return -1;
+    if (!handle.writes() || bytes < 0) return -1;
     if (static_cast<std::uint64_t>(bytes) >
         system.limit - std::min<std::uint64_t>(system.limit, system.output.size())) {
         system.too_big = true;
@@ -133,8 +152,7 @@ int write_handle(mspack_file* file, void* buffer, int bytes) {
 int seek_handle(mspack_file* file, off_t offset, int mode) {
     if (file == nullptr) return -1;
     auto& handle = handle_of(file);
-    const auto size =
-        static_cast<std::int64_t>(handle.writes ? handle.system->output.size() : handle.system->input->size());
+    const auto size = static_cast<std::int64_t>(handle.writes() ? handle.system->output.size() : handle.input->size());
     std::int64_t at = offset;
     if (mode == MSPACK_SYS_SEEK_CUR) at += static_cast<std::int64_t>(handle.at);
     if (mode == MSPACK_SYS_SEEK_END) at += size;
@@ -147,11 +165,11 @@ off_t tell_handle(mspack_file* file) { return file == nullptr ? 0 : static_cast<
 void ignore_message(mspack_file*, const char*, ...) {}
 void copy_bytes(void* from, void* to, std::size_t bytes) { std::memcpy(to, from, bytes); }
 
-System system_over(const ArchiveBytes& archive, std::uint64_t limit) {
+System system_over(std::vector<const ArchiveBytes*> inputs, std::uint64_t limit) {
     System out;
     out.base = {open_handle,    close_handle, read_handle, write_handle, seek_handle, tell_handle,
                 ignore_message, allocate,     release,     copy_bytes,   nullptr};
-    out.input = &archive;
+    out.inputs = std::move(inputs);
     out.limit = limit;
     return out;
 }
@@ -176,12 +194,32 @@ std::string leaf_of(const char* name) {
     return to_lower(text);
 }
 
+// One cabinet, or a set that is one list of files.
 struct Cabinet {
     mscab_decompressor* tool = nullptr;
-    mscabd_cabinet* cabinet = nullptr;
+    mscabd_cabinet* cabinet = nullptr;  // the first, with all that were joined to it
+    mscabd_cabinet* last = nullptr;
+    explicit Cabinet(System& system) : tool(mspack_create_cab_decompressor(&system.base)) {}
+    Cabinet(const Cabinet&) = delete;
+    Cabinet& operator=(const Cabinet&) = delete;
     ~Cabinet() {
         if (cabinet != nullptr) tool->close(tool, cabinet);
         if (tool != nullptr) mspack_destroy_cab_decompressor(tool);
+    }
+    // name: lives as long as this.
+    Status add(const char* name) {
+        if (tool == nullptr) return damaged(MSPACK_ERR_NOMEMORY);
+        auto* next = tool->open(tool, name);
+        if (next == nullptr) return damaged(tool->last_error(tool));
+        if (cabinet == nullptr) {
+            cabinet = last = next;
+        } else if (const int code = tool->append(tool, last, next); code != MSPACK_ERR_OK) {
+            tool->close(tool, next);
+            return damaged(code);
+        } else {
+            last = next;
+        }
+        return {};
     }
 };
 
@@ -204,16 +242,10 @@ std::vector<mscabd_file*> wanted_files(const mscabd_cabinet& cabinet,
     return files;
 }
 
-Result<Extraction> extract_cabinet(const ArchiveBytes& archive, const std::function<bool(std::string_view)>& wanted,
-                                   const ExtractLimits& limits) {
-    auto system = system_over(archive, limits.file);
-    Cabinet open;
-    open.tool = mspack_create_cab_decompressor(&system.base);
-    if (open.tool == nullptr) return damaged(MSPACK_ERR_NOMEMORY);
-    open.cabinet = open.tool->open(open.tool, kInput);
-    if (open.cabinet == nullptr) return damaged(open.tool->last_error(open.tool));
-    Extraction out;
+void extract_files(System& system, const Cabinet& open, const std::function<bool(std::string_view)>& wanted,
+                   const ExtractLimits& limits, Extraction& out) {
     std::uint64_t total = 0;
+    for (const auto& file : out.files) total += file.content.size();
     for (auto* file : wanted_files(*open.cabinet, wanted, limits, out)) {
         const auto name = leaf_of(file->filename);
         if (total > limits.total) {
@@ -230,6 +262,30 @@ Result<Extraction> extract_cabinet(const ArchiveBytes& archive, const std::funct
         total += system.output.size();
         out.files.push_back({name, std::move(system.output)});
         system.output = {};
+    }
+}
+
+// The cabinets of a program, each with those that go on where it ends.
+Result<Extraction> extract_program(const ArchiveBytes& program, const std::function<bool(std::string_view)>& wanted,
+                                   const ExtractLimits& limits) {
+    const auto places = find_cabinets(program);
+    if (places.empty()) return make_error(errors::kArchive, "a program without a cabinet in it");
+    std::vector<std::unique_ptr<ArchiveBytes>> parts;
+    for (const auto& place : places) parts.push_back(bytes_within(program, place.offset, place.size));
+    Extraction out;
+    for (std::size_t at = 0; at < places.size();) {
+        std::vector<const ArchiveBytes*> set{parts[at].get()};
+        auto last = at;
+        while (places[last].goes_on && last + 1 < places.size() && places[last + 1].follows)
+            set.push_back(parts[++last].get());
+        at = last + 1;
+        auto more = extract_set(set, wanted, limits);
+        if (!more) {
+            out.notes.push_back(more.error().message());
+            continue;
+        }
+        std::move(more->files.begin(), more->files.end(), std::back_inserter(out.files));
+        std::move(more->notes.begin(), more->notes.end(), std::back_inserter(out.notes));
     }
     return out;
 }
@@ -260,33 +316,67 @@ Result<std::unique_ptr<ArchiveBytes>> bytes_in_file(const std::filesystem::path&
         std::make_unique<File>(std::move(fd), static_cast<std::uint64_t>(info.st_size)));
 }
 
+std::unique_ptr<ArchiveBytes> bytes_within(const ArchiveBytes& whole, std::uint64_t offset, std::uint64_t size) {
+    return std::make_unique<Part>(whole, offset, size);
+}
+
 ArchiveKind kind_of_archive(const ArchiveBytes& archive) {
     std::array<std::byte, 4> head{};
     if (archive.read(0, head) != 4) return ArchiveKind::None;
     const auto text = as_text(head);
-    return text == "MSCF"   ? ArchiveKind::Cabinet
-           : text == "SZDD" ? ArchiveKind::Szdd
-           : text == "KWAJ" ? ArchiveKind::Kwaj
-                            : ArchiveKind::None;
+    return text == "MSCF"           ? ArchiveKind::Cabinet
+           : text == "SZDD"         ? ArchiveKind::Szdd
+           : text == "KWAJ"         ? ArchiveKind::Kwaj
+           : text.starts_with("MZ") ? ArchiveKind::Program
+                                    : ArchiveKind::None;
 }
 
 Result<Extraction> extract(const ArchiveBytes& archive, const std::function<bool(std::string_view)>& wanted,
                            const ExtractLimits& limits) {
     switch (kind_of_archive(archive)) {
-        case ArchiveKind::Cabinet: return extract_cabinet(archive, wanted, limits);
+        case ArchiveKind::Cabinet: return extract_set({&archive}, wanted, limits);
+        case ArchiveKind::Program: return extract_program(archive, wanted, limits);
         case ArchiveKind::Szdd: {
-            auto system = system_over(archive, limits.file);
+            auto system = system_over({&archive}, limits.file);
             return extract_single(system, mspack_create_szdd_decompressor(&system.base),
                                   mspack_destroy_szdd_decompressor);
         }
         case ArchiveKind::Kwaj: {
-            auto system = system_over(archive, limits.file);
+            auto system = system_over({&archive}, limits.file);
             return extract_single(system, mspack_create_kwaj_decompressor(&system.base),
                                   mspack_destroy_kwaj_decompressor);
         }
         case ArchiveKind::None: break;
     }
     return make_error(errors::kArchive, "no cabinet, SZDD or KWAJ file");
+}
+
+Result<CabinetLinks> links_of(const ArchiveBytes& archive) {
+    auto system = system_over({&archive}, 0);
+    Cabinet open(system);
+    TRY(open.add(kInput));
+    const auto leaf = [](const char* name) { return name == nullptr ? std::string() : leaf_of(name); };
+    return CabinetLinks{leaf(open.cabinet->prevname), leaf(open.cabinet->nextname)};
+}
+
+Result<Extraction> extract_set(const std::vector<const ArchiveBytes*>& cabinets,
+                               const std::function<bool(std::string_view)>& wanted, const ExtractLimits& limits) {
+    auto system = system_over(cabinets, limits.file);
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < std::min(cabinets.size(), kMostCabinets); ++i) names.push_back(std::to_string(i));
+    Cabinet open(system);
+    Extraction out;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        auto added = open.add(names[i].c_str());
+        if (!added && i == 0) return std::move(added).error();
+        if (!added) {
+            out.notes.push_back(fmt::format("part {} of the set: {}", i + 1, added.error().message()));
+            break;
+        }
+    }
+    if (open.cabinet == nullptr) return make_error(errors::kArchive, "a set without a cabinet");
+    extract_files(system, open, wanted, limits, out);
+    return out;
 }
 
 }  // namespace slipway::patches

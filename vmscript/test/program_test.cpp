@@ -100,6 +100,22 @@ TEST_F(Vmscript, a_windows_source_has_a_boot_ini_and_only_what_may_still_come_is
     auto forced = run(generate({"--targetcontroller", "virtio", "--forcegenerate"}));
     ASSERT_EQ(forced.exit_code, kExitDone) << forced.error_text;
     EXPECT_NE(forced.error_text.find("warning: controller virtio-blk"), std::string::npos) << forced.error_text;
+    // With the driver in a folder nothing has to be forced.
+    const auto folder = (temp_ / "viostor/2k3/x86").string();
+    fs::create_directories(folder);
+    ASSERT_TRUE(write_file_atomic(
+        folder + "/viostor.inf",
+        as_bytes("[Version]\nSignature=\"$Windows NT$\"\nClass=SCSIAdapter\n"
+                 "ClassGUID={4d36e97b-e325-11ce-bfc1-08002be10318}\nDriverVer=1/1/2020,1.0.0.0\n"
+                 "[SourceDisksNames]\n1=d\n[SourceDisksFiles]\nviostor.sys=1\n[DestinationDirs]\nDefaultDestDir=12\n"
+                 "[Manufacturer]\nV=M,NTx86.5.2\n[M.NTx86.5.2]\nd=i,PCI\\VEN_1AF4&DEV_1001\n[i]\n"
+                 "CopyFiles=@viostor.sys\n[i.Services]\nAddService=viostor,2,s\n[s]\nServiceType=1\nStartType=0\n"
+                 "ServiceBinary=%12%\\viostor.sys\n")));
+    ASSERT_TRUE(write_file_atomic(folder + "/viostor.sys", as_bytes("sys")));
+    auto with = run(generate({"--targetcontroller", "virtio", "--hwdriverdir", folder, "--hwtaskseqpath", "with"}));
+    ASSERT_EQ(with.exit_code, kExitDone) << with.error_text;
+    EXPECT_NE(read_text_file(temp_ / "with/p2v/triton/triton_DeployVM.xml").value_or("").find(folder),
+              std::string::npos);
     nt.system.firmware = gatherhw::Firmware::Uefi;
     give(nt);
     EXPECT_EQ(run(generate({"--forcegenerate"})).exit_code, kExitFailed) << "nothing else is forced";

@@ -144,6 +144,10 @@ TEST(Scripts, each_switch_changes_what_it_says) {
              s.service_driver_state =
                  "<Configuration>\n  <Service Name=\"ss*\" Start=\"Disable\"/>\n</Configuration>\n";
          }},
+        {"hwdriverdir",
+         [](auto& s) {
+             s.driver_directories = {"/srv/viostor", "/srv/NetKVM"};
+         }},
         {"virtualdiskdynamic", [](auto& s) { s.dynamic_disks = true; }},
         {"virtualmacdynamic", [](auto& s) { s.dynamic_macs = true; }},
         {"targetcontroller", [](auto& s) { s.controller = ControllerChoice::Sata; }},

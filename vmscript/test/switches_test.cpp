@@ -87,6 +87,7 @@ TEST(Switches, every_optional_switch_arrives) {
                                            "VIRTIO",
                                            "--hwpatchdir",
                                            "/patches",
+                                           "/hwDriverDir:/srv/virtio-win/; /srv/nic;",
                                            "/fixHAL",
                                            "--servicedriverstate",
                                            "/states.xml",
@@ -103,6 +104,7 @@ TEST(Switches, every_optional_switch_arrives) {
     EXPECT_TRUE(s->force);
     EXPECT_EQ(s->controller, ControllerChoice::Virtio);
     EXPECT_EQ(s->patch_directory, "/patches");
+    EXPECT_EQ(s->driver_directories, (std::vector<std::string>{"/srv/virtio-win", "/srv/nic"}));
     EXPECT_EQ(s->fix_hal, patches::FixHal::Auto);
     EXPECT_EQ(s->service_driver_state, "/states.xml");
     EXPECT_TRUE(s->suppress_console);

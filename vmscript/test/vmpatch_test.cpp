@@ -78,6 +78,52 @@ TEST_F(Vmpatch, a_running_windows_fills_it_and_a_second_run_changes_nothing) {
     EXPECT_EQ(fs::last_write_time(path_in_library(kSp2, "halacpi.dll", 0x0407)), before);
 }
 
+TEST_F(Vmpatch, a_service_packs_program_is_opened_with_what_it_holds) {
+    const auto compressed = make_cabinet({{"halmacpi.dll", make_pe("halmacpi.dll", kSp2)}});
+    const auto cabinet = make_cabinet({{"ntkrnlmp.exe", make_pe("ntkrnlmp.exe", kSp2)}});
+    const auto program =
+        patches::test::make_program_with({make_cabinet({{"update.exe", "x"},
+                                                        {"i386\\halacpi.dll", make_pe("halacpi.dll", kSp2)},
+                                                        {"i386\\HALMACPI.DL_", compressed},
+                                                        {"i386\\sp2.cab", cabinet}})});
+    put(dir_ / "pack/WindowsServer2003-KB914961-SP2-x86-ENU.exe", program);
+    put(dir_ / "pack/WINDOWS.EXE", program);  // in a tree, a name that says nothing of an update is passed over
+    const auto ran = run({"/s:" + (dir_ / "pack").string()});
+    EXPECT_EQ(ran.exit_code, kExitDone) << ran.error_text << ran.output;
+    EXPECT_THAT(ran.output, HasSubstr("3 new, 0 known"));
+    EXPECT_THAT(ran.output, HasSubstr("SP2-x86-ENU.exe: sp2.cab: ntkrnlmp.exe"));
+    for (const char* name : {"halacpi.dll", "halmacpi.dll", "ntkrnlmp.exe"})
+        EXPECT_TRUE(fs::exists(path_in_library(kSp2, name))) << name;
+    // Named itself, any program is looked into.
+    EXPECT_THAT(run({"--s", (dir_ / "pack/WINDOWS.EXE").string()}).output, HasSubstr("0 new, 3 known"));
+}
+
+TEST_F(Vmpatch, a_program_without_a_cabinet_or_with_differences_is_named) {
+    put(dir_ / "a/setup.exe", patches::test::make_program_with({}));
+    const auto none = run({"--s", (dir_ / "a/setup.exe").string()});
+    EXPECT_EQ(none.exit_code, kExitWarnings) << none.error_text;
+    EXPECT_THAT(none.error_text, HasSubstr("a program without a cabinet in it"));
+    put(dir_ / "b/kb123456.exe", patches::test::make_program_with({}));
+    EXPECT_EQ(run({"--s", (dir_ / "b").string()}).exit_code, kExitFailed) << "nothing is in there";
+    put(dir_ / "c/WindowsXP-KB936929-SP3-x86-ENU.exe",
+        patches::test::make_program_with({make_cabinet({{"_sfx_.dll", "x"}, {"_sfx_manifest_", "[Deltas]"}})}));
+    EXPECT_THAT(run({"--s", (dir_ / "c").string()}).error_text, HasSubstr("unpack it with /x"));
+}
+
+TEST_F(Vmpatch, a_set_of_cabinets_is_read_as_one_and_a_missing_part_is_named) {
+    const auto kernel = make_pe({.original_name = "ntoskrnl.exe", .version = kSp2, .body = std::string(80'000, 'k')});
+    const auto [one, two] = patches::test::make_cabinet_pair("sp1.cab", "SP2.CAB", "ntoskrnl.exe", kernel);
+    put(dir_ / "set/SP1.CAB", one);
+    put(dir_ / "set/sp2.cab", two);
+    put(dir_ / "half/sp1.cab", one);
+    const auto half = run({"--s", (dir_ / "half").string()});
+    EXPECT_EQ(half.exit_code, kExitWarnings);
+    EXPECT_THAT(half.error_text, HasSubstr("it goes on in sp2.cab: it is not there"));
+    const auto ran = run({"--s", (dir_ / "set").string()});
+    EXPECT_EQ(ran.exit_code, kExitDone) << ran.output << ran.error_text;
+    EXPECT_EQ(read_text_file(path_in_library(kSp2, "ntoskrnl.exe")).value(), kernel);
+}
+
 TEST_F(Vmpatch, damaged_files_are_named_and_the_others_kept) {
     const auto good = make_pe("halacpi.dll", kSp2);
     put(dir_ / "cd/halacpi.dll", good);

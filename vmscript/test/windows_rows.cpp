@@ -78,6 +78,21 @@ std::vector<RuleRow> windows_rows() {
          }},
         {"windows-controller", Verdict::Error, "No Windows has virtio",
          [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Virtio; }},
+        {"windows-controller", Verdict::Ok, "adds the one of /v/viostor.inf",
+         [](auto&, auto& s, auto& a) {
+             s.controller = ControllerChoice::Virtio;
+             a.drop_ins = {"/v/viostor.inf", "", {}};
+         }},
+        {"windows-controller", Verdict::Error, "for another Windows",
+         [](auto&, auto& s, auto& a) {
+             s.controller = ControllerChoice::Virtio;
+             a.drop_ins = {"", "", {"/v/viostor.inf: its folder is for another Windows or machine"}};
+         }},
+        {"windows-adapter", Verdict::Ok, "/v/e1000.inf",
+         [](auto& i, auto&, auto& a) {
+             become_xp(i);
+             a.drop_ins = {"", "/v/e1000.inf", {}};
+         }},
         {"windows-controller", Verdict::Error, "LSI 53C895A",
          [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Scsi; }},
         {"windows-controller", Verdict::Error, "no AHCI driver",

@@ -80,6 +80,26 @@ void patch_files(const Facts& f, Findings& out) {
     if (f.around.missing_patches->empty()) out.ok("patch library", "Every file that the repair needs is there.");
 }
 
+// This Windows has no driver for the VM's controller: whether the folders of --hwdriverdir have one.
+void by_drop_in(const Facts& f, Findings& out, const std::string& what, const std::string& lacks,
+                std::string_view otherwise) {
+    const auto& drivers = f.around.drop_ins;
+    if (drivers && !drivers->storage.empty())
+        return out.ok(what, fmt::format("{} The repair adds the one of {}.", lacks, drivers->storage));
+    if (!drivers)
+        return out.error(
+            what, lacks,
+            fmt::format("Give the folder with one by --hwdriverdir (docs/windows.md), or take {}.", otherwise));
+    constexpr std::size_t kShown = 4;
+    auto why = drivers->why_not;
+    if (why.size() > kShown) why.resize(kShown), why.emplace_back("…");
+    out.error(
+        what,
+        fmt::format("{} Nor has --hwdriverdir one for this Windows and machine{}{}.", lacks, why.empty() ? "" : ": ",
+                    join(why, "; ")),
+        fmt::format("Name the folder of this Windows and machine, as in viostor/2k19/amd64, or take {}.", otherwise));
+}
+
 void controller_driver(const Facts& f, Findings& out) {
     if (!f.windows) return;
     auto what = fmt::format("controller {}", name_of(f.controller));
@@ -89,22 +109,16 @@ void controller_driver(const Facts& f, Findings& out) {
     switch (f.controller) {
         case Controller::Ide: return out.ok(what, "Every Windows has a driver for it.");
         case Controller::Virtio:
-            return out.error(what, "No Windows has virtio drivers of its own.",
-                             "Put them into the drop-in folder (docs/windows.md) and give --forcegenerate, or take "
-                             "--targetcontroller auto.");
+            return by_drop_in(f, out, what, "No Windows has virtio drivers of its own.", "--targetcontroller auto");
         case Controller::Sata:
             if (f.nt && *f.nt < kVista)
-                return out.error(what, "Windows before Vista has no AHCI driver of its own.",
-                                 "Take --targetcontroller ide or scsi, or put a driver into the drop-in folder "
-                                 "(docs/windows.md) and "
-                                 "give --forcegenerate.");
+                return by_drop_in(f, out, what, "Windows before Vista has no AHCI driver of its own.",
+                                  "--targetcontroller ide or scsi");
             return out.ok(what, "Windows has a driver for it since Vista.");
         case Controller::Scsi:
             if (f.nt && *f.nt >= kVista)
-                return out.error(what, "Windows since Vista has no driver for the LSI 53C895A.",
-                                 "Take --targetcontroller auto, ide or sata, or put a driver into the drop-in folder "
-                                 "(docs/windows.md) and "
-                                 "give --forcegenerate.");
+                return by_drop_in(f, out, what, "Windows since Vista has no driver for the LSI 53C895A.",
+                                  "--targetcontroller auto, ide or sata");
             return out.note(what,
                             "Windows 2000 to 2003 came with drivers for this family (symc8xx, sym_hi); the repair "
                             "refuses if it finds none.",
@@ -113,10 +127,13 @@ void controller_driver(const Facts& f, Findings& out) {
 }
 
 void network_driver(const Facts& f, Findings& out) {
-    if (f.nt && *f.nt < kVista)
-        out.warn(
-            "adapter e1000", "Windows before Vista may have no driver of its own for the VM's adapter (Intel 82540EM).",
-            "Put Intel's driver into the drop-in folder (docs/windows.md), or install it by hand at the first logon.");
+    if (!f.nt || *f.nt >= kVista) return;
+    if (f.around.drop_ins && !f.around.drop_ins->adapter.empty())
+        return out.ok("adapter e1000", fmt::format("The repair adds the driver of {}.", f.around.drop_ins->adapter));
+    out.warn("adapter e1000",
+             "Windows before Vista may have no driver of its own for the VM's adapter (Intel 82540EM).",
+             "Give the folder with Intel's driver by --hwdriverdir (docs/windows.md), or install it by hand at the "
+             "first logon.");
 }
 
 void licence(const Facts& f, Findings& out) {

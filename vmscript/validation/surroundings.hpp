@@ -30,6 +30,12 @@ struct AgentDrivers {
     std::vector<Missing> missing;
 };
 
+// What the folders of --hwdriverdir have for this Windows on the VM.
+struct DropInDrivers {
+    std::string storage, adapter;      // the INF files that the repair will take; "": none
+    std::vector<std::string> why_not;  // of those that it will not take, or of the folders
+};
+
 struct DriversFileEntry {
     enum class Kind { Service, Driver, Program };
     Kind kind = Kind::Service;
@@ -41,6 +47,7 @@ struct Surroundings {
     std::optional<AgentDrivers> agent_drivers;
     std::optional<std::vector<DriversFileEntry>> drivers_file;
     std::optional<std::vector<std::string>> missing_patches;  // nothing: the patch library was not looked at
+    std::optional<DropInDrivers> drop_ins;                    // nothing: no folder was given
     std::optional<std::uint64_t> now;                         // seconds since 1970
 };
 

@@ -8,8 +8,7 @@ namespace slipway::vmpatch::errors {
 
 inline constexpr ErrorId kUsage{"vmpatch.usage", "See vmpatch --help for every switch, with examples."};
 inline constexpr ErrorId kNothing{"vmpatch.nothing",
-                                  "Name the folder that has them: I386 of a CD or of an unpacked service pack (its "
-                                  ".exe with /x), Windows' Driver Cache "
-                                  "or ServicePackFiles."};
+                                  "Name what has them: I386 of a CD, a service pack's .exe or the folder it was "
+                                  "unpacked into with /x, Windows' Driver Cache or ServicePackFiles."};
 
 }  // namespace slipway::vmpatch::errors

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Looks for HALs and kernels in a tree: as they are (ServicePackFiles, Driver Cache after an update), compressed
-// (HALACPI.DL_), in cabinets (driver.cab, sp2.cab). Links are not followed; the tree is hostile and is only read.
+// (HALACPI.DL_), in cabinets (driver.cab, sp2.cab) and sets of them, in a service pack's or update's program, and in
+// what such a one holds in turn. Links are not followed; the tree is hostile and is only read.
 #pragma once
 
 #include <cstddef>

@@ -96,11 +96,13 @@ std::string help_text() {
             out += fmt::format("  {:<24} {}\n",
                                fmt::format("--{}{}{}", row.name, row.value.empty() ? "" : " ", row.value), row.help);
     out +=
-        "\nPATH is an install CD's I386 (HALACPI.DL_ and its like, and driver.cab), an unpacked service pack, or\n"
-        "'Driver Cache' and ServicePackFiles of a running Windows. Nothing in it is changed, and what the library has\n"
+        "\nPATH is an install CD's I386 (HALACPI.DL_ and its like, and driver.cab), a service pack's .exe or what it\n"
+        "was unpacked into, or 'Driver Cache' and ServicePackFiles of a running Windows. Nothing in it is changed, and "
+        "what the library has\n"
         "stays. Which files are missing says vmscript --hwvalidate, or a repair that needs them.\n"
         "\nExamples:\n"
         "  vmpatch --s /mnt/cdrom/I386\n"
+        "  vmpatch --s W2KSP4_EN.EXE\n"
         "  vmpatch /s:'/mnt/old/WINDOWS/ServicePackFiles/i386' /hwPatchDir:/srv/Patches\n"
         "  vmpatch --list --json\n"
         "\nExit codes: 0 done (also when all was there already), 1 failed or nothing found, 2 usage, 3 done with "

@@ -121,6 +121,34 @@ TEST_F(ApplianceTest, the_machines_other_disks_have_the_guests_names_there_and_t
     EXPECT_THAT(read_text_file(dir / "command").value(), HasSubstr("virtio-blk-pci,drive=disk2"));
 }
 
+TEST_F(ApplianceTest, the_guest_gets_the_patch_files_it_wants_from_this_machines_library) {
+    const std::string want = R"(say '{"wanted":{"name":"hal.dll","version":"4.0.1381.7","language":"0409"}}'; hear)";
+    guest("say '{\"hello\":1}'; hear; " + want + "; printf '%s' \"$line\" >" + (dir / "first").string() + "; " + want +
+          "; printf '%s' \"$line\" >" + (dir / "second").string() + "\nsay '" + kReport + "'\n");
+    std::vector<std::string> asked;
+    job.request.patch_supply = [&](const patches::FileKey& key) -> Result<std::optional<std::string>> {
+        asked.push_back(key.text());
+        if (asked.size() > 1) return std::optional<std::string>();
+        return std::optional<std::string>("MZ\n");
+    };
+    const auto report = run();
+    ASSERT_TRUE(report.ok()) << report.error().describe();
+    EXPECT_THAT(asked, testing::Each("hal.dll 4.0.1381.7 (0409, English)"));
+    EXPECT_EQ(read_text_file(dir / "first").value(), R"({"patch_file":{"content":"4d5a0a"}})");
+    EXPECT_EQ(read_text_file(dir / "second").value(), R"({"patch_file":{}})");
+}
+
+TEST_F(ApplianceTest, a_guest_that_wants_patch_files_without_end_is_ended) {
+    guest(
+        "say '{\"hello\":1}'; hear\nwhile say '{\"wanted\":{\"name\":\"hal.dll\",\"version\":\"4.0.1381.7\","
+        "\"language\":\"0409\"}}'; do hear; done\nexec sleep 600\n");
+    job.patience.end = std::chrono::milliseconds(600);
+    const auto report = run();
+    ASSERT_FALSE(report.ok());
+    EXPECT_TRUE(report.error().is(fixup::errors::kWire)) << report.error().describe();
+    expect_no_machine();
+}
+
 TEST_F(ApplianceTest, what_the_guest_writes_is_on_the_disk) {
     writing_guest();
     const auto report = run();

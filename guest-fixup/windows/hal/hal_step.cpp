@@ -95,18 +95,31 @@ std::vector<std::filesystem::path> libraries(const RepairRequest& request) {
     return out;
 }
 
+// From whoever has a library for this repair; what comes is looked at like a file of our own.
+Result<std::optional<std::string>> ask_for(const WindowsRepair& repair, const patches::FileKey& key) {
+    if (!repair.request.patch_supply) return std::optional<std::string>();
+    auto content = TRY_WITH(repair.request.patch_supply(key), key.text());
+    if (!content) return content;
+    const auto is = TRY_WITH(patches::key_of(as_bytes(*content)), "what came for " + key.text());
+    if (is != key) return make_error(errors::kPatches, "for {} came {}", key.text(), is.text());
+    return content;
+}
+
 // All of the files, or none: half of them would not start.
 Result<std::vector<std::string>> take_from_library(const WindowsRepair& repair,
                                                    const std::vector<patches::WantedFile>& files) {
     const auto directories = libraries(repair.request);
     const auto library = patches::Library::open(directories);
     std::vector<std::string> missing, contents;
-    for (const auto& file : patches::missing_in(library, files))
-        missing.push_back(patches::describe_missing(file, directories.front()));
+    for (const auto& file : files) {
+        const auto* here = library.find(file.key);
+        auto content = here ? std::optional(TRY(library.read(*here))) : TRY(ask_for(repair, file.key));
+        if (content) contents.push_back(*std::move(content));
+        else missing.push_back(patches::describe_missing(file, directories.front()));
+    }
     if (!missing.empty())
         return make_error(errors::kPatches, "{} needs what the patch library has not: {}",
                           printable(repair.windows.product), join(missing, "; "));
-    for (const auto& file : files) contents.push_back(TRY(library.read(*library.find(file.key))));
     return contents;
 }
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/patches/archive.hpp"
@@ -58,6 +59,92 @@ TEST(Archive, a_cabinet_compressed_by_another_tool_opens) {
     ASSERT_TRUE(out.ok()) << out.error().describe();
     ASSERT_THAT(out->files, SizeIs(1)) << testing::PrintToString(out->notes);
     EXPECT_EQ(out->files[0].content, content);
+}
+
+TEST(Archive, a_file_that_goes_on_in_another_cabinet_comes_out_of_the_set_whole) {
+    std::string content;
+    for (int i = 0; i < 20000; ++i) content += "line " + std::to_string(i) + "\n";
+    const auto [one, two] = test::make_cabinet_pair("SP1.CAB", "sub\\SP2.CAB", "ntoskrnl.exe", content);
+    const auto first = bytes_in_memory(as_bytes(one)), second = bytes_in_memory(as_bytes(two));
+    EXPECT_EQ(links_of(*first)->next, "sp2.cab");
+    EXPECT_EQ(links_of(*first)->previous, "");
+    EXPECT_EQ(links_of(*second)->previous, "sp1.cab");
+    const auto all = [](std::string_view) { return true; };
+    const auto out = extract_set({first.get(), second.get()}, all);
+    ASSERT_TRUE(out.ok()) << out.error().describe();
+    ASSERT_THAT(out->files, SizeIs(1)) << testing::PrintToString(out->notes);
+    EXPECT_EQ(out->files[0].content, content);
+    EXPECT_THAT(out->notes, IsEmpty());
+    // Alone, or in the wrong order, it is named and does not come out.
+    using Set = std::vector<const ArchiveBytes*>;
+    for (const auto& set : {Set{first.get()}, Set{second.get(), first.get()}}) {
+        const auto part = extract_set(set, all);
+        ASSERT_TRUE(part.ok());
+        EXPECT_THAT(part->files, IsEmpty());
+        EXPECT_THAT(part->notes, testing::Contains(HasSubstr("ntoskrnl.exe")));
+    }
+    EXPECT_TRUE(extract_set({}, all).error().is(errors::kArchive));
+}
+
+TEST(Archive, the_cabinets_of_a_program_are_found_by_their_headers_and_opened) {
+    const auto inner = test::make_cabinet({{"hal.dll", "the inner one"}});
+    const auto a = test::make_cabinet({{"i386\\halacpi.dll", "the hal"}, {"sp4.cab", inner}});
+    const auto b = test::make_cabinet({{"halmps.dll", "another"}});
+    const auto program = test::make_program_with({a, b});
+    const auto places = find_cabinets(*bytes_in_memory(as_bytes(program)));
+    ASSERT_THAT(places, SizeIs(2)) << "what lies in a cabinet is not looked into";
+    EXPECT_EQ(program.substr(places[0].offset, places[0].size), a);
+    EXPECT_EQ(program.substr(places[1].offset, places[1].size), b);
+    const auto out = extract_all(program);
+    ASSERT_TRUE(out.ok()) << out.error().describe();
+    std::vector<std::string> names;
+    for (const auto& file : out->files) names.push_back(file.name);
+    EXPECT_THAT(names, testing::ElementsAre("halacpi.dll", "sp4.cab", "halmps.dll"));
+    EXPECT_EQ(out->files[1].content, inner);
+    // A set in a program.
+    const auto [one, two] = test::make_cabinet_pair("1.cab", "2.cab", "ntoskrnl.exe", std::string(90'000, 'k'));
+    const auto set = extract_all(test::make_program_with({one, two}));
+    ASSERT_TRUE(set.ok());
+    ASSERT_THAT(set->files, SizeIs(1)) << testing::PrintToString(set->notes);
+    EXPECT_EQ(set->files[0].content, std::string(90'000, 'k'));
+}
+
+TEST(Archive, a_header_across_two_blocks_is_found_and_what_is_none_is_not) {
+    const auto cabinet = test::make_cabinet({{"hal.dll", "x"}});
+    for (const std::size_t before : {(1u << 20) - 4, (1u << 20) - 35, (1u << 20) - 36, (1u << 20) + 1}) {
+        auto program = std::string(before, 'p');
+        program.replace(0, 2, "MZ");
+        program += cabinet;
+        const auto places = find_cabinets(*bytes_in_memory(as_bytes(program)));
+        ASSERT_THAT(places, SizeIs(1)) << before;
+        EXPECT_EQ(places[0].offset, before);
+    }
+    EXPECT_THAT(find_cabinets(*bytes_in_memory(as_bytes(cabinet.substr(0, cabinet.size() - 1)))), IsEmpty()) << "cut";
+    auto old = cabinet;
+    old[25] = 2;  // a version that there is none of
+    EXPECT_THAT(find_cabinets(*bytes_in_memory(as_bytes(old))), IsEmpty());
+    std::string many = "MZ";
+    for (std::size_t i = 0; i < kMostCabinets + 9; ++i) many += cabinet;
+    EXPECT_THAT(find_cabinets(*bytes_in_memory(as_bytes(many))), SizeIs(kMostCabinets));
+    const auto none = extract_all(test::make_program_with({}));
+    ASSERT_FALSE(none.ok());
+    EXPECT_TRUE(none.error().is(errors::kArchive));
+}
+
+// SLIPWAY_REGENERATE=1 writes the fuzz target's seeds anew.
+TEST(Archive, the_seeds_of_the_fuzz_target_are_these_files) {
+    const std::filesystem::path seeds = SLIPWAY_SOURCE_DIR "/lib/patches/fuzz/seeds-cabinets";
+    const auto [one, two] = test::make_cabinet_pair("1.cab", "2.cab", "hal.dll", std::string(100, 'k'));
+    const std::pair<const char*, std::string> all[] = {
+        {"program", test::make_program_with({test::make_cabinet({{"hal.dll", "x"}})})},
+        {"set", test::make_program_with({one, two})}};
+    for (const auto& [name, text] : all) {
+        if (std::getenv("SLIPWAY_REGENERATE")) {
+            std::filesystem::create_directories(seeds);
+            test::put(seeds / name, text);
+        }
+        EXPECT_EQ(read_text_file(seeds / name).value_or(""), text) << name;
+    }
 }
 
 TEST(Archive, what_is_larger_than_allowed_does_not_come_out) {

@@ -6,6 +6,7 @@
 #include "lib/base/temp_dir.hpp"
 #include "lib/patches/errors.hpp"
 #include "lib/patches/library.hpp"
+#include "lib/patches/supply.hpp"
 #include "media.hpp"
 
 using namespace slipway;
@@ -96,6 +97,30 @@ TEST_F(LibraryTest, a_file_that_was_exchanged_since_is_not_handed_out) {
     const auto library = Library::open({root_});
     test::put(library.files()[0].path, test::make_pe("halacpi.dll", kSp1));
     EXPECT_FALSE(library.read(library.files()[0]).ok());
+}
+
+TEST_F(LibraryTest, a_file_for_another_machine_is_found_where_it_lies_or_is_none) {
+    const FileKey key{"halacpi.dll", kSp2, 0x0409};
+    EXPECT_EQ(find_in_libraries({dir_ / "none", root_}, key).value(), std::nullopt);
+    fs::create_directories(dir_ / "own/Source/by hand");
+    ASSERT_TRUE(write_file_atomic(dir_ / "own/Source/by hand/HAL.DLL", as_bytes(hal_)).ok());
+    EXPECT_EQ(find_in_libraries({root_, dir_ / "own"}, key).value(), hal_);
+    ASSERT_TRUE(add_to_library(root_, as_bytes(hal_)).ok());
+    EXPECT_EQ(find_in_libraries({root_}, key).value(), hal_);
+    ASSERT_TRUE(write_file_atomic(path_of(root_, key), as_bytes(hal_.substr(0, 300))).ok());
+    EXPECT_EQ(find_in_libraries({root_}, key).value(), std::nullopt) << "a cut one";
+}
+
+TEST_F(LibraryTest, a_key_from_elsewhere_is_one_of_a_system_file_or_none) {
+    EXPECT_EQ(parse_key("HalAcpi.dll", "5.2.3790.3959", "0409"), (FileKey{"halacpi.dll", kSp2, 0x0409}));
+    for (const auto& [name, version, language] : {std::tuple{"shadow", "5.2.3790.3959", "0409"},
+                                                  {"../hal.dll", "5.2.3790.3959", "0409"},
+                                                  {"hal.dll", "5.2.3790", "0409"},
+                                                  {"hal.dll", "5.2.3790.99999", "0409"},
+                                                  {"hal.dll", "5.2.3790.0", "409"},
+                                                  {"hal.dll", "5.2.3790.0", "040g"},
+                                                  {"hal.dll", "5.2.3790.0", "040904"}})
+        EXPECT_EQ(parse_key(name, version, language), std::nullopt) << name << version << language;
 }
 
 }  // namespace

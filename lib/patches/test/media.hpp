@@ -127,6 +127,46 @@ inline std::string make_cabinet(const std::vector<std::pair<std::string, std::st
     return std::string(as_text(out.view()));
 }
 
+// One file that begins in a cabinet and ends in another, as they name each other.
+inline std::pair<std::string, std::string> make_cabinet_pair(const std::string& first, const std::string& second,
+                                                             const std::string& name, const std::string& content) {
+    constexpr std::size_t kBlock = 32768;
+    const auto part = [&](bool is_second, std::uint16_t blocks, const Bytes& data) {
+        ByteWriter entry, links;
+        entry.le32(static_cast<std::uint32_t>(content.size())).le32(0).le16(is_second ? 0xfffd : 0xfffe);
+        entry.le16(0x2e62).le16(0x6000).le16(0x20).text(name).u8(0);
+        links.text(is_second ? first : second).u8(0).text("disk").u8(0);
+        const auto files_at = static_cast<std::uint32_t>(36 + links.size() + 8);
+        const auto data_at = static_cast<std::uint32_t>(files_at + entry.size());
+        ByteWriter out;
+        out.text("MSCF").le32(0).le32(static_cast<std::uint32_t>(data_at + data.size())).le32(0).le32(files_at).le32(0);
+        out.u8(3).u8(1).le16(1).le16(1).le16(is_second ? 1 : 2).le16(7).le16(is_second ? 1 : 0);
+        out.bytes(links.view()).le32(data_at).le16(blocks).le16(0).bytes(entry.view()).bytes(data);
+        return std::string(as_text(out.view()));
+    };
+    // The first block is cut in two; the second half says how long both are together.
+    const auto whole = std::string_view(content).substr(0, kBlock);
+    const auto half = whole.size() / 2;
+    ByteWriter one, two;
+    one.le32(0).le16(static_cast<std::uint16_t>(half)).le16(0).text(whole.substr(0, half));
+    two.le32(0).le16(static_cast<std::uint16_t>(whole.size() - half)).le16(static_cast<std::uint16_t>(whole.size()));
+    two.text(whole.substr(half));
+    std::uint16_t blocks = 1;
+    for (std::size_t at = kBlock; at < content.size(); at += kBlock, ++blocks) {
+        const auto rest = std::string_view(content).substr(at, kBlock);
+        const auto size = static_cast<std::uint16_t>(rest.size());
+        two.le32(0).le16(size).le16(size).text(rest);
+    }
+    return {part(false, 1, std::move(one).take()), part(true, blocks, std::move(two).take())};
+}
+
+// A program that unpacks itself: what a linker begins one with, and cabinets behind it.
+inline std::string make_program_with(const std::vector<std::string>& cabinets) {
+    std::string out = make_pe("sfx.exe", {1, 0, 0, 0}) + "MSCF is what it looks for" + std::string(300, '\0');
+    for (const auto& cabinet : cabinets) out += cabinet + "some bytes between";
+    return out;
+}
+
 inline std::string make_szdd(std::string_view content) {
     ByteWriter out;
     out.text("SZDD\x88\xf0\x27\x33").u8('A').u8('l').le32(static_cast<std::uint32_t>(content.size()));
