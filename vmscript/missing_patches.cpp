@@ -67,28 +67,23 @@ Result<MissingPatches> missing_patches(const HalFacts& facts, const patches::Tar
     return out;
 }
 
-Result<std::optional<std::vector<std::string>>> missing_patch_files(const gatherhw::Inventory& inventory,
-                                                                    const Switches& switches) {
-    using Names = std::optional<std::vector<std::string>>;
+Result<std::optional<PatchFiles>> missing_patch_files(const gatherhw::Inventory& inventory, const Switches& switches) {
     const auto nt = nt_version(inventory.os);
-    if (!nt || *nt >= kVista) return Names();
+    if (!nt || *nt >= kVista) return std::optional<PatchFiles>();
     std::vector<std::filesystem::path> directories;
     if (!switches.patch_directory.empty()) directories.emplace_back(switches.patch_directory);
     directories.emplace_back(patches::kDefaultLibrary);
-    std::error_code none;
-    const auto there = [&](const auto& directory) { return std::filesystem::is_directory(directory, none); };
-    if (std::none_of(directories.begin(), directories.end(), there)) return Names();
     HalFacts facts{inventory.os.version, inventory.os.architecture, inventory.os.hal, {}};
     for (const auto& file : inventory.os.system_files)
         facts.files.push_back({file.path, file.version, file.original_name, file.language});
     const patches::TargetMachine target{.processors =
                                             std::clamp(inventory.system.processors.threads, 1u, kMaxProcessors)};
-    const auto found = TRY(missing_patches(facts, target, switches.fix_hal.value_or(patches::FixHal::Auto),
+    auto found = TRY(missing_patches(facts, target, switches.fix_hal.value_or(patches::FixHal::Auto),
                                            patches::Library::open(directories)));
-    if (!found.known) return Names();
-    std::vector<std::string> names;
-    for (const auto& file : found.missing) names.push_back(file.key.text());
-    return Names(std::move(names));
+    if (!found.known) return std::optional<PatchFiles>();
+    PatchFiles out{.why = std::move(found.why), .wanted = found.wanted.size(), .missing = {}};
+    for (const auto& file : found.missing) out.missing.push_back(file.key.text());
+    return std::optional(std::move(out));
 }
 
 }  // namespace slipway::vmscript

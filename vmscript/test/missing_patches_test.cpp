@@ -80,13 +80,19 @@ TEST(MissingPatches, of_an_inventory_are_named_from_the_library_that_was_given) 
     switches.patch_directory = dir.path().string();
     const auto before = missing_patch_files(inventory, switches).value();
     ASSERT_TRUE(before);
-    EXPECT_THAT(*before, testing::ElementsAre("halacpi.dll 5.2.3790.3959 (0409, English)",
-                                              "ntoskrnl.exe 5.2.3790.4478 (0409, English)"));
+    EXPECT_EQ(before->wanted, 2u);
+    EXPECT_THAT(before->missing, testing::ElementsAre("halacpi.dll 5.2.3790.3959 (0409, English)",
+                                                      "ntoskrnl.exe 5.2.3790.4478 (0409, English)"));
     for (const auto& [name, version] : {std::pair{"halacpi.dll", "5.2.3790.3959"}, {"ntoskrnl.exe", "5.2.3790.4478"}}) {
         const auto made = patches::test::make_pe(name, *patches::FileVersion::parse(version), 0x0409);
         ASSERT_TRUE(patches::add_to_library(dir.path(), as_bytes(made)).ok());
     }
-    EXPECT_THAT(missing_patch_files(inventory, switches).value(), testing::Optional(IsEmpty()));
+    const auto after = missing_patch_files(inventory, switches).value();
+    ASSERT_TRUE(after);
+    EXPECT_EQ(after->wanted, 2u);
+    EXPECT_THAT(after->missing, IsEmpty());
+    switches.patch_directory = (dir / "not-made-yet").string();
+    EXPECT_EQ(missing_patch_files(inventory, switches).value()->missing, before->missing) << "no library has nothing";
     inventory.os.version = "6.1.7601";
     EXPECT_FALSE(missing_patch_files(inventory, switches).value());
 }
