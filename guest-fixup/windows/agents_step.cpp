@@ -65,11 +65,11 @@ Status repair_agents(WindowsRepair& repair) {
         TRY(apply(repair, what, file));
         drivers = std::move(file.drivers);
     } else {
-        what = "vendor agents";
+        what = "old hardware";
         for (const auto& list : shipped_agent_lists()) {
             if (repair.request.keep_leftovers && of_another_hypervisor(list.name)) continue;
             const auto file = TRY(parse_drivers_file(list.xml, NamesOf::Windows));
-            TRY(apply(repair, fmt::format("{} list", list.name), file));
+            TRY(apply(repair, fmt::format("old hardware, our list {}", list.name), file));
             drivers.insert(drivers.end(), file.drivers.begin(), file.drivers.end());
         }
     }
