@@ -77,8 +77,11 @@ protected:
         return v().major > major || (v().major == major && v().minor >= minor);
     }
 
+    const char* ahci() const { return since(6, 2) ? "storahci" : "msahci"; }
     void add_drivers(test::TestKey& tree) const {
-        for (const char* name : {"atapi", "intelide", "pciide"}) {
+        std::vector<std::string> waiting{"atapi", "intelide", "pciide"};
+        if (v().major >= 6) waiting.emplace_back(ahci());
+        for (const auto& name : waiting) {
             test::add_service(tree, name, 3, "SCSI miniport");
             if (since(6, 2)) tree.key(kServices + name + "\\StartOverride").set("0", reg_dword(3));
         }
@@ -86,15 +89,21 @@ protected:
         test::add_service(tree, "PartMgr", 0, "");
         test::add_service(tree, "intelppm", 1, "Extended Base");
         tree.key(kDisks).set("UpperFilters", reg_multi_sz({"PartMgr", "gone"}));
-        if (v().major == 6 && v().minor < 2)
-            tree.key(kControl + "CriticalDeviceDatabase\\pci#ven_8086&dev_7010").set("Service", reg_sz("intelide"));
-        if (!since(6, 2)) return;
+        if (v().major < 6) return;
+        add_device(tree, "ven_8086&dev_7010", "intelide");
+        add_device(tree, "cc_010601", ahci());
+    }
+    // What Windows itself knows of a device: by the one database or the other.
+    void add_device(test::TestKey& tree, const std::string& id, const std::string& service) const {
+        if (!since(6, 2)) {
+            tree.key(kControl + "CriticalDeviceDatabase\\pci#" + id).set("Service", reg_sz(service));
+            return;
+        }
         const std::string database = "DriverDatabase\\", package = database + "DriverPackages\\mshdc.inf_amd64_1";
-        tree.key(database + "DeviceIds\\PCI\\VEN_8086&DEV_7010")
-            .set("mshdc.inf", reg_binary(std::string("\1\xff\0\0", 4)));
+        tree.key(database + "DeviceIds\\PCI\\" + id).set("mshdc.inf", reg_binary(std::string("\1\xff\0\0", 4)));
         tree.key(database + "DriverInfFiles\\mshdc.inf").set("Active", reg_sz("mshdc.inf_amd64_1"));
-        tree.key(package + "\\Descriptors\\PCI\\VEN_8086&DEV_7010").set("Configuration", reg_sz("intelide_Inst"));
-        tree.key(package + "\\Configurations\\intelide_Inst").set("Service", reg_sz("intelide"));
+        tree.key(package + "\\Descriptors\\PCI\\" + id).set("Configuration", reg_sz(service + "_Inst"));
+        tree.key(package + "\\Configurations\\" + service + "_Inst").set("Service", reg_sz(service));
     }
     void add_old_hardware(test::TestKey& tree) const {
         tree.key(kServices + "CpqNicMgmt").set("Type", reg_dword(0x10)).set("Start", reg_dword(2));
@@ -167,6 +176,18 @@ TEST_P(EveryWindows, starts_from_ide) {
     if (v().major == 5) {
         EXPECT_EQ(hive().string(kControl + "CriticalDeviceDatabase\\pci#ven_8086&dev_7010", "Service"), "intelide");
     }
+}
+
+TEST_P(EveryWindows, since_vista_starts_from_sata_by_its_own_driver) {
+    request.target = TargetController::Sata;
+    if (v().major < 6) {
+        EXPECT_TRUE(repair(request).error().is(fixup::errors::kWindowsDriver)) << "it has none";
+        return;
+    }
+    repaired();
+    EXPECT_EQ(hive().number(kServices + ahci(), "Start"), 0u);
+    EXPECT_EQ(hive().number(kServices + ahci() + "\\StartOverride", "0").value_or(0), 0u);
+    EXPECT_EQ(hive().number(kServices + "intelide", "Start"), 3u) << "what is not needed waits to be asked";
 }
 
 TEST_P(EveryWindows, starts_from_virtio_with_a_driver_that_was_put_there) {
