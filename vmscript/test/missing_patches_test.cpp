@@ -52,6 +52,8 @@ TEST(MissingPatches, an_inventory_without_files_says_that_it_does_not_know) {
     facts.files.clear();
     EXPECT_FALSE(missing_patches(facts, {}, FixHal::Acpi, {})->known);
     EXPECT_FALSE(missing_patches({}, {}, FixHal::Auto, {})->known);
+    facts.architecture.clear();  // which need not mean 64 bits
+    EXPECT_FALSE(missing_patches(facts, {}, FixHal::Auto, {})->known);
     facts = server_2003();
     facts.files[1].version = "unknown";
     EXPECT_TRUE(missing_patches(facts, {}, FixHal::Acpi, {}).error().is(patches::errors::kHal));
@@ -93,6 +95,11 @@ TEST(MissingPatches, of_an_inventory_are_named_from_the_library_that_was_given) 
     EXPECT_THAT(after->missing, IsEmpty());
     switches.patch_directory = (dir / "not-made-yet").string();
     EXPECT_EQ(missing_patch_files(inventory, switches).value()->missing, before->missing) << "no library has nothing";
+    // A HAL that is not there is an error only where an exchange was asked for.
+    inventory.os.system_files.erase(inventory.os.system_files.begin());
+    EXPECT_TRUE(missing_patch_files(inventory, switches).error().is(patches::errors::kHal));
+    switches.fix_hal.reset();
+    EXPECT_FALSE(missing_patch_files(inventory, switches).value());
     inventory.os.version = "6.1.7601";
     EXPECT_FALSE(missing_patch_files(inventory, switches).value());
 }
