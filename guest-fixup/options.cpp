@@ -3,7 +3,6 @@
 
 #include "guest-fixup/driver_directories.hpp"
 #include "guest-fixup/errors.hpp"
-#include "lib/base/exit_code.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/patches/library.hpp"
 
@@ -101,37 +100,5 @@ Result<RepairRequest> Options::request() const {
     }
     return request;
 }
-
-namespace {
-
-// A value of a registry is worth seeing, `0x3 -> 0x0`; a file is not.
-std::string values_of(const Change& change) {
-    constexpr std::size_t kShown = 120;
-    if (change.where.find('\\') == std::string::npos) return {};
-    const auto shown = [](const std::string& text) {
-        if (text.empty()) return std::string("nothing");
-        return text.size() > kShown ? printable(text.substr(0, kShown)) + " ..." : printable(text);
-    };
-    return fmt::format(": {} -> {}", shown(change.before), shown(change.after));
-}
-
-}  // namespace
-
-std::string to_text(const RepairReport& report) {
-    auto out =
-        fmt::format("{} on {}\n", report.distribution.empty() ? "unknown system" : printable(report.distribution),
-                    printable(report.root_device));
-    const auto* verb = report.undo ? (report.dry_run ? "would take back" : "took back")
-                                   : (report.dry_run ? "would change" : "changed");
-    for (const auto& change : report.journal)
-        out +=
-            fmt::format("{}  {}{}  ({})\n", verb, printable(change.where), values_of(change), printable(change.what));
-    if (report.unchanged) out += "nothing to do: all is as the last repair left it\n";
-    else if (report.journal.empty()) out += report.undo ? "nothing to take back\n" : "nothing to do\n";
-    for (const auto& warning : report.warnings) out += "warning: " + printable(warning) + "\n";
-    return out;
-}
-
-int exit_code(const RepairReport& report) { return report.warnings.empty() ? kExitDone : kExitWarnings; }
 
 }  // namespace slipway::fixup

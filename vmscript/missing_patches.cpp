@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "lib/base/strings.hpp"
+#include "lib/patches/errors.hpp"
 #include "vmscript/nt.hpp"
 #include "vmscript/plan.hpp"
 
@@ -53,12 +54,13 @@ Result<MissingPatches> missing_patches(const HalFacts& facts, const patches::Tar
                                        const patches::Library& library) {
     const auto system = system_of(facts);
     MissingPatches out;
-    if (system.major == 0 || (system.x86 && system.major < 6 && system.files.empty())) {
-        out.known = false;
-        out.why = system.major == 0 ? "the inventory does not say which Windows it is"
-                                    : "the inventory does not say which HAL and kernel it has";
-        return out;
-    }
+    if (system.major == 0) out.why = "the inventory does not say which Windows it is";
+    else if (system.major < 6 && facts.architecture.empty())
+        out.why = "the inventory does not say for which processor it is";
+    else if (system.x86 && system.major < 6 && system.files.empty())
+        out.why = "the inventory does not say which HAL and kernel it has";
+    out.known = out.why.empty();
+    if (!out.known) return out;
     auto decision = TRY(patches::decide_hal(system, target, fix));
     out.why = std::move(decision.why);
     out.wanted = std::move(decision.files);
@@ -67,28 +69,27 @@ Result<MissingPatches> missing_patches(const HalFacts& facts, const patches::Tar
     return out;
 }
 
-Result<std::optional<std::vector<std::string>>> missing_patch_files(const gatherhw::Inventory& inventory,
-                                                                    const Switches& switches) {
-    using Names = std::optional<std::vector<std::string>>;
+Result<std::optional<PatchFiles>> missing_patch_files(const gatherhw::Inventory& inventory, const Switches& switches) {
     const auto nt = nt_version(inventory.os);
-    if (!nt || *nt >= kVista) return Names();
+    if (!nt || *nt >= kVista) return std::optional<PatchFiles>();
     std::vector<std::filesystem::path> directories;
     if (!switches.patch_directory.empty()) directories.emplace_back(switches.patch_directory);
     directories.emplace_back(patches::kDefaultLibrary);
-    std::error_code none;
-    const auto there = [&](const auto& directory) { return std::filesystem::is_directory(directory, none); };
-    if (std::none_of(directories.begin(), directories.end(), there)) return Names();
     HalFacts facts{inventory.os.version, inventory.os.architecture, inventory.os.hal, {}};
     for (const auto& file : inventory.os.system_files)
         facts.files.push_back({file.path, file.version, file.original_name, file.language});
     const patches::TargetMachine target{.processors =
                                             std::clamp(inventory.system.processors.threads, 1u, kMaxProcessors)};
-    const auto found = TRY(missing_patches(facts, target, switches.fix_hal.value_or(patches::FixHal::Auto),
-                                           patches::Library::open(directories)));
-    if (!found.known) return Names();
-    std::vector<std::string> names;
-    for (const auto& file : found.missing) names.push_back(file.key.text());
-    return Names(std::move(names));
+    const auto fix = switches.fix_hal.value_or(patches::FixHal::Auto);
+    auto looked = missing_patches(facts, target, fix, patches::Library::open(directories));
+    // Nobody asked for an exchange: the repair leaves such a HAL as it is, with a warning.
+    if (!looked && fix == patches::FixHal::Auto && looked.error().is(patches::errors::kHal))
+        return std::optional<PatchFiles>();
+    auto found = TRY(std::move(looked));
+    if (!found.known) return std::optional<PatchFiles>();
+    PatchFiles out{.why = std::move(found.why), .wanted = found.wanted.size(), .missing = {}};
+    for (const auto& file : found.missing) out.missing.push_back(file.key.text());
+    return std::optional(std::move(out));
 }
 
 }  // namespace slipway::vmscript

@@ -10,6 +10,7 @@
 #include "gatherhw/model.hpp"
 #include "lib/patches/hal_policy.hpp"
 #include "vmscript/switches.hpp"
+#include "vmscript/validation/surroundings.hpp"
 
 namespace slipway::vmscript {
 
@@ -40,10 +41,9 @@ struct MissingPatches {
 Result<MissingPatches> missing_patches(const HalFacts& facts, const patches::TargetMachine& target, patches::FixHal fix,
                                        const patches::Library& library);
 
-// The names of what is missing for this machine, from the libraries that the repair will look into: --hwpatchdir and
-// the usual place. Nothing when its Windows takes no patch files, when the inventory says too little, or when there is
-// no library to look into. Errors: patches.hal.
-Result<std::optional<std::vector<std::string>>> missing_patch_files(const gatherhw::Inventory& inventory,
-                                                                    const Switches& switches);
+// What is missing for this machine in the libraries that the repair will look into: --hwpatchdir and the usual place. A
+// library that is not there yet has nothing. Nothing when its Windows takes no patch files, or when the inventory says
+// too little. Errors: patches.hal.
+Result<std::optional<PatchFiles>> missing_patch_files(const gatherhw::Inventory& inventory, const Switches& switches);
 
 }  // namespace slipway::vmscript

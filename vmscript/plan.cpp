@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/strings.hpp"
+#include "lib/patches/library.hpp"
 #include "sequences/model.hpp"
 #include "vmscript/errors.hpp"
 #include "vmscript/nt.hpp"
@@ -248,6 +249,17 @@ std::vector<const NetworkAdapter*> choose_nics(const Inventory& inventory, const
     return out;
 }
 
+// The library has to be there when the agent repairs: nothing carries it but the administrator.
+void note_hal(Plan& plan) {
+    if (!plan.windows || (!plan.fix_hal && plan.patch_directory.empty())) return;
+    plan.notes.push_back(
+        fmt::format("HAL and kernel: --fixhal {}", patches::name_of(plan.fix_hal.value_or(patches::FixHal::Auto))));
+    if (plan.fix_hal == patches::FixHal::None) return;
+    plan.notes.push_back(fmt::format(
+        "patch library: {} of the agent's ramdisk (docs/windows.md, \"The patch library\", says how it gets there)",
+        plan.patch_directory.empty() ? patches::kDefaultLibrary : plan.patch_directory.c_str()));
+}
+
 Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     auto choice = choose_disks(inventory, switches.excluded_drives);
     if (!choice.problems.empty()) return make_error(errors::kNotFit, "{}", join(choice.problems, "; "));
@@ -277,6 +289,7 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan.hardware_services = TRY(hardware_services(inventory, switches.service_driver_state));
     plan.uefi = inventory.system.firmware == gatherhw::Firmware::Uefi;
     if (const auto on = inventory.system.secure_boot) plan.secure_boot = *on ? "on" : "off";
+    note_hal(plan);
     plan_disks(inventory, choice, switches, plan);
     plan_nics(inventory, switches, plan);
     if (plan.source_mac.empty()) return make_error(errors::kNotFit, "no wired network adapter with a MAC address");

@@ -134,6 +134,7 @@ Result<ExitCode> run(const FixupArguments& a, const Context& context) {
 constexpr const char* kExamples =
     "  slipway fixup --disk web.vhd --target virtio-blk --nic ens18=52:54:00:12:34:56\n"
     "  slipway fixup --disk /dev/sdb --target nvme --firmware uefi --dry-run\n"
+    "  slipway fixup --disk web2003.img --target ide --fixhal acpi --hwpatchdir /srv/Patches --dry-run\n"
     "  slipway fixup --disk try.vhd --target ide --appliance always --json\n"
     "A disk that this machine cannot open by itself (LVM, RAID, LUKS, dynamic and differencing VHDs; without root, "
     "without\n"

@@ -47,12 +47,14 @@ std::string parameter(const HeldTask& task, const char* name) {
 
 }  // namespace
 
-// The job that the machines of a group have in common, and how many of them may come at a time.
+// The job that the machines of a group have in common, and how many of them may come at a time. Jobs that run one after
+// the other, as those of a migration do, are of one machine.
 static Result<std::pair<std::int64_t, unsigned>> audience_of(Database& db, const HeldTask& task) {
     const auto job = TRY(db.job(task.job));
     if (!job || job->parent == 0) return std::pair{task.job, 1u};
     const auto parent = TRY(db.job(job->parent));
-    const auto most = parent && parent->max_parallel ? parent->max_parallel : UINT_MAX;
+    if (!parent || parent->mode != JobMode::Parallel) return std::pair{task.job, 1u};
+    const auto most = parent->max_parallel ? parent->max_parallel : UINT_MAX;
     unsigned machines = 0;
     for (const auto id : TRY(db.children(job->parent))) {
         const auto child = TRY(db.job(id));

@@ -262,6 +262,10 @@ TEST_P(RealHives, all_other_keys_and_values_are_equal) {
     request.target = c.target;
     const auto report = repaired();
     EXPECT_THAT(report.journal, Not(IsEmpty()));
+    const std::string driver = c.target == TargetController::Ide       ? "atapi"
+                               : c.target == TargetController::Megasas ? "megasas"
+                                                                       : "viostor";
+    EXPECT_EQ(system_hive().number("ControlSet001\\Services\\" + driver, "Start"), 0u);
     const auto diff = test::diff_hives(*system, guest.get(kSystem));
     auto all = diff.removed;
     all.insert(all.end(), diff.added.begin(), diff.added.end());

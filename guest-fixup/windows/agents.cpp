@@ -152,7 +152,7 @@ bool starts_program(std::string_view name, std::string_view command, std::string
 Status disable_services(Hive& system, const std::string& services, const std::string& what,
                         const std::vector<std::string>& patterns) {
     for (const auto& name : services_that_fit(system, services, kServiceTypes, patterns))
-        TRY(disable(system, fmt::format("{}: service {} off", what, printable(name)), services + "\\" + name));
+        TRY(disable(system, what + ": its services are disabled", services + "\\" + name));
     return {};
 }
 
@@ -161,7 +161,7 @@ Status disable_drivers(Hive& system, const std::string& services, const std::str
                        std::vector<std::string>& kept) {
     for (const auto& name : services_that_fit(system, services, kDriverTypes, patterns)) {
         if (needed.contains(to_lower(name))) kept.push_back(name);
-        else TRY(disable(system, fmt::format("{}: driver {} off", what, printable(name)), services + "\\" + name));
+        else TRY(disable(system, what + ": its drivers are disabled", services + "\\" + name));
     }
     return {};
 }
@@ -169,7 +169,7 @@ Status disable_drivers(Hive& system, const std::string& services, const std::str
 Status drop_filters(Hive& system, const std::string& control_set, const std::string& what,
                     const std::vector<std::string>& patterns, const std::set<std::string>& needed) {
     if (patterns.empty()) return {};
-    const auto note = what + ": no longer a filter";
+    const auto note = what + ": a driver that is disabled is no longer a filter";
     const auto classes = control_set + "\\Control\\Class";
     for (const auto& guid : system.keys(classes))
         TRY(drop_filters_of(system, note, classes + "\\" + guid, patterns, needed));

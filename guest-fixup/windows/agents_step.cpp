@@ -58,11 +58,11 @@ Status repair_agents(WindowsRepair& repair) {
         drivers = std::move(file.drivers);
         programs.push_back({what, std::move(file.programs)});
     } else {
-        what = "vendor agents";
+        what = "old hardware";
         for (const auto& list : shipped_agent_lists()) {
             if (repair.request.keep_leftovers && of_another_hypervisor(list.name)) continue;
             auto file = TRY(parse_drivers_file(list.xml, NamesOf::Windows));
-            const auto name = fmt::format("{} list", list.name);
+            const auto name = fmt::format("old hardware, our list {}", list.name);
             TRY(apply(repair, name, file));
             drivers.insert(drivers.end(), file.drivers.begin(), file.drivers.end());
             programs.push_back({name, std::move(file.programs)});

@@ -55,7 +55,8 @@ Result<Architecture> architecture_of(const Hive& system, const std::string& cont
 
 std::string product_of(const WindowsSystem& windows, const Hive& software, const std::string& key) {
     auto name = software.string(key, "ProductName").value_or("");
-    if (name.empty()) name = fmt::format("Windows {}.{}", windows.major, windows.minor);
+    if (name.empty())
+        name = fmt::format("Windows {}{}.{}", windows.major == 4 ? "NT " : "", windows.major, windows.minor);
     // It goes on saying 10.
     if (windows.build >= 22000 && !windows.server && name.starts_with("Windows 10")) name.replace(8, 2, "11");
     if (name.find("Windows") == std::string::npos) name = "Windows " + name;

@@ -103,9 +103,9 @@ Status register_runner(WindowsRepair& repair) {
         repair.warn("SYSTEM\\Setup has a CmdLine that could not be put back: first-boot scripts are not started");
         return {};
     }
-    TRY(repair.guest.write("first boot: how SYSTEM\\Setup was", in_folder(repair, "setup.reg"), *values));
-    TRY(system.set_string("first boot: the runner", "Setup", "CmdLine", kSetupCommand));
-    return system.set("first boot: run before the logon", "Setup", "SetupType", reg_dword(2));
+    TRY(repair.guest.write("first boot: puts SYSTEM\\Setup back as it was", in_folder(repair, "setup.reg"), *values));
+    TRY(system.set_string("first boot: winlogon runs the scripts, before anybody logs on", "Setup", "CmdLine", kSetupCommand));
+    return system.set("first boot: winlogon runs the scripts, before anybody logs on", "Setup", "SetupType", reg_dword(2));
 }
 
 }  // namespace
@@ -115,7 +115,7 @@ std::string first_boot_folder(const WindowsSystem& windows) { return windows.roo
 Result<std::string> put_file(WindowsRepair& repair, std::string_view name, std::string_view ending,
                              const std::string& content) {
     auto file = fmt::format("{}.{}.{}", name, sha256(as_bytes(content)).text().substr(0, 12), ending);
-    TRY(repair.guest.write(fmt::format("first boot: {}", name), in_folder(repair, "files/" + file), content));
+    TRY(repair.guest.write(fmt::format("first boot: for the script {}", name), in_folder(repair, "files/" + file), content));
     return file;
 }
 
@@ -127,7 +127,7 @@ Status put_script(WindowsRepair& repair, unsigned order, const std::string& name
         if (other != id && without_hash(other) == without_hash(id))
             TRY(repair.guest.remove("first boot: an earlier repair's script", in_folder(repair, "scripts/" + other)));
     repair.guest.want(in_folder(repair, "scripts"));
-    const auto what = "first boot: script " + name;
+    const auto what = fmt::format("first boot: script {}, run once", name);
     if (secret) return write_private(repair.guest, what, in_folder(repair, "scripts/" + id), text);
     return repair.guest.write(what, in_folder(repair, "scripts/" + id), text);
 }
@@ -156,7 +156,7 @@ Status add_first_boot(WindowsRepair& repair) {
     TRY(remove_stale(repair, "files"));
     TRY(add_answer_file(repair, personality));
     if (!anything_to_do(repair)) return {};
-    TRY(repair.guest.write("first boot: runner", in_folder(repair, "run.cmd"), runner()));
+    TRY(repair.guest.write("first boot: runs the scripts in their order", in_folder(repair, "run.cmd"), runner()));
     return register_runner(repair);
 }
 

@@ -31,8 +31,9 @@ Status repair_crash_control(WindowsRepair& repair) {
     const auto key = repair.windows.control_set + "\\Control\\CrashControl";
     const auto restart = repair.system.get(key, "AutoReboot");
     if (!restart || as_number(*restart).value_or(0) == 0) return {};
-    TRY(repair.system.set("crash control: what AutoReboot was before", key, "SlipwayAutoReboot", *restart));
-    return repair.system.set("crash control: a stop error stays on the screen", key, "AutoReboot", reg_dword(0));
+    const auto what = "crash control: a stop error stays on the screen; the old value comes back at the first boot";
+    TRY(repair.system.set(what, key, "SlipwayAutoReboot", *restart));
+    return repair.system.set(what, key, "AutoReboot", reg_dword(0));
 }
 
 }  // namespace slipway::fixup::windows

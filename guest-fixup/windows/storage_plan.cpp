@@ -166,7 +166,7 @@ Status start_at_boot(Hive& system, const std::string& services, const Needed& ne
 
 Status add_critical_device(Hive& system, const std::string& control_set, const CriticalDevice& row) {
     const auto key = fmt::format("{}\\Control\\CriticalDeviceDatabase\\{}", control_set, row.device);
-    const auto what = fmt::format("storage: {} is driven by {}", row.device, row.service);
+    const auto what = fmt::format("storage: Plug and Play gives these devices to {} when it starts", row.service);
     // A row that names a driver already is Windows' own word, unless that driver is another one.
     if (const auto known = system.string(key, "Service"); !known || !iequals(*known, row.service)) {
         TRY(system.set(what, key, "Service", reg_sz(row.service)));

@@ -89,7 +89,7 @@ Status add_to_driver_database(Hive& system, Architecture architecture, const std
     const std::string inf = "slipway-" + service + ".inf", configuration = "slipway_" + service;
     const auto label = fmt::format("{}_{}_0000000000000000", inf, name_of(architecture));
     const std::string database = "DriverDatabase\\", package = database + "DriverPackages\\" + label;
-    const auto what = fmt::format("storage: {} is known to Plug and Play", service);
+    const auto what = fmt::format("storage: Plug and Play gives the new controller to {}", service);
     for (const auto& id : ids) {
         TRY(system.set(what, database + "DeviceIds\\PCI\\" + id, inf, reg_binary(kTakes)));
         TRY(system.set(what, package + "\\Descriptors\\PCI\\" + id, "Configuration", reg_sz(configuration)));

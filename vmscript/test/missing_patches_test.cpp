@@ -52,6 +52,8 @@ TEST(MissingPatches, an_inventory_without_files_says_that_it_does_not_know) {
     facts.files.clear();
     EXPECT_FALSE(missing_patches(facts, {}, FixHal::Acpi, {})->known);
     EXPECT_FALSE(missing_patches({}, {}, FixHal::Auto, {})->known);
+    facts.architecture.clear();  // which need not mean 64 bits
+    EXPECT_FALSE(missing_patches(facts, {}, FixHal::Auto, {})->known);
     facts = server_2003();
     facts.files[1].version = "unknown";
     EXPECT_TRUE(missing_patches(facts, {}, FixHal::Acpi, {}).error().is(patches::errors::kHal));
@@ -80,13 +82,24 @@ TEST(MissingPatches, of_an_inventory_are_named_from_the_library_that_was_given) 
     switches.patch_directory = dir.path().string();
     const auto before = missing_patch_files(inventory, switches).value();
     ASSERT_TRUE(before);
-    EXPECT_THAT(*before, testing::ElementsAre("halacpi.dll 5.2.3790.3959 (0409, English)",
-                                              "ntoskrnl.exe 5.2.3790.4478 (0409, English)"));
+    EXPECT_EQ(before->wanted, 2u);
+    EXPECT_THAT(before->missing, testing::ElementsAre("halacpi.dll 5.2.3790.3959 (0409, English)",
+                                                      "ntoskrnl.exe 5.2.3790.4478 (0409, English)"));
     for (const auto& [name, version] : {std::pair{"halacpi.dll", "5.2.3790.3959"}, {"ntoskrnl.exe", "5.2.3790.4478"}}) {
         const auto made = patches::test::make_pe(name, *patches::FileVersion::parse(version), 0x0409);
         ASSERT_TRUE(patches::add_to_library(dir.path(), as_bytes(made)).ok());
     }
-    EXPECT_THAT(missing_patch_files(inventory, switches).value(), testing::Optional(IsEmpty()));
+    const auto after = missing_patch_files(inventory, switches).value();
+    ASSERT_TRUE(after);
+    EXPECT_EQ(after->wanted, 2u);
+    EXPECT_THAT(after->missing, IsEmpty());
+    switches.patch_directory = (dir / "not-made-yet").string();
+    EXPECT_EQ(missing_patch_files(inventory, switches).value()->missing, before->missing) << "no library has nothing";
+    // A HAL that is not there is an error only where an exchange was asked for.
+    inventory.os.system_files.erase(inventory.os.system_files.begin());
+    EXPECT_TRUE(missing_patch_files(inventory, switches).error().is(patches::errors::kHal));
+    switches.fix_hal.reset();
+    EXPECT_FALSE(missing_patch_files(inventory, switches).value());
     inventory.os.version = "6.1.7601";
     EXPECT_FALSE(missing_patch_files(inventory, switches).value());
 }

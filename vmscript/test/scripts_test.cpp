@@ -3,7 +3,6 @@
 // place (fake-slipway): in order, failing at every call, and cleaned up after it.
 #include <algorithm>
 #include <fstream>
-#include <functional>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -128,57 +127,6 @@ TEST(Scripts, are_the_golden_ones) {
             ASSERT_TRUE(write_file_atomic(kGolden / f.name, as_bytes(f.text)).ok());
         }
         EXPECT_EQ(read_text_file(kGolden / f.name).value_or(""), f.text) << f.name;
-    }
-}
-
-// What one switch changes in the twelve files, as lines taken away and added. SLIPWAY_REGENERATE=1 writes them anew.
-TEST(Scripts, each_switch_changes_what_it_says) {
-    struct Row {
-        const char* name;
-        std::function<void(Switches&)> give;
-    };
-    const Row rows[] = {
-        {"suppressvsconsole", [](auto& s) { s.suppress_console = true; }},
-        {"servicedriverstate",
-         [](auto& s) {
-             s.service_driver_state =
-                 "<Configuration>\n  <Service Name=\"ss*\" Start=\"Disable\"/>\n</Configuration>\n";
-         }},
-        {"hwdriverdir",
-         [](auto& s) {
-             s.driver_directories = {"/srv/viostor", "/srv/NetKVM"};
-         }},
-        {"virtualdiskdynamic", [](auto& s) { s.dynamic_disks = true; }},
-        {"virtualmacdynamic", [](auto& s) { s.dynamic_macs = true; }},
-        {"targetcontroller", [](auto& s) { s.controller = ControllerChoice::Sata; }},
-        {"vmmemory", [](auto& s) { s.memory_mib = 512; }},
-        {"postdeployaction", [](auto& s) { s.post_deploy = PostDeploy::Restart; }},
-        {"excludedrives", [](auto& s) { s.excluded_drives = {"/srv"}; }},
-        {"vshostnet", [](auto& s) { s.network = "VM7"; }},
-    };
-    const auto before = files_of(good_switches());
-    for (const auto& row : rows) {
-        auto switches = good_switches();
-        row.give(switches);
-        std::string text;
-        const auto after = files_of(switches);
-        ASSERT_EQ(after.size(), before.size());
-        for (std::size_t i = 0; i < after.size(); ++i) {
-            if (before[i].text == after[i].text) continue;
-            text += "==== " + after[i].name + "\n";
-            auto lines = [](const std::string& t) { return split(t, '\n'); };
-            const auto old_lines = lines(before[i].text), new_lines = lines(after[i].text);
-            for (const auto& line : old_lines)
-                if (std::find(new_lines.begin(), new_lines.end(), line) == new_lines.end()) text += "-" + line + "\n";
-            for (const auto& line : new_lines)
-                if (std::find(old_lines.begin(), old_lines.end(), line) == old_lines.end()) text += "+" + line + "\n";
-        }
-        EXPECT_FALSE(text.empty()) << row.name << " changes nothing";
-        const auto golden = kGolden / (std::string("switch-") + row.name + ".txt");
-        if (regenerate()) {
-            ASSERT_TRUE(write_file_atomic(golden, as_bytes(text)).ok());
-        }
-        EXPECT_EQ(read_text_file(golden).value_or(""), text) << row.name;
     }
 }
 

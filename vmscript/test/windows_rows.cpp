@@ -69,12 +69,22 @@ std::vector<RuleRow> windows_rows() {
         {"patch-files", Verdict::Error, "this very version",
          [](auto& i, auto&, auto& a) {
              become_xp(i);
-             a.missing_patches = {"halacpi.dll 5.1.2600.5512"};
+             a.patch_files = PatchFiles{"", 1, {"halacpi.dll 5.1.2600.5512"}};
          }},
-        {"patch-files", Verdict::Ok, "Every file",
+        {"patch-files", Verdict::Ok, "All 2 files",
          [](auto& i, auto&, auto& a) {
              become_xp(i);
-             a.missing_patches.emplace();
+             a.patch_files = PatchFiles{"", 2, {}};
+         }},
+        {"patch-files", Verdict::Ok, "takes nothing from it: its HAL runs",
+         [](auto& i, auto&, auto& a) {
+             become_xp(i);
+             a.patch_files = PatchFiles{"its HAL runs", 0, {}};
+         }},
+        {"patch-files", Verdict::NotChecked, "is not known",
+         [](auto& i, auto& s, auto&) {
+             become_xp(i);
+             s.fix_hal = patches::FixHal::Acpi;
          }},
         {"windows-controller", Verdict::Error, "No Windows has virtio",
          [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Virtio; }},

@@ -68,16 +68,24 @@ void one_processor(const Facts& f, Findings& out) {
 
 void patch_files(const Facts& f, Findings& out) {
     if (!f.nt || *f.nt >= kVista) return;
-    if (!f.around.missing_patches) {
+    if (!f.around.patch_files) {
         if (f.switches.fix_hal)
-            out.not_checked("patch library", "It was not looked at.",
-                            "Give --hwpatchdir DIRECTORY, where vmpatch put the files.");
+            out.not_checked("patch library", "Which HAL and kernel the source has is not known.",
+                            "Run gatherhw on the running source.");
         return;
     }
-    for (const auto& file : *f.around.missing_patches)
+    const auto& files = *f.around.patch_files;
+    const auto library = f.switches.patch_directory.empty() ? "" : " --hwpatchdir " + f.switches.patch_directory;
+    for (const auto& file : files.missing)
         out.error("patch file " + file, "It is not in the patch library, and the repair needs this very version.",
-                  "vmpatch --s PATH, with PATH an installation CD, a service pack or the source's Driver Cache.");
-    if (f.around.missing_patches->empty()) out.ok("patch library", "Every file that the repair needs is there.");
+                  fmt::format("vmpatch --s PATH{}, with PATH an installation CD, a service pack or the source's Driver "
+                              "Cache.",
+                              library));
+    if (files.wanted == 0) out.ok("patch library", fmt::format("The repair takes nothing from it: {}.", files.why));
+    else if (files.missing.empty())
+        out.ok("patch library", files.wanted == 1
+                                    ? "The file that the repair installs is there."
+                                    : fmt::format("All {} files that the repair installs are there.", files.wanted));
 }
 
 // This Windows has no driver for the VM's controller: whether the folders of --hwdriverdir have one.

@@ -42,13 +42,20 @@ struct DriversFileEntry {
     std::string name;  // '*' stands for any characters
 };
 
+// What the repair of an old Windows takes from the patch library.
+struct PatchFiles {
+    std::string why;                   // what becomes of the HAL, in a sentence
+    std::size_t wanted = 0;            // files that it will install
+    std::vector<std::string> missing;  // of these: "halacpi.dll 5.2.3790.3959 (0409, English)"
+};
+
 struct Surroundings {
     std::optional<std::vector<KnownDevice>> devices;
     std::optional<AgentDrivers> agent_drivers;
     std::optional<std::vector<DriversFileEntry>> drivers_file;
-    std::optional<std::vector<std::string>> missing_patches;  // nothing: the patch library was not looked at
-    std::optional<DropInDrivers> drop_ins;                    // nothing: no folder was given
-    std::optional<std::uint64_t> now;                         // seconds since 1970
+    std::optional<PatchFiles> patch_files;  // nothing: which HAL and kernel it has is not known
+    std::optional<DropInDrivers> drop_ins;  // nothing: no folder was given
+    std::optional<std::uint64_t> now;       // seconds since 1970
 };
 
 // From what load_files() read. Errors: vmscript.bad-value.
