@@ -33,10 +33,12 @@ struct DistributionTest : ServerTest {
             list.push_back(json::value(name));
         }
         EXPECT_EQ(api("POST", "/groups", {{"name", "lab"}, {"devices", list}}).status, 201u);
-        auto xml = R"(<sequence xmlns="urn:slipway:sequence:1" name="t"><tasks><task type="boot-to-da"/>)"
-                   R"(<task type="deploy-image"><parameter name="image">web</parameter>)" +
-                   more + "</task></tasks></sequence>";
-        return start_job({{"sequence_xml", xml}, {"group", "lab"}});
+        return start_job({{"sequence_xml", deploy_xml(more)}, {"group", "lab"}});
+    }
+    static std::string deploy_xml(const std::string& more = "") {
+        return R"(<sequence xmlns="urn:slipway:sequence:1" name="t"><tasks><task type="boot-to-da"/>)"
+               R"(<task type="deploy-image"><parameter name="image">web</parameter>)" +
+               more + "</task></tasks></sequence>";
     }
     static std::string mac_of(const std::string& name) { return "52:54:00:00:00:0" + name; }
     std::string digest() const { return to_hex(ByteView(image.manifest.bytes()).last(32)); }
@@ -165,6 +167,16 @@ TEST_F(DistributionTest, a_session_may_begin_before_all_are_there_and_who_is_lat
 
 TEST_F(DistributionTest, one_machine_alone_and_one_that_is_told_so_are_served_by_unicast) {
     deploy_to({"a"});
+    Machine a(*this, "a");
+    a.hear();
+    EXPECT_EQ(a.joined.error(), "server.no-multicast");
+    EXPECT_THAT(a.joined.body, HasSubstr("one machine alone"));
+}
+
+TEST_F(DistributionTest, jobs_in_order_are_of_one_machine_however_many_they_are) {
+    add_device("a", mac_of("a"));
+    const json::object one{{"sequence_xml", deploy_xml()}, {"devices", {"a"}}};
+    start_job({{"children", {one, one, one}}});
     Machine a(*this, "a");
     a.hear();
     EXPECT_EQ(a.joined.error(), "server.no-multicast");
