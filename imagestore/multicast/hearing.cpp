@@ -196,9 +196,11 @@ private:
             if (options_.note && !joins_again_)
                 options_.note(
                     sync ? "the multicast is not heard any more: the rest comes by unicast"
-                         : "no multicast is heard of " + invitation_.group.group.text() +
-                               ": the image comes by unicast. Likely causes: a switch with IGMP snooping and no "
-                               "querier, a router between without multicast routing, a firewall, a TTL too small");
+                         : fmt::format(
+                               "no multicast is heard of {}: the image comes by unicast. Likely causes: a switch "
+                               "with {} snooping and no querier, a router between without multicast routing, "
+                               "a firewall, a TTL too small",
+                               invitation_.group.group.text(), invitation_.group.group.is_v4() ? "IGMP" : "MLD"));
             return;
         }
         if (!sync || sync->state == SyncState::Running || sync->state == SyncState::Paused) return;
@@ -235,17 +237,27 @@ private:
 
 }  // namespace
 
+Result<GroupReceiver> Hearing::socket_for(const Invitation& invitation) const {
+    const auto& sender = invitation.sender.address;
+    // An address of the link does not say of which one: it is that of the agent channel.
+    auto on = TRY(!options_.interface.is_zero() ? segment_of(options_.interface)
+                  : sender.is_link_local()      ? segment_of(invitation.you)
+                                                : segment_towards(sender.text()));
+    on = TRY(segment_in(invitation.group.group.is_v4(), on, !sender.is_link_local()));
+    return GroupReceiver::open(invitation.group, on);
+}
+
 // One session. True: it is gone, and there may be another.
 Result<bool> Hearing::hear(std::vector<bool>& wanted, const Take& take) {
     const auto joined = calls_.join(wanted);
     if (!joined && options_.note) options_.note("the image comes by unicast: " + joined.error().describe());
     if (!joined || !*joined) return false;
     const auto& invitation = *joined;
-    auto interface = options_.interface;
-    if (interface.is_zero()) interface = address_towards(invitation->sender.address).value_or(Ipv4Address{});
-    auto socket = GroupReceiver::open(invitation->group, interface);
+    auto socket = socket_for(*invitation);
     if (!socket) {
-        if (options_.note) options_.note("the multicast group cannot be joined: " + socket.error().describe());
+        if (options_.note)
+            options_.note(fmt::format("the multicast group {} cannot be joined, the image comes by unicast: {}",
+                                      invitation->group.text(), socket.error().describe()));
         (void)calls_.tell(invitation->number, wanted, true);
         return false;
     }

@@ -21,7 +21,8 @@ constexpr auto kLeastSleep = 500us;  // the pace makes up for it
 }  // namespace
 
 Result<std::unique_ptr<Sending>> Sending::start(Options options, ChunkFeed feed, std::function<Key()> key) {
-    auto socket = TRY(GroupSender::open(options.group, options.interface, options.ttl));
+    options.session.sender.per_packet = headers_of(options.group.group.is_v4());
+    auto socket = TRY(GroupSender::open(options.group, options.on, options.ttl));
     std::unique_ptr<Sending> sending(
         new Sending(std::move(options), std::move(socket), std::move(feed), std::move(key)));
     if (!sending->wake_.valid()) return errno_error(errno, "an eventfd");

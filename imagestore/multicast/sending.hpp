@@ -15,7 +15,7 @@ public:
     struct Options {
         SessionOptions session;
         GroupAddress group;
-        Ipv4Address interface;
+        Segment on;  // of the group's family
         unsigned ttl = 1;
     };
     // feed is called on the session's thread; key on the caller's of join().
