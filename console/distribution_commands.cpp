@@ -119,6 +119,7 @@ std::string why(const std::string& reason) {
     if (reason == "disk") return "unicast: its disk is much slower than the others'";
     if (reason == "silent") return "unicast: it was not heard any more";
     if (reason == "asked") return "unicast: it hears no multicast";
+    if (reason == "vain") return "unicast: nothing that is sent reaches it";
     return "";
 }
 

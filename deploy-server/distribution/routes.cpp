@@ -34,6 +34,7 @@ std::string_view name_of(multicast::AsideReason reason) {
         case AsideReason::Disk: return "disk";
         case AsideReason::Silent: return "silent";
         case AsideReason::Asked: return "asked";
+        case AsideReason::Vain: return "vain";
     }
     return "";
 }

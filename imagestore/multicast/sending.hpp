@@ -47,6 +47,7 @@ private:
     template <class F>
     auto with(F&& f);
     void run();
+    void log_unicast(std::uint32_t number) const;
     bool send_what_is_due(Instant now);
     void wait(Instant until);
 
