@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <thread>
 
@@ -216,6 +217,7 @@ struct Calls final : ms::SessionCalls, imagestore::ChunkSource {
     std::string name;
     std::unique_ptr<imagestore::ChunkPlan> plan;
     std::uint64_t asked = 0;
+    std::optional<std::uint64_t> missed;  // chunks, at the end of the first round it took part in
     Calls(Wire& w, std::string n) : wire(w), name(std::move(n)) {}
     Result<std::string> ask(const std::string& question) {
         std::optional<std::string> reply;
@@ -237,6 +239,7 @@ struct Calls final : ms::SessionCalls, imagestore::ChunkSource {
                                             i.own_key});
     }
     Result<ms::Advice> tell(std::uint32_t number, const std::vector<bool>& wanted, bool asks) override {
+        if (!missed) missed = static_cast<std::uint64_t>(std::count(wanted.begin(), wanted.end(), true));
         const auto advice =
             TRY(ask(fmt::format("tell {},{} {}", number, asks ? 1 : 0, channel::render_bitmap(wanted))));
         return advice == "done" ? ms::Advice::Done : advice == "listen" ? ms::Advice::Listen : ms::Advice::Unicast;
@@ -291,10 +294,10 @@ int receive(int argc, char** argv) {
     (void)wire.send("bye");
     fmt::print(
         "{{\"multicast\": {}, \"asked\": {}, \"kept\": {}, \"bytes\": {}, \"lost\": {}, \"repaired\": {}, \"useless\": "
-        "{}, \"given_up\": {}, "
+        "{}, \"given_up\": {}, \"missed\": {}, "
         "\"seconds\": {:.3f}, \"cpu\": {:.3f}}}\n",
         report.broadcast_chunks, calls.asked, report.kept_chunks, c.bytes, c.lost, c.repaired, c.useless, c.given_up,
-        report.seconds, cpu_seconds());
+        calls.missed.value_or(0), report.seconds, cpu_seconds());
     return 0;
 }
 
