@@ -95,7 +95,11 @@ std::string settings_text(const json::value& s) {
     table.row({"multicast", flag_at(s, "multicast") ? "on" : "off"});
     table.row({"rate", rate_of(number_at(s, "rate"))});
     table.row({"adaptive", flag_at(s, "adaptive") || number_at(s, "rate") == 0 ? "on" : "off"});
-    table.row({"groups", fmt::format("4096 from {} on, port {}", text_at(s, "group"), number_at(s, "port"))});
+    const auto group = text_at(s, "group");
+    table.row(
+        {"groups", fmt::format("4096 from {} on, port {}",
+                               group.empty() ? "239.255.52.0 (machines that speak IPv4) or ff15::8481:0 (IPv6)" : group,
+                               number_at(s, "port"))});
     table.row({"TTL", fmt::format("{}", number_at(s, "ttl"))});
     table.row({"interface",
                text_at(s, "interface").empty() ? "the one that speaks to the machines" : text_at(s, "interface")});
@@ -115,14 +119,17 @@ std::string why(const std::string& reason) {
     if (reason == "disk") return "unicast: its disk is much slower than the others'";
     if (reason == "silent") return "unicast: it was not heard any more";
     if (reason == "asked") return "unicast: it hears no multicast";
+    if (reason == "vain") return "unicast: nothing that is sent reaches it";
     return "";
 }
 
 std::string session_text(const json::value& s) {
-    auto text = fmt::format("\njob {}: {} to {}:{} from {}: {}, round {}, {}, {} sent\n", number_at(s, "job"),
-                            text_at(s, "image"), text_at(s, "group"), number_at(s, "port"), text_at(s, "interface"),
-                            text_at(s, "state"), number_at(s, "round"), rate_of(number_at(s, "rate")),
-                            human_bytes(static_cast<std::uint64_t>(number_at(s, "sent_bytes"))));
+    const auto group = text_at(s, "group");
+    auto text =
+        fmt::format("\njob {}: {} to {}:{} from {}: {}, round {}, {}, {} sent\n", number_at(s, "job"),
+                    text_at(s, "image"), group.find(':') == std::string::npos ? group : "[" + group + "]",
+                    number_at(s, "port"), text_at(s, "interface"), text_at(s, "state"), number_at(s, "round"),
+                    rate_of(number_at(s, "rate")), human_bytes(static_cast<std::uint64_t>(number_at(s, "sent_bytes"))));
     Table table({"DEVICE", "LACKED", "LOSS", "WRITES", ""});
     for (const auto& d : array_at(s, "devices")) {
         const auto* loss = member(d, "loss");
@@ -185,7 +192,7 @@ Result<ExitCode> set(const Settings& wanted, const Context& context) {
     json::object body;
     if (!wanted.multicast.empty()) body["multicast"] = wanted.multicast == "on";
     if (!wanted.adaptive.empty()) body["adaptive"] = wanted.adaptive == "on";
-    if (!wanted.group.empty()) body["group"] = wanted.group;
+    if (!wanted.group.empty()) body["group"] = wanted.group == "auto" ? "" : wanted.group;
     if (!wanted.interface.empty()) body["interface"] = wanted.interface == "auto" ? "" : wanted.interface;
     if (wanted.rate) body["rate"] = *wanted.rate;
     if (wanted.port) body["port"] = *wanted.port;
@@ -230,6 +237,7 @@ void add_distribution_commands(CLI::App& root, Context& context) {
   slipway distribution set --limit 10.99.0.1=800M --window 22:00-06:00=unlimited
   slipway distribution set --multicast off
   slipway distribution set --group 239.7.0.0 --ttl 4 --interface 10.99.0.1
+  slipway distribution set --group ff18::7:0 --interface auto     # by IPv6, whatever the agents' channel is
 )");
     const auto on_off = CLI::IsMember({"on", "off"});
     change->add_option("--multicast", wanted->multicast, "on (default), or off: every machine is served by unicast")
@@ -242,10 +250,14 @@ void add_distribution_commands(CLI::App& root, Context& context) {
         ->add_option("--adaptive", wanted->adaptive,
                      "on (default): below the rate, what the line carries; off: at the rate")
         ->check(on_off);
-    change->add_option("--group", wanted->group, "the first of 4096 multicast addresses (default 239.255.52.0)");
+    change->add_option(
+        "--group", wanted->group,
+        "the first of 4096 multicast addresses, of IPv4 or IPv6 (transient ones: ff12:: to ff1e::); auto (default): "
+        "239.255.52.0 or ff15::8481:0, of the family that a job's first machine speaks to the server by");
     change->add_option("--port", wanted->port, "of the groups (default 8481)");
-    change->add_option("--ttl", wanted->ttl, "1 (default): this segment alone");
-    change->add_option("--interface", wanted->interface, "the server's address on the segment, or auto");
+    change->add_option("--ttl", wanted->ttl, "hops: 1 (default): this segment alone");
+    change->add_option("--interface", wanted->interface,
+                       "the server's address on the segment, of the group's family, or auto");
     change
         ->add_option("--limit", wanted->limits,
                      "ADDRESS=RATE: of all that goes out by this address of the server, shared fairly; off as RATE "

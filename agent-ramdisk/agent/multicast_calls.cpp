@@ -22,6 +22,7 @@ Result<std::optional<multicast::Invitation>> MulticastCalls::join(const std::vec
     const auto i = TRY(channel::parse_multicast_invitation(answer->body));
     return std::optional(multicast::Invitation{{i.group, i.port},
                                                {i.sender, i.report_port},
+                                               i.you,
                                                i.session,
                                                i.number,
                                                i.symbol_bytes,

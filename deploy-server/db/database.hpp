@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "deploy-server/db/sqlite.hpp"
-#include "lib/base/net.hpp"
+#include "lib/base/ip.hpp"
 #include "sequences/engine.hpp"
 
 namespace slipway::server {
@@ -83,7 +83,7 @@ struct RateWindow {
 };
 // Of all that goes out by this address of ours.
 struct InterfaceLimit {
-    Ipv4Address interface;
+    IpAddress interface;
     std::uint64_t rate = 0;
     friend bool operator==(const InterfaceLimit&, const InterfaceLimit&) = default;
 };
@@ -93,10 +93,10 @@ struct DistributionSettings {
     bool multicast = true;
     bool adaptive = true;           // below the rate, what the line carries; false: at the rate
     std::uint64_t rate = 0;         // bits a second of each job; 0: none, multicast is adaptive then
-    Ipv4Address group{0xefff3400};  // 239.255.52.0, the first of 4096 (RFC 2365: site-local)
+    IpAddress group;  // the first of 4096; none: the usual one of the family that the machines speak (route.hpp)
     std::uint16_t port = 8481;
     unsigned ttl = 1;             // 1: this segment; routers pass on what has more
-    Ipv4Address interface;        // our address on the segment; 0: the one that speaks to the machine
+    IpAddress interface;          // our address on the segment; none: the one that speaks to the machine
     unsigned wait_seconds = 30;   // after the first machine, for the others
     unsigned start_machines = 0;  // a session begins when so many are there; 0: all of the job
     std::vector<InterfaceLimit> limits;

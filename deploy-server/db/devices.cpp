@@ -187,10 +187,10 @@ Result<DistributionSettings> Database::distribution_settings() {
                            out.multicast = r.number(0) != 0;
                            out.adaptive = r.number(1) != 0;
                            out.rate = static_cast<std::uint64_t>(r.number(2));
-                           out.group.value = static_cast<std::uint32_t>(r.number(3));
+                           out.group = IpAddress::parse(r.text(3)).value_or(IpAddress{});
                            out.port = static_cast<std::uint16_t>(r.number(4));
                            out.ttl = static_cast<unsigned>(r.number(5));
-                           out.interface.value = static_cast<std::uint32_t>(r.number(6));
+                           out.interface = IpAddress::parse(r.text(6)).value_or(IpAddress{});
                            out.wait_seconds = static_cast<unsigned>(r.number(7));
                            out.start_machines = static_cast<unsigned>(r.number(8));
                            out.limits = limits_from_json(r.text(9));
@@ -201,10 +201,11 @@ Result<DistributionSettings> Database::distribution_settings() {
 
 Status Database::set_distribution_settings(const DistributionSettings& s) {
     const auto number = [](auto v) { return static_cast<std::int64_t>(v); };
-    return sqlite_->run("INSERT OR REPLACE INTO distribution_settings VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        {number(s.multicast), number(s.adaptive), number(s.rate), number(s.group.value), number(s.port),
-                         number(s.ttl), number(s.interface.value), number(s.wait_seconds), number(s.start_machines),
-                         limits_to_json(s.limits), windows_to_json(s.windows)});
+    const auto group = s.group.text(), interface = s.interface.text();
+    return sqlite_->run(
+        "INSERT OR REPLACE INTO distribution_settings VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        {number(s.multicast), number(s.adaptive), number(s.rate), group, number(s.port), number(s.ttl), interface,
+         number(s.wait_seconds), number(s.start_machines), limits_to_json(s.limits), windows_to_json(s.windows)});
 }
 
 Result<bool> Database::remove_device(std::string_view name) {

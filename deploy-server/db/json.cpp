@@ -126,14 +126,22 @@ std::vector<RateWindow> windows_from_json(std::string_view text) {
 
 std::string limits_to_json(const std::vector<InterfaceLimit>& limits) {
     json::array out;
-    for (const auto& l : limits) out.push_back(json::array{l.interface.value, l.rate});
+    for (const auto& l : limits) out.push_back(json::array{l.interface.text(), l.rate});
     return json::serialize(out);
 }
 
 std::vector<InterfaceLimit> limits_from_json(std::string_view text) {
     std::vector<InterfaceLimit> out;
-    for (const auto& row : rows_of_numbers(text, 2))
-        out.push_back({Ipv4Address{static_cast<std::uint32_t>(row[0])}, row[1]});
+    json::error_code failed;
+    const auto value = json::parse(json::string_view(text.data(), text.size()), failed);
+    if (failed || !value.is_array()) return out;
+    for (const auto& row : value.get_array()) {
+        if (!row.is_array() || row.get_array().size() != 2 || !row.at(0).is_string()) continue;
+        const auto address = IpAddress::parse(std::string_view(row.at(0).get_string()));
+        json::error_code wrong;
+        const auto rate = row.at(1).to_number<std::uint64_t>(wrong);
+        if (address && !wrong) out.push_back({*address, rate});
+    }
     return out;
 }
 

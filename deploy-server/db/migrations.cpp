@@ -82,6 +82,24 @@ ALTER TABLE distribution_settings ADD COLUMN start_machines INTEGER NOT NULL DEF
 ALTER TABLE distribution_settings ADD COLUMN limits TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE distribution_settings ADD COLUMN windows TEXT NOT NULL DEFAULT '[]';
 )sql",
+    // Addresses as text, for IPv6. The default of before, 239.255.52.0, is "as the agents' channel".
+    R"sql(
+CREATE TABLE distribution_settings_6 (
+  id INTEGER PRIMARY KEY CHECK (id = 1), multicast INTEGER NOT NULL, adaptive INTEGER NOT NULL, rate INTEGER NOT NULL,
+  group_address TEXT NOT NULL, port INTEGER NOT NULL, ttl INTEGER NOT NULL, interface TEXT NOT NULL,
+  wait INTEGER NOT NULL, start_machines INTEGER NOT NULL, limits TEXT NOT NULL, windows TEXT NOT NULL);
+INSERT INTO distribution_settings_6 SELECT id, multicast, adaptive, rate,
+  CASE group_address WHEN 4026479616 THEN '::' ELSE printf('%d.%d.%d.%d', group_address >> 24 & 255,
+    group_address >> 16 & 255, group_address >> 8 & 255, group_address & 255) END,
+  port, ttl,
+  printf('%d.%d.%d.%d', interface >> 24 & 255, interface >> 16 & 255, interface >> 8 & 255, interface & 255),
+  wait, start_machines,
+  (SELECT coalesce(json_group_array(json_array(printf('%d.%d.%d.%d', value ->> 0 >> 24 & 255, value ->> 0 >> 16 & 255,
+    value ->> 0 >> 8 & 255, value ->> 0 & 255), value ->> 1)), '[]') FROM json_each(limits)),
+  windows FROM distribution_settings;
+DROP TABLE distribution_settings;
+ALTER TABLE distribution_settings_6 RENAME TO distribution_settings;
+)sql",
 };
 
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <climits>
 
+#include "deploy-server/distribution/route.hpp"
 #include "deploy-server/errors.hpp"
 #include "imagestore/errors.hpp"
 #include "lib/base/log.hpp"
@@ -16,7 +17,6 @@ namespace slipway::server {
 namespace {
 
 constexpr std::uint32_t kSymbolBytes = 1376;  // with all headers below 1500, and a multiple of 32
-constexpr unsigned kGroups = 4096;
 
 template <std::size_t N>
 std::array<std::byte, N> secret() {
@@ -25,13 +25,6 @@ std::array<std::byte, N> secret() {
     if (RAND_bytes(reinterpret_cast<unsigned char*>(out.data()), static_cast<int>(out.size())) != 1)
         throw std::runtime_error("no random numbers");
     return out;
-}
-
-// Which of our addresses speaks to `peer`.
-Result<Ipv4Address> interface_for(const std::string& peer) {
-    const auto address = Ipv4Address::parse(peer);
-    if (!address) return make_error(errors::kNoMulticast, "'{}' is no IPv4 address", printable(peer));
-    return multicast::address_towards(*address);
 }
 
 std::string digest_of(const imagestore::ManifestBytes& manifest) {
@@ -93,17 +86,17 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
     auto& sender = o.session.sender;
     {
         std::lock_guard hold(mutex_);
-        session->interface = settings_.interface;
+        const auto route = TRY(route_for(settings_, seat.peer_address));
+        session->interface = route.channel;
+        o.on = route.on;
         o.ttl = settings_.ttl;
         o.session.start_after = std::chrono::seconds(settings_.wait_seconds);
         o.session.start_receivers = settings_.start_machines ? std::min(settings_.start_machines, machines) : machines;
         session->ceiling = job_rate(settings_, day_minute(clock_.wall()));
         sender.pace = {session->ceiling, settings_.adaptive, 20'000'000};
-        o.group = {Ipv4Address{settings_.group.value + next_ % kGroups}, settings_.port};
+        o.group = {route.first_group.plus(next_ % multicast::kGroups), settings_.port};
         ++next_;
     }
-    if (session->interface.is_zero()) session->interface = TRY(interface_for(seat.peer_address));
-    o.interface = session->interface;
     sender.session = session->id;
     sender.key = secret<32>();
     sender.clear = parameter(seat.task, "nonetencrypt") == "true";
@@ -120,9 +113,8 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
         place = session;
         share(Instant::clock::now());
         look_after();
-        log::info("server", "job {}: multicast of {} to {}:{} from {} begins", job, session->image,
-                  session->sending->options().group.group.text(), session->sending->options().group.port,
-                  session->interface.text());
+        log::info("server", "job {}: multicast of {} to {} from {} begins", job, session->image,
+                  session->sending->options().group.text(), session->sending->options().on.address.text());
     }
     return place;
 }
@@ -136,10 +128,17 @@ Result<channel::MulticastInvitation> Distribution::join(const Seat& seat, std::s
         session->seats[seat.task.key] = grant.number;
     }
     const auto& o = session->sending->options();
-    return channel::MulticastInvitation{
-        o.group.group,        session->interface, o.group.port, session->sending->report_port(),
-        session->id,          grant.number,       kSymbolBytes, o.session.sender.clear,
-        o.session.sender.key, grant.key};
+    return channel::MulticastInvitation{o.group.group,
+                                        o.on.address,
+                                        o.group.port,
+                                        session->sending->report_port(),
+                                        session->id,
+                                        grant.number,
+                                        kSymbolBytes,
+                                        o.session.sender.clear,
+                                        o.session.sender.key,
+                                        grant.key,
+                                        address_of_peer(seat.peer_address)};
 }
 
 std::shared_ptr<Distribution::Session> Distribution::session_of(const std::string& key) {
@@ -214,8 +213,8 @@ std::vector<Distribution::View> Distribution::sessions() {
     std::vector<View> out;
     for (const auto& [s, ceiling] : all) {
         note_bad_chunks(*s);
-        out.push_back({s->id, s->job, s->image, s->sending->options().group, s->interface, s->plan->size(), ceiling,
-                       s->sending->look()});
+        out.push_back({s->id, s->job, s->image, s->sending->options().group, s->sending->options().on.address,
+                       s->plan->size(), ceiling, s->sending->look()});
     }
     return out;
 }

@@ -65,7 +65,7 @@ public:
         std::int64_t job = 0;
         std::string image;
         multicast::GroupAddress group;
-        Ipv4Address interface;
+        IpAddress interface;  // our address that sends to it
         std::uint32_t chunks = 0;
         std::uint64_t ceiling = 0;  // 0: none
         multicast::Sending::Look look;
@@ -75,7 +75,7 @@ public:
     struct UnicastView {
         std::int64_t job = 0;
         std::string device;
-        Ipv4Address interface;
+        IpAddress interface;
         std::uint64_t ceiling = 0, bytes = 0;
     };
     std::vector<UnicastView> unicasts();
@@ -87,7 +87,7 @@ private:
         std::uint64_t id = 0;
         std::int64_t job = 0;
         std::string image;
-        Ipv4Address interface;
+        IpAddress interface;  // our address that speaks to the machines: whose limit it has a share of
         std::shared_ptr<const imagestore::StoredManifest> manifest;  // a lease on its chunks
         std::shared_ptr<const imagestore::ChunkPlan> plan;
         std::uint64_t ceiling = 0;
@@ -103,7 +103,7 @@ private:
     struct Unicast {
         std::int64_t job = 0;
         std::string device;
-        Ipv4Address interface;
+        IpAddress interface;
         Meter meter;
         Instant last;
         std::uint64_t bytes = 0;

@@ -38,9 +38,9 @@ std::uint64_t job_rate(const DistributionSettings& settings, unsigned minute) {
     return window ? window->rate : settings.rate;
 }
 
-std::uint64_t interface_rate(const DistributionSettings& settings, Ipv4Address interface, unsigned minute) {
+std::uint64_t interface_rate(const DistributionSettings& settings, const IpAddress& interface, unsigned minute) {
     for (const auto& limit : settings.limits) {
-        if (limit.interface.value != interface.value) continue;
+        if (limit.interface != interface) continue;
         const auto* window = window_at(settings.windows, minute);
         return window ? window->rate : limit.rate;
     }
@@ -77,15 +77,15 @@ void Sharing::share(std::vector<Flow>& flows, const DistributionSettings& settin
     // A job that goes out by several interfaces has its ceiling on each of them, by the number of its flows there.
     std::map<std::int64_t, std::size_t> sizes;
     for (const auto& flow : flows) ++sizes[flow.job];
-    std::map<std::uint32_t, std::map<std::int64_t, std::vector<Flow*>>> by_interface;
-    for (auto& flow : flows) by_interface[flow.interface.value][flow.job].push_back(&flow);
+    std::map<IpAddress, std::map<std::int64_t, std::vector<Flow*>>> by_interface;
+    for (auto& flow : flows) by_interface[flow.interface][flow.job].push_back(&flow);
     for (auto& [interface, jobs] : by_interface) {
         std::vector<std::uint64_t> ceilings;
         for (const auto& [job, members] : jobs) {
             const auto whole = ceiling_of(job);
             ceilings.push_back(whole ? std::max<std::uint64_t>(1, whole * members.size() / sizes[job]) : 0);
         }
-        const auto shares = fair_shares(interface_rate(settings, Ipv4Address{interface}, minute), ceilings);
+        const auto shares = fair_shares(interface_rate(settings, interface, minute), ceilings);
         std::size_t at = 0;
         for (auto& [job, members] : jobs) {
             const auto share = shares[at++];

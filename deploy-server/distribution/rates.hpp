@@ -26,7 +26,7 @@ unsigned day_minute(WallTime now);  // by this machine's time zone
 
 // ---- what holds at a minute: in a window its rate takes the place of `rate` and of each interface's limit
 std::uint64_t job_rate(const DistributionSettings& settings, unsigned minute);
-std::uint64_t interface_rate(const DistributionSettings& settings, Ipv4Address interface, unsigned minute);
+std::uint64_t interface_rate(const DistributionSettings& settings, const IpAddress& interface, unsigned minute);
 
 // ---- shares
 // Max-min: what one cannot use goes to the others. ceilings: of each; total 0: everyone its ceiling.
@@ -35,7 +35,7 @@ std::vector<std::uint64_t> fair_shares(std::uint64_t total, std::span<const std:
 struct Sharing {
     struct Flow {
         std::int64_t job = 0;
-        Ipv4Address interface;
+        IpAddress interface;
         std::uint64_t rate = 0;  // the answer
     };
     struct Ceiling {

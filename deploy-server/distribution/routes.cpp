@@ -34,6 +34,7 @@ std::string_view name_of(multicast::AsideReason reason) {
         case AsideReason::Disk: return "disk";
         case AsideReason::Silent: return "silent";
         case AsideReason::Asked: return "asked";
+        case AsideReason::Vain: return "vain";
     }
     return "";
 }
@@ -48,7 +49,7 @@ json::object settings_json(const DistributionSettings& s) {
             {"multicast", s.multicast},
             {"adaptive", s.adaptive},
             {"rate", s.rate},
-            {"group", s.group.text()},
+            {"group", s.group.is_zero() ? "" : s.group.text()},
             {"port", s.port},
             {"ttl", s.ttl},
             {"interface", s.interface.is_zero() ? "" : s.interface.text()},
@@ -126,10 +127,10 @@ Status read_limits(const json::object& o, DistributionSettings& s) {
     std::vector<InterfaceLimit> limits;
     for (const auto& item : *list) {
         const auto text = TRY(required_text(item.get_object(), "interface"));
-        const auto address = Ipv4Address::parse(text);
-        if (!address) return make_error(errors::kBadRequest, "'{}' is no IPv4 address", printable(text));
+        const auto address = IpAddress::parse(text);
+        if (!address) return make_error(errors::kBadRequest, "'{}' is no address", printable(text));
         const auto rate = TRY(number_in(item.get_object(), "rate", -1, 1, kMaxRate));
-        const auto same = [&](const auto& l) { return l.interface.value == address->value; };
+        const auto same = [&](const auto& l) { return l.interface == *address; };
         if (std::any_of(limits.begin(), limits.end(), same))
             return make_error(errors::kBadRequest, "{} has two limits", text);
         limits.push_back({*address, static_cast<std::uint64_t>(rate)});
@@ -157,6 +158,28 @@ Status read_windows(const json::object& o, DistributionSettings& s) {
     return {};
 }
 
+Status read_place(const json::object& o, DistributionSettings& s) {
+    if (const auto text = TRY(optional_text(o, "group"))) {
+        const auto group = text->empty() ? IpAddress{} : IpAddress::parse(*text);
+        if (!group || !(text->empty() || multicast::is_first_group(*group)))
+            return make_error(
+                errors::kBadRequest,
+                "'{}' is no multicast address that 4096 groups can begin with: beyond 224.0.0.0/24, or of IPv6 a "
+                "transient one as ff15::8481:0",
+                printable(*text));
+        s.group = *group;
+    }
+    if (const auto text = TRY(optional_text(o, "interface"))) {
+        const auto address = text->empty() ? IpAddress{} : IpAddress::parse(*text);
+        if (!address) return make_error(errors::kBadRequest, "'{}' is no address", printable(*text));
+        s.interface = *address;
+    }
+    if (!s.group.is_zero() && !s.interface.is_zero() && s.group.is_v4() != s.interface.is_v4())
+        return make_error(errors::kBadRequest, "the group {} cannot be sent to from {}: they are of two families",
+                          s.group.text(), s.interface.text());
+    return {};
+}
+
 Answer change(Distribution& d, const Request& r) {
     const auto o = TRY(parse_object(r.body));
     auto s = d.settings();
@@ -170,18 +193,7 @@ Answer change(Distribution& d, const Request& r) {
     s.ttl = static_cast<unsigned>(TRY(number_in(o, "ttl", s.ttl, 1, 255)));
     s.wait_seconds = static_cast<unsigned>(TRY(number_in(o, "wait_seconds", s.wait_seconds, 0, 86400)));
     s.start_machines = static_cast<unsigned>(TRY(number_in(o, "start_machines", s.start_machines, 0, 1'000'000)));
-    if (const auto text = TRY(optional_text(o, "group"))) {
-        const auto group = Ipv4Address::parse(*text);
-        if (!group || !multicast::is_group(*group))
-            return make_error(errors::kBadRequest, "'{}' is no multicast address beyond 224.0.0.0/24",
-                              printable(*text));
-        s.group = *group;
-    }
-    if (const auto text = TRY(optional_text(o, "interface"))) {
-        const auto address = text->empty() ? Ipv4Address{} : Ipv4Address::parse(*text);
-        if (!address) return make_error(errors::kBadRequest, "'{}' is no IPv4 address", printable(*text));
-        s.interface = *address;
-    }
+    TRY(read_place(o, s));
     TRY(read_limits(o, s));
     TRY(read_windows(o, s));
     TRY(d.set(s));

@@ -86,8 +86,7 @@ Distribution::Unicast& Distribution::unicast_of(const HeldTask& task, const std:
         made.device = (*job)->device;
         if ((*job)->parent) made.job = (*job)->parent;
     }
-    if (const auto peer = Ipv4Address::parse(peer_address))
-        made.interface = multicast::address_towards(*peer).value_or(Ipv4Address{});
+    made.interface = multicast::segment_towards(peer_address).value_or(multicast::Segment{}).address;
     auto& out = unicasts_.emplace(task.key, std::move(made)).first->second;
     share(now);
     look_after();

@@ -198,6 +198,45 @@ TEST_F(Bench, a_database_of_the_first_version_keeps_its_devices_on_their_disks) 
     EXPECT_EQ(d.boot_action + d.pxe_action + d.loader + d.secure_boot, "diskautounknown");
 }
 
+TEST_F(Bench, addresses_of_the_distribution_that_were_numbers_are_what_they_were) {
+    constexpr int kNumbers = 5;  // the last version that had them
+    const auto file = dir / "old.sqlite";
+    const std::string begin = "INSERT INTO distribution_settings VALUES (1, 1, 0, 300, ", end = ", '[[1,2,3]]')";
+    for (const auto& [row, group, interface, limits] :
+         std::initializer_list<std::tuple<const char*, const char*, const char*, std::size_t>>{
+             {"4026479616, 8481, 1, 0, 30, 2, '[]'", "::", "::", 0},
+             {"4009820160, 7, 4, 174260225, 30, 2, '[[174260225,800],[3232235521,1]]'", "239.1.0.0", "10.99.0.1", 2}}) {
+        auto old = std::move(Database::open(file, kNumbers).value());
+        ASSERT_TRUE(old->sqlite().run(begin + row + end));
+        old.reset();
+        const auto now = std::move(Database::open(file).value())->distribution_settings().value();
+        EXPECT_EQ(now.group.text(), group);
+        EXPECT_EQ(now.interface.text(), interface);
+        EXPECT_FALSE(now.adaptive);
+        EXPECT_EQ(now.rate, 300u);
+        EXPECT_EQ(now.start_machines, 2u);
+        EXPECT_EQ(now.windows.size(), 1u);
+        ASSERT_EQ(now.limits.size(), limits);
+        if (limits) {
+            EXPECT_EQ(now.limits[0], (InterfaceLimit{*IpAddress::parse("10.99.0.1"), 800}));
+            EXPECT_EQ(now.limits[1].interface.text(), "192.168.0.1");
+        }
+        std::filesystem::remove(file);
+        std::filesystem::remove(file.string() + "-wal");
+        std::filesystem::remove(file.string() + "-shm");
+    }
+}
+
+TEST_F(Bench, settings_of_the_distribution_come_back_in_both_families) {
+    DistributionSettings s;
+    EXPECT_EQ(db->distribution_settings().value(), s);
+    s.group = *IpAddress::parse("ff18::7:0");
+    s.interface = *IpAddress::parse("fd00::1");
+    s.limits = {{*IpAddress::parse("fd00::1"), 7}, {*IpAddress::parse("10.99.0.1"), 8}};
+    ASSERT_TRUE(db->set_distribution_settings(s));
+    EXPECT_EQ(db->distribution_settings().value(), s);
+}
+
 TEST_F(Bench, jobs_runs_and_steps_come_back_as_they_were_saved) {
     JobRow job;
     job.name = "capture";

@@ -64,6 +64,7 @@ struct Machine : Agent, multicast::SessionCalls {
         const auto i = TRY(channel::parse_multicast_invitation(joined.body));
         return std::optional(multicast::Invitation{{i.group, i.port},
                                                    {i.sender, i.report_port},
+                                                   i.you,
                                                    i.session,
                                                    i.number,
                                                    i.symbol_bytes,
@@ -259,6 +260,10 @@ TEST_F(DistributionTest, settings_are_checked_by_name) {
     for (const auto& [name, value] : std::initializer_list<std::pair<const char*, json::value>>{
              {"group", "10.0.0.1"},
              {"group", "224.0.0.5"},
+             {"group", "239.255.240.1"},
+             {"group", "ff02::1"},
+             {"group", "ff05::1:3"},
+             {"group", "fd00::1"},
              {"ttl", 0},
              {"port", 70000},
              {"rate", -1},
@@ -273,6 +278,16 @@ TEST_F(DistributionTest, settings_are_checked_by_name) {
             .object();
     EXPECT_EQ(set.at("group"), "239.1.2.0");
     EXPECT_EQ(set.at("ttl"), 4);
+    auto other = [&](const json::object& body) { return api("PATCH", "/distribution", body); };
+    EXPECT_EQ(other({{"interface", "fd00::1"}}).error(), "server.bad-request") << "of another family than the group";
+    EXPECT_EQ(other({{"interface", "fd00::1"}, {"group", "ff18::7:0"}}).object().at("group"), "ff18::7:0");
+    EXPECT_EQ(other({{"group", ""}, {"interface", ""}}).object().at("group"), "") << "as the machines speak";
+    EXPECT_EQ(other({{"limits", json::array{json::object{{"interface", "fd00::1"}, {"rate", 7}}}}})
+                  .object()
+                  .at("limits")
+                  .at(0)
+                  .at("interface"),
+              "fd00::1");
 }
 
 }  // namespace

@@ -115,6 +115,9 @@ TEST_F(SlipwayTest, distribution_is_shown_and_set_and_a_job_that_sends_nothing_i
     EXPECT_EQ(run({"distribution", "set"}).exit_code, 2);
     EXPECT_EQ(run({"distribution", "set", "--rate", "fast"}).exit_code, 2);
     EXPECT_THAT(run({"distribution", "set", "--group", "10.0.0.1"}).error_text, HasSubstr("no multicast address"));
+    EXPECT_THAT(run({"distribution", "set", "--group", "ff02::1"}).error_text, HasSubstr("transient"));
+    EXPECT_THAT(run({"distribution", "set", "--group", "ff18::7:0"}).output, HasSubstr("4096 from ff18::7:0 on"));
+    EXPECT_THAT(run({"distribution", "set", "--group", "auto"}).output, HasSubstr("ff15::8481:0 (IPv6)"));
     auto throttled = run({"job", "throttle", "7", "10M"});
     EXPECT_EQ(throttled.exit_code, 1);
     EXPECT_THAT(throttled.error_text, HasSubstr("nothing is sent for job 7"));

@@ -11,5 +11,10 @@ inline constexpr ErrorId kBadPacket{
 inline constexpr ErrorId kForged{
     "multicast.forged", "Nothing to do: it was dropped. Many of them: someone injects packets on this segment.", false};
 inline constexpr ErrorId kReplayed{"multicast.replayed", "Nothing to do: it was dropped.", false};
+inline constexpr ErrorId kNoSegment{
+    "multicast.no-segment",
+    "The image comes by unicast. For multicast name an address of the server on the machines' segment, of the group's "
+    "family: slipway distribution set --interface ADDRESS --group GROUP.",
+    false};
 
 }  // namespace slipway::multicast::errors

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "imagestore/multicast/group_socket.hpp"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
+#include "imagestore/multicast/errors.hpp"
+#include "imagestore/multicast/socket_address.hpp"
 #include "imagestore/multicast/wire.hpp"
 #include "lib/base/errors.hpp"
 
@@ -15,19 +17,13 @@ namespace slipway::multicast {
 
 namespace {
 
-sockaddr_in address_of(Ipv4Address address, std::uint16_t port) {
-    sockaddr_in out{};
-    out.sin_family = AF_INET;
-    out.sin_port = htons(port);
-    out.sin_addr.s_addr = htonl(address.value);
-    return out;
-}
-
-Result<UniqueFd> udp_socket() {
-    UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd.valid()) return errno_error(errno, "a UDP socket");
-    return fd;
-}
+// What the kernel calls the same things in both families.
+struct Family {
+    int domain, level, hops, loop, all;
+};
+constexpr Family kIpv4{AF_INET, IPPROTO_IP, IP_MULTICAST_TTL, IP_MULTICAST_LOOP, IP_MULTICAST_ALL};
+constexpr Family kIpv6{AF_INET6, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP, IPV6_MULTICAST_ALL};
+const Family& family_of(const GroupAddress& group) { return group.group.is_v4() ? kIpv4 : kIpv6; }
 
 template <class T>
 Status set(int fd, int level, int name, const T& value, const char* what) {
@@ -35,11 +31,20 @@ Status set(int fd, int level, int name, const T& value, const char* what) {
     return {};
 }
 
-Status bind_to(int fd, Ipv4Address address, std::uint16_t port) {
-    const auto place = address_of(address, port);
-    if (::bind(fd, reinterpret_cast<const sockaddr*>(&place), sizeof place) != 0)
-        return errno_error(errno, fmt::format("binding to {}:{}", address.text(), port));
-    return {};
+Status set_interface(int fd, const Family& family, unsigned index) {
+    constexpr const char* kWhat = "the interface of the group";
+    if (family.domain == AF_INET6) return set(fd, family.level, IPV6_MULTICAST_IF, static_cast<int>(index), kWhat);
+    ip_mreqn by_index{};
+    by_index.imr_ifindex = static_cast<int>(index);
+    return set(fd, family.level, IP_MULTICAST_IF, by_index, kWhat);
+}
+
+// RFC 3678, for both families.
+Status join(int fd, const Family& family, const SocketAddress& group, unsigned index) {
+    group_req request{};
+    request.gr_interface = index;
+    std::memcpy(&request.gr_group, group.get(), group.size());
+    return set(fd, family.level, MCAST_JOIN_GROUP, request, "joining the group");
 }
 
 // More than rmem_max where we may; else as much as we get: what the kernel says it is.
@@ -53,39 +58,35 @@ std::size_t ask_for_buffer(int fd, int bytes) {
 
 }  // namespace
 
-bool is_group(Ipv4Address address) { return address.value >> 28 == 14 && address.value >> 8 != 0xe00000; }
-
-Result<Ipv4Address> address_towards(Ipv4Address peer) {
-    auto fd = TRY(udp_socket());
-    const auto to = address_of(peer, 9);  // nothing is sent
-    sockaddr_in mine{};
-    socklen_t size = sizeof mine;
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 ||
-        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&mine), &size) != 0)
-        return errno_error(errno, "a way to " + peer.text());
-    return Ipv4Address{ntohl(mine.sin_addr.s_addr)};
+bool is_group(const IpAddress& address) {
+    if (const auto v4 = address.v4()) return v4->value >> 28 == 14 && v4->value >> 8 != 0xe00000;
+    const auto flags = address.octets[1] >> 4, scope = address.octets[1] & 15;
+    return address.octets[0] == 0xff && (flags & 1) && scope >= 2 && scope <= 14;
 }
 
-Result<GroupSender> GroupSender::open(const GroupAddress& to, Ipv4Address interface, unsigned ttl) {
-    auto fd = TRY(udp_socket());
-    in_addr out{htonl(interface.value)};
-    TRY(set(fd.get(), IPPROTO_IP, IP_MULTICAST_IF, out, "the interface of the group"));
-    TRY(set(fd.get(), IPPROTO_IP, IP_MULTICAST_TTL, static_cast<int>(ttl), "the TTL of the group"));
+bool is_first_group(const IpAddress& address) {
+    // Those after it are groups as well, and none of them begins again at ::0.
+    const auto last = address.plus(kGroups - 1);
+    return is_group(address) && is_group(last) && address < last;
+}
+
+Result<GroupSender> GroupSender::open(const GroupAddress& to, const Segment& on, unsigned ttl) {
+    const auto& family = family_of(to);
+    auto fd = TRY(udp_socket(to.group.is_v4()));
+    TRY(set_interface(fd.get(), family, on.index));
+    TRY(set(fd.get(), family.level, family.hops, static_cast<int>(ttl), "the TTL of the group"));
     // A receiver on this very machine (a VM host's agent) hears it too.
-    TRY(set(fd.get(), IPPROTO_IP, IP_MULTICAST_LOOP, 1, "multicast to this machine"));
+    TRY(set(fd.get(), family.level, family.loop, 1, "multicast to this machine"));
     ask_for_buffer(fd.get(), 4 << 20);
-    TRY(bind_to(fd.get(), interface, 0));
-    sockaddr_in mine{};
-    socklen_t size = sizeof mine;
-    if (::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&mine), &size) != 0)
-        return errno_error(errno, "getsockname");
-    return GroupSender(std::move(fd), ntohs(mine.sin_port), to);
+    const SocketAddress place(to.group.is_v4(), {on.address, 0}, on.index);
+    if (::bind(fd.get(), place.get(), place.size()) != 0) return errno_error(errno, "binding to " + on.address.text());
+    const auto mine = TRY(own_address(fd.get()));
+    return GroupSender(std::move(fd), mine.port, to, on.index);
 }
 
 bool GroupSender::send(ByteView packet) {
-    const auto to = address_of(to_.group, to_.port);
-    const auto sent =
-        ::sendto(fd_.get(), packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    const SocketAddress to(to_.group.is_v4(), {to_.group, to_.port}, index_);
+    const auto sent = ::sendto(fd_.get(), packet.data(), packet.size(), 0, to.get(), to.size());
     return sent >= 0 || (errno != EAGAIN && errno != ENOBUFS);
 }
 
@@ -96,22 +97,19 @@ std::optional<ByteView> GroupSender::receive() {
     return ByteView(buffer_).first(static_cast<std::size_t>(got));
 }
 
-Result<GroupReceiver> GroupReceiver::open(const GroupAddress& from, Ipv4Address interface, std::size_t buffer) {
-    auto fd = TRY(udp_socket());
+Result<GroupReceiver> GroupReceiver::open(const GroupAddress& from, const Segment& on, std::size_t buffer) {
+    const auto& family = family_of(from);
+    auto fd = TRY(udp_socket(from.group.is_v4()));
     TRY(set(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "sharing the group's port"));
     // Bound to the group: what comes to the port by other ways is not ours.
-    TRY(bind_to(fd.get(), from.group, from.port));
-    ip_mreqn join{};
-    join.imr_multiaddr.s_addr = htonl(from.group.value);
-    join.imr_address.s_addr = htonl(interface.value);
-    TRY(set(fd.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, join, "joining the group"));
+    const SocketAddress group(from.group.is_v4(), {from.group, from.port}, on.index);
+    if (::bind(fd.get(), group.get(), group.size()) != 0) return errno_error(errno, "binding to " + from.text());
+    TRY(join(fd.get(), family, group, on.index));
     // Only of that interface, not whatever another program of this machine has joined.
-    TRY(set(fd.get(), IPPROTO_IP, IP_MULTICAST_ALL, 0, "the groups of this socket alone"));
-    in_addr out{htonl(interface.value)};
-    TRY(set(fd.get(), IPPROTO_IP, IP_MULTICAST_IF, out, "the interface of the group"));
+    TRY(set(fd.get(), family.level, family.all, 0, "the groups of this socket alone"));
     constexpr std::size_t kAccounted = 4096;  // for a datagram in an Ethernet frame, adapters' pages included
     const auto holds = ask_for_buffer(fd.get(), static_cast<int>(buffer)) / kAccounted;
-    return GroupReceiver(std::move(fd), holds);
+    return GroupReceiver(std::move(fd), holds, on.index);
 }
 
 std::vector<ByteView> GroupReceiver::receive() {
@@ -130,9 +128,9 @@ std::vector<ByteView> GroupReceiver::receive() {
     return out;
 }
 
-void GroupReceiver::send(ByteView report, const UdpEndpoint& to) {
-    const auto place = address_of(to.address, to.port);
-    (void)::sendto(fd_.get(), report.data(), report.size(), 0, reinterpret_cast<const sockaddr*>(&place), sizeof place);
+void GroupReceiver::send(ByteView report, const IpEndpoint& to) {
+    const SocketAddress place(to.address.is_v4(), to, index_);
+    (void)::sendto(fd_.get(), report.data(), report.size(), 0, place.get(), place.size());
 }
 
 }  // namespace slipway::multicast

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "imagestore/errors.hpp"
+#include "imagestore/multicast/listener.hpp"
 #include "imagestore/queue.hpp"
 #include "lib/base/errors.hpp"
 
@@ -22,11 +23,6 @@ using imagestore::Queue;
 // The thread that writes. Chunks go in, verdicts come out; wake() becomes readable with each.
 class Writer {
 public:
-    struct Verdict {
-        std::uint32_t chunk = 0;
-        bool right = false;
-        std::size_t bytes = 0;
-    };
     Writer(const ChunkBroadcast::Take& take, std::size_t limit)
         : take_(take), limit_(limit), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), thread_([this] { run(); }) {}
     ~Writer() {
@@ -42,7 +38,7 @@ public:
         const auto waiting = waiting_.load();
         return waiting < limit_ ? limit_ - waiting : 0;
     }
-    std::vector<Verdict> verdicts() {
+    std::vector<Written> verdicts() {
         std::uint64_t count = 0;
         (void)!::read(wake_.get(), &count, sizeof count);
         std::lock_guard hold(mutex_);
@@ -81,12 +77,12 @@ private:
     std::atomic<std::size_t> waiting_{0};
     Queue<std::optional<Receiver::Whole>> in_;
     std::mutex mutex_;
-    std::vector<Verdict> out_;
+    std::vector<Written> out_;
     std::optional<Error> error_;
     std::thread thread_;
 };
 
-class Listening {
+class Listening final : Surroundings {
 public:
     Listening(SessionCalls& calls, const HearingOptions& options, const Invitation& invitation, GroupReceiver socket,
               std::vector<bool> wanted, const ChunkBroadcast::Take& take)
@@ -94,29 +90,31 @@ public:
           options_(options),
           invitation_(invitation),
           socket_(std::move(socket)),
-          receiver_(receiver_options(), std::move(wanted), Instant::clock::now()),
-          writer_(take, options.memory) {}
+          writer_(take, options.memory),
+          listener_(receiver_options(), std::move(wanted), socket_.holds(), *this) {}
 
     Status run() {
-        while (!over_ && receiver_.lacking() > 0) {
+        while (!listener_.over() && lacking() > 0) {
             if (options_.cancel && *options_.cancel)
                 return make_error(imagestore::errors::kCancelled, "the deploy was cancelled");
             wait();
             if (auto error = writer_.error()) {
-                (void)calls_.tell(invitation_.number, receiver_.wanted(), true);
+                listener_.tell(true);
                 return *error;
             }
-            turn();
+            listener_.turn();
+            show_progress();
         }
+        if (listener_.deaf() && !joins_again()) note_deafness();
         writer_.finish();
         if (auto error = writer_.error()) return *error;
-        take_verdicts();
-        if (receiver_.lacking() == 0) (void)calls_.tell(invitation_.number, receiver_.wanted(), false);
+        listener_.take_written();
+        if (lacking() == 0) listener_.tell(false);
         return {};
     }
-    const ReceiverCounts& counts() const { return receiver_.counts(); }
-    const std::vector<bool>& wanted() const { return receiver_.wanted(); }
-    bool joins_again() const { return joins_again_; }
+    const ReceiverCounts& counts() const { return listener_.receiver().counts(); }
+    const std::vector<bool>& wanted() const { return listener_.receiver().wanted(); }
+    bool joins_again() const { return listener_.joins_again(); }
 
 private:
     ReceiverOptions receiver_options() const {
@@ -132,108 +130,69 @@ private:
         o.seed = options_.seed + invitation_.number;
         return o;
     }
+    std::uint32_t lacking() const { return listener_.receiver().lacking(); }
 
     void wait() {
-        using namespace std::chrono_literals;
-        const auto now = Instant::clock::now();
-        if (batches_) {  // what comes meanwhile is read at once; a verdict of the disk ends it
+        const auto begun = now();
+        if (const auto rest = listener_.rest(); rest.count() > 0) {  // a verdict of the disk ends it
             pollfd verdict{writer_.wake(), POLLIN, 0};
-            (void)::poll(&verdict, 1, static_cast<int>(kBatch.count()));
+            (void)::poll(&verdict, 1, static_cast<int>(rest.count()));
         }
-        // Not longer than a look at `cancel` and at the silence may take.
-        const auto until = std::min(receiver_.deadline(), now + kTurn);
-        const auto left = std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(until - now).count());
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(listener_.deadline(begun) - begun).count();
         pollfd fds[] = {{socket_.fd(), POLLIN, 0}, {writer_.wake(), POLLIN, 0}};
-        (void)::poll(fds, 2, static_cast<int>(left));
+        (void)::poll(fds, 2, static_cast<int>(std::max<std::int64_t>(0, left)));
     }
 
-    // A machine slower than what comes never gets to the end of it: its reports, which slow the sender, and the clock
-    // have their turn in between.
-    void turn() {
-        auto now = Instant::clock::now();
-        const auto until = now + kReading;
-        const auto packets = receiver_.counts().packets;
-        const auto passed = last_turn_ == Instant{} ? Instant::duration{} : now - last_turn_;
-        last_turn_ = now;
-        std::size_t heard = 0;
-        bool more = false;
-        for (auto views = socket_.receive(); !views.empty(); views = socket_.receive()) {
-            heard += views.size();
-            receiver_.set_room(writer_.room());
-            for (const auto& view : views) receiver_.on_packet(view, now);
-            while (auto whole = receiver_.take()) writer_.put(std::move(*whole));
-            now = Instant::clock::now();
-            more = views.size() == 64;
-            if (now >= until || !more) break;
-        }
-        // Only while it listened: a machine that was not given its processor for seconds has heard nothing for that.
-        deaf_ = receiver_.counts().packets != packets ? Instant::duration{}
-                                                      : deaf_ + std::min<Instant::duration>(passed, kTurn);
-        batches_ = heard > 0 && !more && heard < socket_.holds() / 8;
-        take_verdicts();
-        if (auto report = receiver_.poll(now)) socket_.send(*report, invitation_.sender);
-        if (options_.progress && now - told_ >= std::chrono::seconds(1)) {
-            told_ = now;
-            options_.progress(receiver_.counts(), receiver_.lacking());
-        }
-        speak_with_server(now);
+    void show_progress() {
+        const auto moment = now();
+        if (!options_.progress || moment - told_ < std::chrono::seconds(1)) return;
+        told_ = moment;
+        options_.progress(counts(), lacking());
+    }
+    void note_deafness() {
+        if (!options_.note) return;
+        const auto& group = invitation_.group.group;
+        if (listener_.receiver().last_sync())
+            options_.note("the multicast is not heard any more: the rest comes by unicast");
+        else
+            options_.note(fmt::format(
+                "no multicast is heard of {}: the image comes by unicast. Likely causes: a switch with {} snooping and "
+                "no querier, a router between without multicast routing, a firewall, a TTL too small",
+                group.text(), group.is_v4() ? "IGMP" : "MLD"));
     }
 
-    void take_verdicts() {
-        for (const auto& verdict : writer_.verdicts()) {
-            if (verdict.right) receiver_.stored(verdict.chunk);
-            else receiver_.refused(verdict.chunk);
-            receiver_.add_written(verdict.bytes);
-        }
-    }
-
-    // At the end of a round, when nothing is heard, and when the sender has ended.
-    void speak_with_server(Instant now) {
-        const auto sync = receiver_.last_sync();
-        if (deaf_ >= Receiver::kSilence) {
-            tell(true);
-            over_ = true;
-            if (options_.note && !joins_again_)
-                options_.note(
-                    sync ? "the multicast is not heard any more: the rest comes by unicast"
-                         : "no multicast is heard of " + invitation_.group.group.text() +
-                               ": the image comes by unicast. Likely causes: a switch with IGMP snooping and no "
-                               "querier, a router between without multicast routing, a firewall, a TTL too small");
-            return;
-        }
-        if (!sync || sync->state == SyncState::Running || sync->state == SyncState::Paused) return;
-        if (sync->state == SyncState::RoundEnds && (sync->round == 0 || told_round_ == sync->round)) return;
-        // What is being repaired still may come; an answer is due within a few seconds all the same.
-        if (sync->state == SyncState::RoundEnds && !receiver_.settled(now)) return;
-        told_round_ = sync->round;
-        over_ = !tell(false);
-    }
-
-    // True: it goes on.
-    bool tell(bool asks_unicast) {
-        const auto advice = calls_.tell(invitation_.number, receiver_.wanted(), asks_unicast);
-        joins_again_ = advice && *advice == Advice::Join;
-        return advice && *advice == Advice::Listen;
+    // ---- Surroundings
+    Instant now() override { return Instant::clock::now(); }
+    std::vector<ByteView> receive() override { return socket_.receive(); }
+    void report(ByteView packet) override { socket_.send(packet, invitation_.sender); }
+    std::size_t room() override { return writer_.room(); }
+    void put(Receiver::Whole chunk) override { writer_.put(std::move(chunk)); }
+    std::vector<Written> written() override { return writer_.verdicts(); }
+    std::optional<Advice> tell(const std::vector<bool>& wanted, bool asks_unicast) override {
+        const auto advice = calls_.tell(invitation_.number, wanted, asks_unicast);
+        return advice ? std::optional(*advice) : std::nullopt;
     }
 
     SessionCalls& calls_;
     const HearingOptions& options_;
     const Invitation& invitation_;
     GroupReceiver socket_;
-    Receiver receiver_;
     Writer writer_;
+    Listener listener_;
     Instant told_{};
-    std::optional<std::uint32_t> told_round_;
-    bool over_ = false, joins_again_ = false;
-    // As adapters moderate their interrupts: to wake for each datagram costs more than to read it. Only while data
-    // comes, and much less than the kernel holds in the time.
-    static constexpr std::chrono::milliseconds kBatch{4}, kReading{20}, kTurn{200};
-    Instant last_turn_{};
-    Instant::duration deaf_{};
-    bool batches_ = false;
 };
 
 }  // namespace
+
+Result<GroupReceiver> Hearing::socket_for(const Invitation& invitation) const {
+    const auto& sender = invitation.sender.address;
+    // An address of the link does not say of which one: it is that of the agent channel.
+    auto on = TRY(!options_.interface.is_zero() ? segment_of(options_.interface)
+                  : sender.is_link_local()      ? segment_of(invitation.you)
+                                                : segment_towards(sender.text()));
+    on = TRY(segment_in(invitation.group.group.is_v4(), on, !sender.is_link_local()));
+    return GroupReceiver::open(invitation.group, on);
+}
 
 // One session. True: it is gone, and there may be another.
 Result<bool> Hearing::hear(std::vector<bool>& wanted, const Take& take) {
@@ -241,11 +200,11 @@ Result<bool> Hearing::hear(std::vector<bool>& wanted, const Take& take) {
     if (!joined && options_.note) options_.note("the image comes by unicast: " + joined.error().describe());
     if (!joined || !*joined) return false;
     const auto& invitation = *joined;
-    auto interface = options_.interface;
-    if (interface.is_zero()) interface = address_towards(invitation->sender.address).value_or(Ipv4Address{});
-    auto socket = GroupReceiver::open(invitation->group, interface);
+    auto socket = socket_for(*invitation);
     if (!socket) {
-        if (options_.note) options_.note("the multicast group cannot be joined: " + socket.error().describe());
+        if (options_.note)
+            options_.note(fmt::format("the multicast group {} cannot be joined, the image comes by unicast: {}",
+                                      invitation->group.text(), socket.error().describe()));
         (void)calls_.tell(invitation->number, wanted, true);
         return false;
     }

@@ -15,7 +15,8 @@ namespace slipway::multicast {
 // What a receiver is told when it joins.
 struct Invitation {
     GroupAddress group;
-    UdpEndpoint sender;  // where reports go
+    IpEndpoint sender;  // where reports go
+    IpAddress you;      // the receiver's address as the agent channel has it; none: not known
     std::uint64_t session = 0;
     std::uint32_t number = 0, symbol_bytes = 0;
     bool clear = false;
@@ -32,7 +33,7 @@ public:
 };
 
 struct HearingOptions {
-    Ipv4Address interface;           // of this machine, on the segment of the group; 0: the one towards the sender
+    IpAddress interface;             // of this machine, on the segment of the group; none: the one towards the sender
     std::size_t memory = 16u << 20;  // for unfinished chunks; as much again may wait for the disk
     std::uint64_t seed = 0;
     const std::atomic<bool>* cancel = nullptr;
@@ -51,6 +52,7 @@ public:
 private:
     static constexpr int kMostSessions = 5;  // a server that starts again more often has other troubles
     Result<bool> hear(std::vector<bool>& wanted, const Take& take);
+    Result<GroupReceiver> socket_for(const Invitation& invitation) const;
     SessionCalls& calls_;
     HearingOptions options_;
     ReceiverCounts counts_;

@@ -51,6 +51,12 @@ bool Repairs::idle(Instant now) {
     return blocks_.empty();
 }
 
+bool Repairs::concerns(std::uint32_t chunk, Instant now) {
+    settle(now);
+    const auto at = blocks_.lower_bound({chunk, 0});
+    return at != blocks_.end() && at->first.first == chunk;
+}
+
 void Repairs::drop_chunk(std::uint32_t chunk) {
     std::erase_if(blocks_, [&](const auto& entry) { return entry.first.first == chunk; });
 }

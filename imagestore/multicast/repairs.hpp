@@ -29,7 +29,8 @@ public:
     void sent(const Task& task, Instant now);
     // Those that receivers need not report: to be sent, or sent a moment ago. At most kMaxDeficits, what waits first.
     std::vector<Deficit> known(Instant now);
-    bool idle(Instant now);  // nothing waits, nothing is on its way
+    bool idle(Instant now);                           // nothing waits, nothing is on its way
+    bool concerns(std::uint32_t chunk, Instant now);  // something of it waits, or is on its way
     void drop_chunk(std::uint32_t chunk);
     void clear() { blocks_.clear(); }
 

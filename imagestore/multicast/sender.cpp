@@ -11,8 +11,11 @@ namespace {
 
 constexpr std::chrono::milliseconds kJudge{500};
 constexpr std::chrono::seconds kPatience{2};  // with one who holds the others up
+constexpr std::chrono::seconds kPatienceAlone{10};
+constexpr double kHopeless = 0.9;  // loss of one alone that is better served otherwise
 constexpr unsigned kMaxAhead = 32;
-constexpr unsigned kSampled = 16;  // every such packet's loss is told of
+constexpr unsigned kSampled = 16;   // every such packet's loss is told of
+constexpr double kOverload = 0.15;  // losses of most receivers beyond it are of one cause, whichever packets they hit
 
 // The chance that more than `spare` of n packets are lost.
 double tail(unsigned n, unsigned spare, double loss) {
@@ -37,8 +40,8 @@ Sender::Sender(SenderOptions options, ChunkFeed feed, Instant now)
       next_look_(now + Pace::kReact) {}
 
 void Sender::add_receiver(std::uint32_t number, const Key& key, Instant now) {
-    audience_.erase(number);
-    auto& member = audience_.emplace(number, Member{Seal(key), {}, {}, 0, {}, {}}).first->second;
+    remove_receiver(number);
+    auto& member = audience_.emplace(number, Member{Seal(key), {}, {}, 0, 0, 0, {}, {}}).first->second;
     member.view.heard = now;
     next_sync_ = std::min(next_sync_, now);
 }
@@ -56,6 +59,7 @@ void Sender::begin_round(std::vector<std::uint32_t> chunks, Instant now) {
     fresh_.reset();
     repairs_.clear();
     cursor_.clear();
+    later_.clear();
     unreadable_.clear();
     ++round_;
     for (auto& [number, member] : audience_) member.view.round_complete = false;
@@ -73,7 +77,7 @@ void Sender::pause(bool paused, Instant now) {
 }
 
 bool Sender::has_work() const {
-    return !paused_ && !over_ && (fresh_ || position_ < chunks_.size() || repairs_.next());
+    return !paused_ && !over_ && (fresh_ || position_ < chunks_.size() || repairs_.next() || !later_.empty());
 }
 
 void Sender::settle(Instant now) {
@@ -109,6 +113,7 @@ std::shared_ptr<const Bytes> Sender::chunk_bytes(std::uint32_t chunk) {
     if (!read || read->empty()) {
         unreadable_.insert(chunk);
         repairs_.drop_chunk(chunk);
+        later_.erase(chunk);
         SenderEvent event{SenderEvent::Kind::Unreadable, 0, chunk, {}};
         if (!read) event.error = std::move(read).error();
         events_.push_back(std::move(event));
@@ -195,6 +200,22 @@ std::optional<Bytes> Sender::repair_packet(Instant now) {
     return std::nullopt;
 }
 
+// Whoever stood still for seconds has missed whole chunks: the others do not wait for those.
+std::optional<Bytes> Sender::later_packet(Instant now) {
+    while (!later_.empty()) {
+        const auto chunk = *later_.begin();
+        later_.erase(later_.begin());
+        const auto* once = sent_once(chunk);
+        if (!once) continue;
+        const Partition partition(once->length, options_.symbol_bytes);
+        for (unsigned b = 0; b < partition.blocks(); ++b)
+            repairs_.want(chunk, static_cast<std::uint16_t>(b), static_cast<std::uint8_t>(partition.source_symbols(b)),
+                          now);
+        if (auto packet = repair_packet(now)) return packet;
+    }
+    return std::nullopt;
+}
+
 Bytes Sender::data_packet(std::uint32_t chunk, const Bytes& bytes, const Partition& partition, unsigned block,
                           unsigned symbol) {
     const auto k = partition.source_symbols(block);
@@ -233,6 +254,8 @@ std::uint16_t Sender::backoff() const {
     return static_cast<std::uint16_t>(std::clamp<std::size_t>(audience_.size(), 20, 500));
 }
 
+std::chrono::milliseconds Sender::three_beats() const { return std::chrono::milliseconds(3 * kHeartbeats * backoff()); }
+
 Bytes Sender::sync_packet(Instant now) {
     settle(now);
     SyncBody body;
@@ -246,6 +269,8 @@ Bytes Sender::sync_packet(Instant now) {
     body.next = settled_ == chunks_.size() ? options_.chunks : settled_ == 0 ? 0 : chunks_[settled_ - 1] + 1;
     body.backoff_ms = backoff();
     body.known = repairs_.known(now);
+    for (const auto chunk : later_)
+        if (body.known.size() < kMaxDeficits) body.known.push_back({chunk, kWholeChunk, 255});
     next_sync_ = over_ ? Instant::max() : now + options_.sync_every;
     ByteWriter writer;
     write_body(body, writer);
@@ -257,14 +282,15 @@ std::optional<Bytes> Sender::poll(Instant now) {
     if (now < pace_.ready()) return std::nullopt;
     std::optional<Bytes> packet;
     if (now >= next_sync_) packet = sync_packet(now);
-    else if (!paused_ && !over_ && !(packet = repair_packet(now))) packet = fresh_packet(now);
+    else if (!paused_ && !over_ && !unheard_ && !(packet = repair_packet(now)) && !(packet = fresh_packet(now)))
+        packet = later_packet(now);
     if (packet) pace_.spend(packet->size() + options_.per_packet, now);
     return packet;
 }
 
 Instant Sender::deadline(Instant now) {
     auto next = std::min(next_sync_, next_judgement_);
-    if (has_work()) next = now;
+    if (has_work() && !unheard_) next = now;
     else if (!settling_.empty()) next = std::min(next, settling_.front().first + options_.settle);
     return std::max(next, pace_.ready());
 }
@@ -282,34 +308,52 @@ void Sender::on_packet(ByteView packet, Instant now) {
         ++counts_.malformed;
         return;
     }
-    auto found = audience_.find(header->source);
-    if (found == audience_.end()) {
+    auto* member = speaker(*header);
+    if (!member) {
         ++counts_.forged;
         return;
     }
-    auto& member = found->second;
-    if (!member.window.fresh(header->number)) {
+    if (!member->window.fresh(header->number)) {
         ++counts_.replayed;
         return;
     }
-    const auto inner = member.seal.open(*header, packet);
+    const auto inner = member->seal.open(*header, packet);
     if (!inner) {
         ++counts_.forged;
         return;
     }
-    member.window.pass(header->number);
+    member->window.pass(header->number);
     const auto body = parse_body(header->type, *inner);
     if (!body) {
         ++counts_.malformed;
         return;
     }
     ++counts_.reports;
-    on_report(member, std::get<ReportBody>(*body), now);
+    if (absent_.contains(header->source)) welcome_back(header->source, now);
+    on_report(*speaker(*header), std::get<ReportBody>(*body), now);
+}
+
+Sender::Member* Sender::speaker(const Header& header) {
+    for (auto* where : {&audience_, &absent_})
+        if (auto found = where->find(header.source); found != where->end()) return &found->second;
+    return nullptr;
+}
+
+// Its machine stood still, or its way to us was broken. What it missed it says itself, now or at the round's end.
+void Sender::welcome_back(std::uint32_t number, Instant now) {
+    auto back = absent_.extract(number);
+    auto& member = back.mapped();
+    member.view.heard = now;
+    member.bad_since.reset();
+    member.slow_since.reset();
+    audience_.insert(std::move(back));
+    events_.push_back({SenderEvent::Kind::Back, number, 0, {}});
 }
 
 void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     auto& view = member.view;
     view.heard = now;
+    if (unheard_) unheard_ = most_are_silent(now);
     view.room_kib = report.room_kib;
     if (report.written_kib > 0) view.written_kib = report.written_kib;
     view.disk_behind = report.disk_behind;
@@ -320,6 +364,10 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
         // A hundred packets say a tenth of what there is to say.
         const auto weight = std::min(0.5, report.expected / 1000.0);
         view.loss += weight * (loss - view.loss);
+        if (report.newest < number_ && report.newest >= report.expected) {
+            member.told_from = report.newest - report.expected;
+            member.told_loss = loss;
+        }
     }
     const auto sample = report.sampled / kSampled;
     if (sample > member.sampled && sample <= number_ / kSampled) {
@@ -366,10 +414,26 @@ const Sender::SentOnce* Sender::sent_once(std::uint32_t chunk) const {
 
 void Sender::look_at_common_loss(Instant now) {
     if (now < next_look_) return;
-    const auto share = common_.share(audience_.size());
-    if (!share) return;
+    const auto share = common_.share(audience_.size()), most = loss_of_most();
+    if (!share && !most) return;
     next_look_ = now + Pace::kReact;
-    if (pace_.on_common_loss(*share, now)) common_.forget_before(number_ / kSampled + 1);
+    if (!pace_.on_common_loss(std::max(share.value_or(0), most.value_or(0)), now)) return;
+    common_.forget_before(number_ / kSampled + 1);
+    rate_since_ = number_;
+}
+
+// Machines that are slower than the line lose each other packets than the next: none is missed by all of them. But
+// where most lose much, it is the rate that they cannot hold, and moving one after the other aside would be wrong.
+// What they lost at an earlier rate says nothing.
+std::optional<double> Sender::loss_of_most() const {
+    if (audience_.size() < 3) return std::nullopt;  // there each one's loss counts as common already
+    std::vector<double> losses;
+    for (const auto& [number, member] : audience_)
+        if (member.told_from >= rate_since_ && member.told_loss > kOverload) losses.push_back(member.told_loss);
+    if (losses.size() * 2 <= audience_.size()) return std::nullopt;
+    const auto middle = losses.begin() + static_cast<std::ptrdiff_t>(losses.size() / 2);
+    std::nth_element(losses.begin(), middle, losses.end());
+    return *middle;
 }
 
 void Sender::want(const Deficit& deficit, Instant now) {
@@ -378,9 +442,7 @@ void Sender::want(const Deficit& deficit, Instant now) {
     const Partition partition(once->length, options_.symbol_bytes);
     bool more = false;
     if (deficit.block == kWholeChunk) {
-        for (unsigned b = 0; b < partition.blocks(); ++b)
-            more |= repairs_.want(deficit.chunk, static_cast<std::uint16_t>(b),
-                                  static_cast<std::uint8_t>(partition.source_symbols(b)), now);
+        more = !repairs_.concerns(deficit.chunk, now) && later_.insert(deficit.chunk).second;
     } else if (deficit.block < partition.blocks()) {
         const auto k = partition.source_symbols(deficit.block);
         more =
@@ -397,25 +459,37 @@ void Sender::judge(Instant now) {
     if (losses.empty()) return;
     const auto middle = losses.begin() + static_cast<std::ptrdiff_t>(losses.size() / 2);
     std::nth_element(losses.begin(), middle, losses.end());
-    loss_limit_ = audience_.size() > 1 ? std::max(0.3, 2 * *middle + 0.1) : 1;
-    const auto silence = std::max(options_.silence, std::chrono::milliseconds(3 * kHeartbeats * backoff()));
+    const bool alone = audience_.size() == 1;
+    loss_limit_ = alone ? kHopeless : std::max(0.3, 2 * *middle + 0.1);
+    const auto patience = alone ? kPatienceAlone : kPatience;
+    const auto silence = std::max(options_.silence, three_beats());
     for (auto it = audience_.begin(); it != audience_.end();) {
         auto& [number, member] = *it;
         std::optional<SenderEvent::Kind> why;
         if (member.view.loss <= loss_limit_) member.bad_since.reset();
         else if (!member.bad_since) member.bad_since = now;
         if (now - member.view.heard > silence) why = SenderEvent::Kind::Gone;
-        else if (audience_.size() > 1 && member.bad_since && now - *member.bad_since >= kPatience)
-            why = SenderEvent::Kind::Aside;
-        else if (audience_.size() > 1 && member.slow_since && now - *member.slow_since >= kPatience)
+        else if (member.bad_since && now - *member.bad_since >= patience) why = SenderEvent::Kind::Aside;
+        else if (!alone && member.slow_since && now - *member.slow_since >= patience)
             why = SenderEvent::Kind::AsideDisk;
         if (!why) {
             ++it;
             continue;
         }
         events_.push_back({*why, number, 0, {}});
-        it = audience_.erase(it);
+        const auto leaves = it++;
+        if (why == SenderEvent::Kind::Gone) absent_.insert(audience_.extract(leaves));
+        else audience_.erase(leaves);
     }
+    unheard_ = most_are_silent(now);
+}
+
+// Where most stand still for a moment, as virtual machines of one busy host do, the sender does as well, until they
+// are heard or Gone.
+bool Sender::most_are_silent(Instant now) const {
+    const auto silent = std::count_if(audience_.begin(), audience_.end(),
+                                      [&](const auto& m) { return now - m.second.view.heard > three_beats(); });
+    return static_cast<std::size_t>(silent) * 2 > audience_.size();
 }
 
 }  // namespace slipway::multicast

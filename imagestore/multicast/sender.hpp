@@ -54,7 +54,8 @@ struct SenderEvent {
     enum class Kind {
         Aside,       // this receiver holds the others up: loss
         AsideDisk,   // and this one by its disk
-        Gone,        // this one says nothing any more
+        Gone,        // this one says nothing any more; it is not waited for
+        Back,        // and has spoken again: it takes part as before
         Unreadable,  // this chunk is not to be had
     } kind = Kind::Gone;
     std::uint32_t receiver = 0, chunk = 0;
@@ -67,7 +68,7 @@ public:
 
     // number >= 1, its own key. A receiver that comes again gets another number.
     void add_receiver(std::uint32_t number, const Key& key, Instant now);
-    void remove_receiver(std::uint32_t number) { audience_.erase(number); }
+    void remove_receiver(std::uint32_t number) { audience_.erase(number), absent_.erase(number); }
     const ReceiverView* receiver(std::uint32_t number) const;
     std::size_t receivers() const { return audience_.size(); }
 
@@ -94,7 +95,9 @@ private:
         Seal seal;
         ReplayWindow window;
         ReceiverView view;
-        std::uint64_t sampled = 0;  // samples it has told of
+        std::uint64_t sampled = 0;    // samples it has told of
+        std::uint64_t told_from = 0;  // its last report was of the packets from there on,
+        double told_loss = 0;         // of which it lost so many
         std::optional<Instant> bad_since, slow_since;
     };
     struct Cached {
@@ -116,6 +119,7 @@ private:
     bool next_fresh();
     std::optional<Bytes> fresh_packet(Instant now);
     std::optional<Bytes> repair_packet(Instant now);
+    std::optional<Bytes> later_packet(Instant now);
     Bytes data_packet(std::uint32_t chunk, const Bytes& bytes, const Partition& partition, unsigned block,
                       unsigned symbol);
     Bytes sync_packet(Instant now);
@@ -123,9 +127,14 @@ private:
     bool has_work() const;
     void settle(Instant now);
     std::uint16_t backoff() const;
+    std::chrono::milliseconds three_beats() const;  // in which whoever is there has spoken
     unsigned ahead_of(unsigned k) const;
     void on_report(Member& member, const ReportBody& report, Instant now);
+    Member* speaker(const Header& header);
+    void welcome_back(std::uint32_t number, Instant now);
     void look_at_common_loss(Instant now);
+    std::optional<double> loss_of_most() const;
+    bool most_are_silent(Instant now) const;
     void want(const Deficit& deficit, Instant now);
     void judge(Instant now);
     std::uint32_t usual_disk() const;
@@ -138,13 +147,16 @@ private:
     CommonLoss common_;
     Repairs repairs_;
     std::map<std::uint32_t, Member> audience_;
-    std::vector<std::uint32_t> chunks_;  // of this round
-    std::size_t position_ = 0;           // those sent once
+    std::map<std::uint32_t, Member> absent_;  // those that are Gone
+    std::uint64_t rate_since_ = 0;            // number of the first packet at a rate that loss has not made lower yet
+    std::vector<std::uint32_t> chunks_;       // of this round
+    std::size_t position_ = 0;                // those sent once
     std::deque<std::pair<Instant, std::size_t>> settling_;
     std::size_t settled_ = 0;
     std::optional<Fresh> fresh_;
     std::map<std::pair<std::uint32_t, std::uint16_t>, unsigned> cursor_;  // next repair symbol of a block
-    std::vector<SentOnce> once_;                                          // by place in the round
+    std::set<std::uint32_t> later_;  // chunks of which someone has nothing: again when all were sent once
+    std::vector<SentOnce> once_;     // by place in the round
     std::list<Cached> cache_;
     std::size_t cached_ = 0;
     std::deque<SenderEvent> events_;
@@ -153,6 +165,7 @@ private:
     std::uint64_t number_ = 0;
     bool paused_ = false, over_ = false;
     double loss_limit_ = 1;  // beyond it a receiver holds the others up
+    bool unheard_ = false;   // most receivers are not heard: what is sent now would be sent again
     Instant next_sync_, next_judgement_, next_look_, ends_since_{};
     SenderCounts counts_;
 };

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "lib/base/errors.hpp"
+#include "lib/base/log.hpp"
 
 namespace slipway::multicast {
 
@@ -21,7 +22,8 @@ constexpr auto kLeastSleep = 500us;  // the pace makes up for it
 }  // namespace
 
 Result<std::unique_ptr<Sending>> Sending::start(Options options, ChunkFeed feed, std::function<Key()> key) {
-    auto socket = TRY(GroupSender::open(options.group, options.interface, options.ttl));
+    options.session.sender.per_packet = headers_of(options.group.group.is_v4());
+    auto socket = TRY(GroupSender::open(options.group, options.on, options.ttl));
     std::unique_ptr<Sending> sending(
         new Sending(std::move(options), std::move(socket), std::move(feed), std::move(key)));
     if (!sending->wake_.valid()) return errno_error(errno, "an eventfd");
@@ -34,6 +36,25 @@ Sending::Sending(Options options, GroupSender socket, ChunkFeed feed, std::funct
       socket_(std::move(socket)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       session_(options_.session, std::move(feed), std::move(key), Instant::clock::now()) {}
+
+static std::string_view why(AsideReason reason) {
+    switch (reason) {
+        case AsideReason::None: return "the session has no more that it lacks";
+        case AsideReason::Loss: return "it loses much more than the others";
+        case AsideReason::Disk: return "its disk is much slower than the others'";
+        case AsideReason::Silent: return "it was not heard any more";
+        case AsideReason::Asked: return "it hears no multicast, or has asked for it";
+        case AsideReason::Vain: return "nothing that is sent reaches it";
+    }
+    return "";
+}
+
+void Sending::log_unicast(std::uint32_t number) const {
+    for (const auto& m : look().members)
+        if (m.number == number && m.present)
+            log::info("multicast", "{} goes on by unicast, lacking {} of {} chunks: {}", m.name, m.lacking,
+                      options_.session.sender.chunks, why(m.aside));
+}
 
 // The session's thread looks again afterwards.
 template <class F>
@@ -58,7 +79,9 @@ Session::Grant Sending::join(const std::string& name, std::vector<bool> wanted) 
     return with([&](Instant now) { return session_.join(name, std::move(wanted), now); });
 }
 Advice Sending::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_unicast) {
-    return with([&](Instant now) { return session_.tell(number, std::move(wanted), asks_unicast, now); });
+    const auto advice = with([&](Instant now) { return session_.tell(number, std::move(wanted), asks_unicast, now); });
+    if (advice == Advice::Unicast) log_unicast(number);
+    return advice;
 }
 void Sending::leave(std::uint32_t number) {
     with([&](Instant) { session_.leave(number); });

@@ -15,7 +15,7 @@ public:
     struct Options {
         SessionOptions session;
         GroupAddress group;
-        Ipv4Address interface;
+        Segment on;  // of the group's family
         unsigned ttl = 1;
     };
     // feed is called on the session's thread; key on the caller's of join().
@@ -47,6 +47,7 @@ private:
     template <class F>
     auto with(F&& f);
     void run();
+    void log_unicast(std::uint32_t number) const;
     bool send_what_is_due(Instant now);
     void wait(Instant until);
 

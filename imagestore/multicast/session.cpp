@@ -5,6 +5,12 @@
 
 namespace slipway::multicast {
 
+namespace {
+
+constexpr unsigned kMostVain = 2;
+
+}  // namespace
+
 Session::Session(SessionOptions options, ChunkFeed feed, std::function<Key()> key, Instant now)
     : options_(std::move(options)), key_(std::move(key)), sender_(options_.sender, std::move(feed), now) {}
 
@@ -21,6 +27,7 @@ Session::Grant Session::join(const std::string& name, std::vector<bool> wanted, 
     place.wanted = std::move(wanted);
     place.wanted.resize(options_.sender.chunks);
     place.lacking = static_cast<std::uint32_t>(std::count(place.wanted.begin(), place.wanted.end(), true));
+    place.told = state_ != SessionState::Sending;  // while a round runs it hears the rest of it
     const Grant grant{number, key_()};
     sender_.add_receiver(number, grant.key, now);
     if (state_ == SessionState::Waiting) {
@@ -45,8 +52,10 @@ Advice Session::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_u
         sender_.remove_receiver(number);
         return Advice::Done;
     }
-    if (asks_unicast && place.aside == AsideReason::None) {
-        place.aside = AsideReason::Asked;
+    if (place.aside == AsideReason::Silent) place.aside = AsideReason::None;  // it was slow, and is there
+    if (!asks_unicast) count_vain_rounds(place);
+    if ((asks_unicast || place.vain >= kMostVain) && place.aside == AsideReason::None) {
+        place.aside = asks_unicast ? AsideReason::Asked : AsideReason::Vain;
         sender_.remove_receiver(number);
     }
     // What the server cannot read the others lack as well: asking for it by name says what is wrong.
@@ -56,6 +65,12 @@ Advice Session::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_u
     if (place.aside != AsideReason::None || only_unreadable || state_ == SessionState::Over) return Advice::Unicast;
     if (state_ == SessionState::Idle) start_at_ = std::min(start_at_, now + options_.gather);
     return Advice::Listen;
+}
+
+// Who hears that there is a session, but nothing of what is sent, would be sent to for ever.
+void Session::count_vain_rounds(Place& place) {
+    const auto lacked = std::exchange(place.lacked, 0);
+    if (lacked > 0) place.vain = place.lacking < lacked ? 0 : place.vain + 1;
 }
 
 void Session::leave(std::uint32_t number) {
@@ -68,23 +83,41 @@ void Session::finish(Instant now) {
     turn(now);
 }
 
-void Session::take_events() {
+void Session::take_events(Instant now) {
     while (auto event = sender_.take_event()) {
         if (event->kind == SenderEvent::Kind::Unreadable) {
             unreadable_.insert(event->chunk);
             bad_.push_back({event->chunk, std::move(event->error)});
             continue;
         }
-        if (auto found = places_.find(event->receiver); found != places_.end())
-            found->second.aside = event->kind == SenderEvent::Kind::Aside       ? AsideReason::Loss
-                                  : event->kind == SenderEvent::Kind::AsideDisk ? AsideReason::Disk
-                                                                                : AsideReason::Silent;
+        auto found = places_.find(event->receiver);
+        if (found == places_.end()) continue;
+        auto& place = found->second;
+        switch (event->kind) {
+            case SenderEvent::Kind::Aside: place.aside = AsideReason::Loss; break;
+            case SenderEvent::Kind::AsideDisk: place.aside = AsideReason::Disk; break;
+            case SenderEvent::Kind::Gone: place.aside = AsideReason::Silent; break;
+            case SenderEvent::Kind::Back:
+                if (place.aside == AsideReason::Silent) place.aside = AsideReason::None;
+                // What it lacks it has told before it fell silent; else it tells now.
+                if (state_ == SessionState::Idle && place.told && place.lacking > 0)
+                    start_at_ = std::min(start_at_, now + options_.gather);
+                break;
+            case SenderEvent::Kind::Unreadable: break;
+        }
     }
 }
 
 bool Session::anybody_listens() const {
     return std::any_of(places_.begin(), places_.end(), [](const auto& p) {
         return p.second.present && p.second.aside == AsideReason::None && p.second.lacking > 0;
+    });
+}
+
+bool Session::anybody_told() const {
+    return std::any_of(places_.begin(), places_.end(), [](const auto& p) {
+        const auto& place = p.second;
+        return place.present && place.told && place.aside == AsideReason::None && place.lacking > 0;
     });
 }
 
@@ -100,7 +133,7 @@ std::vector<std::uint32_t> Session::union_of_wanted() const {
     for (std::uint32_t c = 0; c < options_.sender.chunks; ++c) {
         if (unreadable_.contains(c)) continue;
         for (const auto& [number, place] : places_)
-            if (place.present && place.aside == AsideReason::None && place.wanted[c]) {
+            if (place.present && place.told && place.aside == AsideReason::None && place.wanted[c]) {
                 out.push_back(c);
                 break;
             }
@@ -117,13 +150,16 @@ void Session::begin(Instant now) {
         if (state_ == SessionState::Over) sender_.end(now);
         return;
     }
-    for (auto& [number, place] : places_) place.told = false;
+    for (auto& [number, place] : places_) {
+        place.lacked = place.told && place.aside == AsideReason::None ? place.lacking : 0;
+        place.told = false;
+    }
     sender_.begin_round(std::move(chunks), now);
     state_ = SessionState::Sending;
 }
 
 void Session::turn(Instant now) {
-    take_events();
+    take_events(now);
     switch (state_) {
         case SessionState::Waiting:
         case SessionState::Idle:
@@ -139,12 +175,13 @@ void Session::turn(Instant now) {
             answers_until_ = now + options_.answer_within;
             [[fallthrough]];
         case SessionState::Asking:
-            if (!everybody_told() && now < answers_until_) break;
-            for (auto& [number, place] : places_)
-                if (place.present && !place.told && place.lacking > 0 && place.aside == AsideReason::None) {
-                    place.aside = AsideReason::Silent;
-                    sender_.remove_receiver(number);
-                }
+            if (!everybody_told()) {
+                if (now < answers_until_) break;
+                answers_until_ = now + options_.answer_within;
+                // Who is heard and has not told yet is slow: a later round has what it lacks. Who is not heard is
+                // Gone before long.
+                if (!anybody_told()) break;
+            }
             begin(now);
             break;
         case SessionState::Over: break;

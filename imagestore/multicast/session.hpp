@@ -16,14 +16,15 @@ struct SessionOptions {
     unsigned start_receivers = 1;
     std::chrono::seconds start_after{0};
     std::chrono::milliseconds gather{500};  // later rounds wait so long for others that join
-    std::chrono::seconds answer_within{5};  // after a round, with what is lacking
+    std::chrono::seconds answer_within{5};  // after a round, with what is lacking; then it goes on without the rest
 };
 
 enum class SessionState { Waiting, Sending, Asking, Idle, Over };
 // What a receiver is to do next. Unicast: fetch the rest chunk by chunk, over the agent channel. Join: the session is
 // not known (any more), there may be another.
 enum class Advice { Listen, Unicast, Done, Join };
-enum class AsideReason { None, Loss, Disk, Silent, Asked };
+// Silent: for the time being. Who is heard again takes part again. Vain: it hears, but two rounds brought it nothing.
+enum class AsideReason { None, Loss, Disk, Silent, Asked, Vain };
 
 class Session {
 public:
@@ -71,11 +72,16 @@ private:
         std::vector<bool> wanted;
         std::uint32_t lacking = 0;
         AsideReason aside = AsideReason::None;
-        bool present = true, told = false;
+        bool present = true;
+        bool told = false;         // `wanted` is what it lacks, whatever was sent up to now
+        std::uint32_t lacked = 0;  // when the round began; 0: it was not in it
+        unsigned vain = 0;         // rounds in a row
     };
     void turn(Instant now);
-    void take_events();
+    void take_events(Instant now);
+    void count_vain_rounds(Place& place);
     bool anybody_listens() const;
+    bool anybody_told() const;
     bool everybody_told() const;
     std::vector<std::uint32_t> union_of_wanted() const;
     void begin(Instant now);

@@ -14,7 +14,7 @@ namespace slipway::multicast {
 
 inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kHeaderBytes = 24, kTagBytes = 16, kDataHeadBytes = 12;
-inline constexpr std::size_t kMaxPacket = 9000 - 28;  // the largest Ethernet frame there is, without IPv4 and UDP
+inline constexpr std::size_t kMaxPacket = 9000 - 48;  // the largest Ethernet frame there is, without IPv6 and UDP
 inline constexpr std::size_t kMaxDeficits = 160;      // in one packet of an Ethernet of 1500
 inline constexpr std::uint32_t kSenderSource = 0;
 // Backoffs between two reports of a receiver that has nothing to ask for; at the end of a round until that is over.

@@ -35,11 +35,12 @@ public:
         if (!value || !value->is_bool()) return bad(name), false;
         return value->as_bool();
     }
-    Ipv4Address address(const char* name) {
-        const auto address = Ipv4Address::parse(text(name));
+    IpAddress address(const char* name) {
+        const auto address = IpAddress::parse(text(name));
         if (!address) bad(name);
-        return address.value_or(Ipv4Address{});
+        return address.value_or(IpAddress{});
     }
+    bool has(const char* name) const { return object_.contains(name); }
     std::array<std::byte, 32> key(const char* name) {
         std::array<std::byte, 32> out{};
         const auto bytes = from_hex(text(name));
@@ -63,17 +64,19 @@ private:
 }  // namespace
 
 std::string render(const MulticastInvitation& i) {
-    return json::serialize(json::object{{"group", i.group.text()},
-                                        {"port", i.port},
-                                        {"sender", i.sender.text()},
-                                        {"report_port", i.report_port},
-                                        // JSON's numbers are not exact beyond 2^53.
-                                        {"session", fmt::format("{:016x}", i.session)},
-                                        {"number", i.number},
-                                        {"symbol_bytes", i.symbol_bytes},
-                                        {"clear", i.clear},
-                                        {"session_key", to_hex(i.session_key)},
-                                        {"own_key", to_hex(i.own_key)}});
+    json::object out{{"group", i.group.text()},
+                     {"port", i.port},
+                     {"sender", i.sender.text()},
+                     {"report_port", i.report_port},
+                     // JSON's numbers are not exact beyond 2^53.
+                     {"session", fmt::format("{:016x}", i.session)},
+                     {"number", i.number},
+                     {"symbol_bytes", i.symbol_bytes},
+                     {"clear", i.clear},
+                     {"session_key", to_hex(i.session_key)},
+                     {"own_key", to_hex(i.own_key)}};
+    if (!i.you.is_zero()) out["you"] = i.you.text();
+    return json::serialize(out);
 }
 
 Result<MulticastInvitation> parse_multicast_invitation(std::string_view text) {
@@ -94,7 +97,11 @@ Result<MulticastInvitation> parse_multicast_invitation(std::string_view text) {
     out.clear = fields.flag("clear");
     out.session_key = fields.key("session_key");
     out.own_key = fields.key("own_key");
+    if (fields.has("you")) out.you = fields.address("you");
     TRY(fields.status());
+    if (out.group.is_v4() != out.sender.is_v4())
+        return make_error(errors::kBadMessage, "the group is {} and its sender {}", out.group.text(),
+                          out.sender.text());
     if (out.number == 0 || out.symbol_bytes == 0) return make_error(errors::kBadMessage, "number or symbol_bytes is 0");
     return out;
 }

@@ -10,18 +10,19 @@
 #include <vector>
 
 #include "lib/base/bytes.hpp"
-#include "lib/base/net.hpp"
+#include "lib/base/ip.hpp"
 #include "lib/base/result.hpp"
 
 namespace slipway::channel {
 
 struct MulticastInvitation {
-    Ipv4Address group, sender;  // reports go to sender:report_port
+    IpAddress group, sender;  // of one family; reports go to sender:report_port
     std::uint16_t port = 0, report_port = 0;
     std::uint64_t session = 0;
     std::uint32_t number = 0, symbol_bytes = 0;
     bool clear = false;
     std::array<std::byte, 32> session_key{}, own_key{};
+    IpAddress you;  // the receiver, as the server sees it: which of its interfaces the channel goes by; none: not said
 };
 std::string render(const MulticastInvitation& invitation);
 // Error: channel.bad-message.

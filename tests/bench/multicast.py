@@ -10,6 +10,7 @@ from bench.common import Table
 from bench.multicast_parts.rig import Ours, Rig, Udpcast, Uftp
 
 MIB = 1 << 20
+SYMBOL = 1376  # bytes of the image in a packet
 LINE = 40_000_000  # what two processors carry 32 copies of
 
 
@@ -119,8 +120,16 @@ class Bench:
         for failure in run.failed:
             self.table.note("  FAILED " + failure)
         self.table.row("one killed at 40 % and back, one joins at 60 %: wire", run.wire / MIB, self.size, "MiB", "the image", 1.8, at_most=True)
-        useless = max(r["useless"] * 1376 for n, r in run.reports.items() if n not in (0, 7)) / MIB
-        self.table.note(f"  the others heard at most {useless:.1f} MiB that they had already")
+        self.only_the_missed(run)
+
+    def only_the_missed(self, run):
+        """What the two lack at the end of the round they came into is sent again for them, and the others hear no more than that again."""
+        missed = sum(run.reports[n]["missed"] for n in (0, 7) if n in run.reports)  # chunks of 1 MiB
+        others = [r["useless"] * SYMBOL / MIB for n, r in run.reports.items() if n not in (0, 7)]
+        if len(others) < 6 or not missed:
+            self.table.note(f"  FAILED comings and goings: {len(others)} of 6 others reported, {missed} chunks were missed")
+            return
+        self.table.row("  the others hear again", max(others), missed, "MiB", "what the two had missed", 1.0, at_most=True)
 
     def throttle(self):
         with self.rig(1, 0) as rig:

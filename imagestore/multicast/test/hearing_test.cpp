@@ -57,7 +57,7 @@ struct Loopback : testing::Test {
         o.session.start_receivers = receivers;
         // A port of its own for each test that runs at the same time.
         o.group = {*Ipv4Address::parse("239.77.0.1"), static_cast<std::uint16_t>(20000 + ::getpid() % 20000)};
-        o.interface = kLoopback;
+        o.on = segment_of(kLoopback).value();
         auto begun = Sending::start(
             o,
             [this](std::uint32_t chunk) -> Result<Bytes> {
@@ -78,6 +78,7 @@ struct Machine : SessionCalls {
     Loopback& test;
     std::string name;
     std::uint16_t listens_to = 0;  // another port: hears nothing
+    IpAddress group, interface;    // others than the session's
     std::vector<Bytes> disk;
     std::vector<std::string> notes;
     std::vector<Advice> advice;
@@ -91,8 +92,11 @@ struct Machine : SessionCalls {
         const auto& o = test.sending->options();
         auto group = o.group;
         if (listens_to) group.port = listens_to;
+        IpAddress sender = kLoopback;
+        if (!this->group.is_zero()) group.group = this->group, sender = *IpAddress::parse("fe80::1");
         return std::optional(Invitation{group,
-                                        {kLoopback, test.sending->report_port()},
+                                        {sender, test.sending->report_port()},
+                                        kLoopback,
                                         77,
                                         grant.number,
                                         1376,
@@ -107,6 +111,7 @@ struct Machine : SessionCalls {
     }
     void work() {
         HearingOptions options;
+        options.interface = interface;
         options.note = [this](const std::string& note) { notes.push_back(note); };
         Hearing hearing(*this, options);
         result = hearing.receive(
@@ -163,6 +168,22 @@ TEST_F(Loopback, one_that_hears_nothing_is_told_to_ask) {
     EXPECT_TRUE(machines[1]->result);
     ASSERT_FALSE(machines[1]->notes.empty());
     EXPECT_NE(machines[1]->notes[0].find("no multicast is heard of 239.77.0.1"), std::string::npos);
+    EXPECT_EQ(machines[1]->advice.back(), Advice::Unicast);
+}
+
+// The interface of 127.0.0.1 has no IPv6 address of a link, as none of a machine without IPv6.
+TEST_F(Loopback, one_without_the_groups_family_says_so_and_asks) {
+    start(2);
+    std::vector<std::unique_ptr<Machine>> machines;
+    for (auto name : {"a", "b"}) machines.push_back(std::make_unique<Machine>(*this, name));
+    machines[1]->group = *IpAddress::parse("ff15::5157:7");
+    machines[1]->interface = kLoopback;
+    work_all(machines);
+    EXPECT_TRUE(machines[0]->whole());
+    EXPECT_TRUE(machines[1]->result);
+    ASSERT_EQ(machines[1]->notes.size(), 1u) << "at once, not after three seconds";
+    EXPECT_NE(machines[1]->notes[0].find("the multicast group [ff15::5157:7]:"), std::string::npos);
+    EXPECT_NE(machines[1]->notes[0].find("no IPv6 address"), std::string::npos) << machines[1]->notes[0];
     EXPECT_EQ(machines[1]->advice.back(), Advice::Unicast);
 }
 

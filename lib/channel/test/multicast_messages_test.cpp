@@ -31,6 +31,26 @@ TEST(MulticastMessages, an_invitation_is_read_as_it_was_written) {
     EXPECT_TRUE(back.clear);
     EXPECT_EQ(back.session_key, i.session_key);
     EXPECT_EQ(back.own_key, i.own_key);
+    EXPECT_TRUE(back.you.is_zero());
+}
+
+TEST(MulticastMessages, an_invitation_may_be_of_ipv6_and_says_who_is_invited) {
+    MulticastInvitation i{.group = *IpAddress::parse("ff15::5157:7"),
+                          .sender = *IpAddress::parse("fe80::1"),
+                          .number = 1,
+                          .symbol_bytes = 8};
+    i.you = *IpAddress::parse("10.0.0.9");
+    const auto text = render(i);
+    EXPECT_NE(text.find(R"("group":"ff15::5157:7")"), std::string::npos);
+    auto back = parse_multicast_invitation(text).value();
+    EXPECT_EQ(back.group, i.group);
+    EXPECT_EQ(back.sender, i.sender);
+    EXPECT_EQ(back.you, i.you);
+    i.sender = *IpAddress::parse("10.0.0.1");
+    EXPECT_TRUE(parse_multicast_invitation(render(i)).error().is(errors::kBadMessage)) << "of two families";
+    auto bad = text;
+    bad.replace(bad.find("10.0.0.9"), 8, "10.0.0.x");
+    EXPECT_TRUE(parse_multicast_invitation(bad).error().is(errors::kBadMessage));
 }
 
 TEST(MulticastMessages, what_is_missing_or_wrong_is_named) {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // For tests/bench/multicast.py: a sender and receivers of a session as the server and the agents have them, with a
 // plain TCP connection in place of the agent channel.
-//   multicast-lab send FILE ADDRESS PORT BITS RECEIVERS [adaptive]   serves FILE as an image until all have left
-//   multicast-lab receive ADDRESS PORT INTERFACE TARGET NAME [SLOW]  lays it down in TARGET; SLOW: bytes a second of
-//   its disk
+//   multicast-lab send FILE ADDRESS PORT BITS RECEIVERS [adaptive] [GROUP]  serves FILE as an image until all have left
+//   multicast-lab receive ADDRESS PORT INTERFACE TARGET NAME [SLOW]         lays it down in TARGET; INTERFACE: its
+//   address there, or auto; SLOW: bytes a second of its disk
 // Each prints one JSON object at its end.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <thread>
 
@@ -18,6 +17,7 @@
 #include "imagestore/errors.hpp"
 #include "imagestore/multicast/hearing.hpp"
 #include "imagestore/multicast/sending.hpp"
+#include "imagestore/multicast/socket_address.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/channel/multicast_messages.hpp"
@@ -56,6 +56,12 @@ public:
         int one = 1;
         ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     }
+    IpAddress peer() const {
+        sockaddr_storage other{};
+        socklen_t size = sizeof other;
+        (void)::getpeername(fd_.get(), reinterpret_cast<sockaddr*>(&other), &size);
+        return ms::address_in(reinterpret_cast<const sockaddr&>(other));
+    }
     bool send(std::string_view text) {
         ByteWriter w;
         w.be32(static_cast<std::uint32_t>(text.size())).text(text);
@@ -87,12 +93,14 @@ private:
     UniqueFd fd_;
 };
 
-sockaddr_in place(const char* address, const char* port) {
-    sockaddr_in out{};
-    out.sin_family = AF_INET;
-    out.sin_port = htons(static_cast<std::uint16_t>(std::atoi(port)));
-    if (::inet_pton(AF_INET, address, &out.sin_addr) != 1) die(std::string("no address: ") + address);
-    return out;
+IpEndpoint place(const char* address, const char* port) {
+    const auto parsed = IpAddress::parse(address);
+    if (!parsed) die(std::string("no address: ") + address);
+    return {*parsed, static_cast<std::uint16_t>(std::atoi(port))};
+}
+ms::SocketAddress kernel_form(const IpEndpoint& at) { return {at.address.is_v4(), at, 0}; }
+UniqueFd tcp_socket(const IpEndpoint& at) {
+    return UniqueFd(::socket(at.address.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
 }
 
 struct Image {
@@ -127,8 +135,7 @@ ms::Key some_key() {
 }
 
 // ---- the sender
-std::string answer(const Image& image, ms::Sending& sending, std::uint32_t sender_address,
-                   const std::string& question) {
+std::string answer(const Image& image, ms::Sending& sending, const IpAddress& peer, const std::string& question) {
     const auto space = question.find(' ');
     const auto verb = question.substr(0, space), rest = space == std::string::npos ? "" : question.substr(space + 1);
     if (verb == "manifest") return std::string(as_text(image.manifest.bytes()));
@@ -139,8 +146,8 @@ std::string answer(const Image& image, ms::Sending& sending, std::uint32_t sende
         const auto grant = sending.join(rest.substr(0, next), bits);
         const auto& o = sending.options();
         return channel::render(channel::MulticastInvitation{
-            o.group.group, Ipv4Address{sender_address}, o.group.port, sending.report_port(), o.session.sender.session,
-            grant.number, o.session.sender.symbol_bytes, false, o.session.sender.key, grant.key});
+            o.group.group, o.on.address, o.group.port, sending.report_port(), o.session.sender.session, grant.number,
+            o.session.sender.symbol_bytes, false, o.session.sender.key, grant.key, peer});
     }
     // tell NUMBER,UNICAST bits
     const auto comma = rest.find(',');
@@ -149,7 +156,7 @@ std::string answer(const Image& image, ms::Sending& sending, std::uint32_t sende
 }
 
 int send(int argc, char** argv) {
-    if (argc < 7) die("send FILE ADDRESS PORT BITS RECEIVERS [adaptive]");
+    if (argc < 7) die("send FILE ADDRESS PORT BITS RECEIVERS [adaptive] [GROUP]");
     const Image image(argv[2]);
     const auto at = place(argv[3], argv[4]);
     const auto receivers = static_cast<unsigned>(std::atoi(argv[6]));
@@ -157,17 +164,21 @@ int send(int argc, char** argv) {
     o.session.sender.session = 1;
     o.session.sender.key = some_key();
     o.session.sender.chunks = static_cast<std::uint32_t>(image.encoded.size());
-    o.session.sender.pace = {std::strtoull(argv[5], nullptr, 10), argc > 7, 20'000'000};
+    o.session.sender.pace = {std::strtoull(argv[5], nullptr, 10), false, 20'000'000};
+    o.group = {at.address.is_v4() ? *IpAddress::parse("239.255.52.7") : *IpAddress::parse("ff15::8481:7"), 8481};
+    for (int i = 7; i < argc; ++i) {
+        if (std::string_view(argv[i]) == "adaptive") o.session.sender.pace.adaptive = true;
+        else o.group.group = place(argv[i], "0").address;
+    }
     o.session.start_receivers = receivers;
-    o.group = {*Ipv4Address::parse("239.255.52.7"), 8481};
-    o.interface = Ipv4Address{ntohl(at.sin_addr.s_addr)};
+    o.on = need(ms::segment_in(o.group.group.is_v4(), need(ms::segment_of(at.address)), false));
     auto sending = need(ms::Sending::start(
         o, [&image](std::uint32_t chunk) -> Result<Bytes> { return image.encoded[chunk]; }, some_key));
-    UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const auto listener = tcp_socket(at);
+    const auto here = kernel_form(at);
     int one = 1;
     ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 ||
-        ::listen(listener.get(), 128) != 0)
+    if (::bind(listener.get(), here.get(), here.size()) != 0 || ::listen(listener.get(), 128) != 0)
         die("the port is taken");
     std::puts("ready");
     std::fflush(stdout);
@@ -181,12 +192,12 @@ int send(int argc, char** argv) {
                 if (*question == "bye") {
                     // The last one out opens the door once more, so that accept() returns.
                     if (++finished == receivers) {
-                        UniqueFd knock(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-                        (void)::connect(knock.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at);
+                        const auto knock = tcp_socket(at);
+                        (void)::connect(knock.get(), here.get(), here.size());
                     }
                     return;
                 }
-                if (!wire.send(answer(image, *sending, ntohl(at.sin_addr.s_addr), *question))) return;
+                if (!wire.send(answer(image, *sending, wire.peer(), *question))) return;
             }
         });
     }
@@ -206,6 +217,7 @@ struct Calls final : ms::SessionCalls, imagestore::ChunkSource {
     std::string name;
     std::unique_ptr<imagestore::ChunkPlan> plan;
     std::uint64_t asked = 0;
+    std::optional<std::uint64_t> missed;  // chunks, at the end of the first round it took part in
     Calls(Wire& w, std::string n) : wire(w), name(std::move(n)) {}
     Result<std::string> ask(const std::string& question) {
         std::optional<std::string> reply;
@@ -218,6 +230,7 @@ struct Calls final : ms::SessionCalls, imagestore::ChunkSource {
             TRY(channel::parse_multicast_invitation(TRY(ask("join " + name + " " + channel::render_bitmap(wanted)))));
         return std::optional(ms::Invitation{{i.group, i.port},
                                             {i.sender, i.report_port},
+                                            i.you,
                                             i.session,
                                             i.number,
                                             i.symbol_bytes,
@@ -226,6 +239,7 @@ struct Calls final : ms::SessionCalls, imagestore::ChunkSource {
                                             i.own_key});
     }
     Result<ms::Advice> tell(std::uint32_t number, const std::vector<bool>& wanted, bool asks) override {
+        if (!missed) missed = static_cast<std::uint64_t>(std::count(wanted.begin(), wanted.end(), true));
         const auto advice =
             TRY(ask(fmt::format("tell {},{} {}", number, asks ? 1 : 0, channel::render_bitmap(wanted))));
         return advice == "done" ? ms::Advice::Done : advice == "listen" ? ms::Advice::Listen : ms::Advice::Unicast;
@@ -251,8 +265,9 @@ struct SlowDisk final : disks::PassLayer {
 int receive(int argc, char** argv) {
     if (argc < 7) die("receive ADDRESS PORT INTERFACE TARGET NAME [SLOW]");
     const auto at = place(argv[2], argv[3]);
-    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) die("no sender");
+    auto fd = tcp_socket(at);
+    const auto there = kernel_form(at);
+    if (::connect(fd.get(), there.get(), there.size()) != 0) die("no sender");
     Wire wire(std::move(fd));
     Calls calls(wire, argv[6]);
     const auto text = need(calls.ask("manifest"));
@@ -264,7 +279,7 @@ int receive(int argc, char** argv) {
     std::unique_ptr<disks::BlockDevice> slow;
     if (argc > 7) slow = std::make_unique<SlowDisk>(*disk, std::strtoull(argv[7], nullptr, 10));
     ms::HearingOptions options;
-    options.interface = *Ipv4Address::parse(argv[4]);
+    if (std::string_view(argv[4]) != "auto") options.interface = place(argv[4], "0").address;
     options.seed = static_cast<std::uint64_t>(::getpid());
     options.note = [](const std::string& note) { std::fprintf(stderr, "note: %s\n", note.c_str()); };
     ms::Hearing hearing(calls, options);
@@ -279,10 +294,10 @@ int receive(int argc, char** argv) {
     (void)wire.send("bye");
     fmt::print(
         "{{\"multicast\": {}, \"asked\": {}, \"kept\": {}, \"bytes\": {}, \"lost\": {}, \"repaired\": {}, \"useless\": "
-        "{}, \"given_up\": {}, "
+        "{}, \"given_up\": {}, \"missed\": {}, "
         "\"seconds\": {:.3f}, \"cpu\": {:.3f}}}\n",
         report.broadcast_chunks, calls.asked, report.kept_chunks, c.bytes, c.lost, c.repaired, c.useless, c.given_up,
-        report.seconds, cpu_seconds());
+        calls.missed.value_or(0), report.seconds, cpu_seconds());
     return 0;
 }
 

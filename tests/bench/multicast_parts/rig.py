@@ -11,7 +11,7 @@ import time
 
 from bench.common import need
 
-GROUP_LOSS = "ip daddr 224.0.0.0/4"
+GROUP_LOSS = {"ip": "ip daddr 224.0.0.0/4", "ip6": "ip6 daddr ff10::/12"}
 
 
 def run(*argv, **more):
@@ -19,9 +19,12 @@ def run(*argv, **more):
 
 
 class Rig:
-    """with Rig(receivers, bits) as rig: …; everything is gone afterwards, also after an error."""
+    """with Rig(receivers, bits, work) as rig: …; everything is gone afterwards, also after an error.
 
-    def __init__(self, receivers, bits, work):
+    families: "4"; "6": IPv6 alone; "46": IPv4, and of IPv6 the addresses of the link alone, as machines have them after a boot by DHCP."""
+
+    def __init__(self, receivers, bits, work, families="4"):
+        self.families = families
         self.count, self.bits, self.work = receivers, bits, work
         self.id = f"swm{os.getpid()}"
         self.switch, self.sender = f"{self.id}-sw", f"{self.id}-tx"
@@ -48,11 +51,28 @@ class Rig:
         for number, space in enumerate([self.sender, *self.spaces]):
             run("ip", "-n", self.switch, "link", "add", f"p{number}", "type", "veth", "peer", "name", "eth0", "netns", space)
             run("ip", "-n", self.switch, "link", "set", f"p{number}", "master", "br0", "up")
-            run("ip", "-n", space, "addr", "add", f"10.79.0.{number + 1}/24", "brd", "+", "dev", "eth0")
+            # None by itself, which nobody may use for a second or two.
+            run("ip", "-n", space, "link", "set", "eth0", "addrgenmode", "none")
+            for address in self.addresses(number):
+                run("ip", "-n", space, "addr", "add", *address, "dev", "eth0")
             run("ip", "-n", space, "link", "set", "eth0", "up")
-            run("ip", "-n", space, "route", "add", "224.0.0.0/4", "dev", "eth0")
+            if "4" in self.families:
+                run("ip", "-n", space, "route", "add", "224.0.0.0/4", "dev", "eth0")
         if self.bits:
             self.shape(self.sender, self.bits)
+
+    def addresses(self, number):
+        if "4" in self.families:
+            yield f"10.79.0.{number + 1}/24", "brd", "+"
+        if "6" in self.families:
+            yield (f"fe80::{number + 1:x}/64" if "4" in self.families else f"fd79::{number + 1:x}/64"), "nodad"
+
+    def address(self, number):
+        """Of the agent channel; 0: the sender."""
+        return f"10.79.0.{number + 1}" if "4" in self.families else f"fd79::{number + 1:x}"
+
+    def without_ipv6(self, number):
+        run("ip", "netns", "exec", self.spaces[number], "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
 
     def shape(self, space, bits):
         run("tc", "-n", space, "qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", f"{bits}bit", "burst", "64k", "latency", "50ms")
@@ -66,7 +86,8 @@ class Rig:
             rules = "flush ruleset\n"
             if percent:
                 chance = f"numgen random mod 1000 < {int(percent * 10)} " if percent < 100 else ""
-                rules += f"table ip loss {{\nchain in {{\ntype filter hook input priority 0;\n{GROUP_LOSS} {chance}drop\n}}\n}}\n"
+                for table, group in GROUP_LOSS.items():
+                    rules += f"table {table} loss {{\nchain in {{\ntype filter hook input priority 0;\n{group} {chance}drop\n}}\n}}\n"
             run("ip", "netns", "exec", space, "nft", "-f", "-", input=rules, text=True)
 
     def wire_bytes(self):
@@ -110,7 +131,7 @@ class Run:
 
     def __init__(self):
         self.seconds, self.wire, self.sender_cpu, self.busy = 0.0, 0, 0.0, 0.0
-        self.ends, self.reports, self.sender, self.failed = {}, {}, {}, []
+        self.ends, self.reports, self.notes, self.sender, self.failed = {}, {}, {}, {}, []
 
 
 def busy():
@@ -129,17 +150,20 @@ def cpu_of(child):
 class Ours:
     name = "ours"
 
-    def __init__(self, rig, file, adaptive=False, bits=None):
-        self.rig, self.file, self.lab = rig, file, need("multicast-lab")
+    def __init__(self, rig, file, adaptive=False, bits=None, group=None):
+        """group: another than the usual one of the agent channel's family."""
+        self.rig, self.file, self.lab, self.group = rig, file, need("multicast-lab"), group
         # The pace counts IP and UDP headers; the shaper Ethernet's as well.
         self.bits, self.adaptive = bits or int(rig.bits * 0.97), adaptive
 
     def receiver(self, number, slow=None):
-        argv = [self.lab, "receive", "10.79.0.1", "7000", f"10.79.0.{number + 2}", f"{self.rig.place(number)}/out", f"r{number}"]
+        # By the way that an agent finds by itself.
+        argv = [self.lab, "receive", self.rig.address(0), "7000", "auto", f"{self.rig.place(number)}/out", f"r{number}"]
         return self.rig.start(self.rig.spaces[number], argv + ([str(slow)] if slow else []))
 
     def serve(self, receivers):
-        argv = [self.lab, "send", self.file, "10.79.0.1", "7000", str(self.bits), str(receivers)] + (["adaptive"] if self.adaptive else [])
+        argv = [self.lab, "send", self.file, self.rig.address(0), "7000", str(self.bits), str(receivers)] + (["adaptive"] if self.adaptive else [])
+        argv += [self.group] if self.group else []
         sender = self.rig.start(self.rig.sender, argv)
         if sender.stdout.readline().strip() != "ready":
             raise RuntimeError("the sender does not start: " + sender.stderr.read())
@@ -162,6 +186,7 @@ class Ours:
                 continue
             out, err = child.communicate(timeout=600)
             result.ends[number] = time.monotonic() - begun
+            result.notes[number] = err
             if child.returncode:
                 result.failed.append(f"receiver {number}: {err.strip()}")
             else:

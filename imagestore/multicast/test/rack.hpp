@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A server's session and machines that take part in it, in simulated time: machines whose processor is slow or not
+// given to them for seconds, whose kernel keeps so many datagrams and no more, and whose calls take their time. What
+// they do with their time is Listener's affair, as on real ones. The same seed gives the same run.
+#pragma once
+
+#include <deque>
+
+#include "imagestore/multicast/listener.hpp"
+#include "imagestore/multicast/test/simulator.hpp"
+
+namespace slipway::multicast::test {
+
+// No processor from here to there. What comes meanwhile waits in the adapter's ring, if it has room, and is in the
+// machine's hands a moment after it goes on.
+struct Stall {
+    std::chrono::milliseconds from, to;
+    bool holds(Instant at) const { return at >= Instant(from) && at < Instant(to); }
+};
+
+struct Build {
+    std::chrono::microseconds packet{20};   // of processor for each datagram
+    std::size_t holds = 2048, ring = 1256;  // datagrams that wait to be read, and while it is stalled; more are lost
+    std::vector<Stall> stalls;
+    std::chrono::milliseconds call{20};  // of the agent channel
+    double loss = 0;
+    bool dies = false;       // at its first stall, for good
+    bool hears_data = true;  // false: only small packets come through
+    bool mute = false;       // its reports do not come through
+};
+
+class Rack;
+
+class Machine final : public Surroundings {
+public:
+    Machine(Rack& rack, std::string name, Build build);
+    void join();
+    void turn_if_due(Instant now);
+    void arrive(const std::shared_ptr<const Bytes>& packet, Instant at);
+    bool whole() const;
+    bool by_unicast() const { return listener_ && listener_->over() && lacking() > 0; }
+    std::uint32_t lacking() const { return listener_->receiver().lacking(); }
+    bool ended() const { return dead_ || (listener_ && (listener_->over() || lacking() == 0)); }
+
+    Instant now() override { return clock_; }
+    std::vector<ByteView> receive() override;
+    void report(ByteView packet) override;
+    std::size_t room() override { return std::size_t{16} << 20; }
+    void put(Receiver::Whole chunk) override;
+    std::vector<Written> written() override { return std::exchange(written_, {}); }
+    std::optional<Advice> tell(const std::vector<bool>& wanted, bool asks_unicast) override;
+
+    const std::string name;
+    Instant finished{};
+    std::uint64_t overrun = 0;  // datagrams its kernel had no room for
+    std::vector<Advice> advice;
+
+private:
+    void work(std::chrono::nanoseconds time);
+    void out_of_stalls();
+    Rack& rack_;
+    Build build_;
+    Instant clock_;
+    std::uint32_t number_ = 0;
+    std::deque<std::pair<Instant, std::shared_ptr<const Bytes>>> waiting_;
+    std::vector<std::shared_ptr<const Bytes>> read_;
+    std::vector<Bytes> disk_;
+    std::vector<Written> written_;
+    std::optional<Listener> listener_;
+    Instant rests_until_{};
+    bool dead_ = false;
+};
+
+class Rack {
+public:
+    struct Options {
+        std::uint32_t chunks = 40, chunk_bytes = 100'000;
+        PaceOptions pace{40'000'000, false, 20'000'000};
+        std::uint64_t seed = 1;
+        std::chrono::seconds limit{300};
+    };
+    explicit Rack(Options o) : options(o), random(o.seed) {
+        for (std::uint32_t c = 0; c < o.chunks; ++c) {
+            Bytes bytes(o.chunk_bytes - c % 5 * 11);
+            for (auto& b : bytes) b = static_cast<std::byte>(random.next());
+            image.push_back(std::move(bytes));
+        }
+    }
+    Machine& add(const Build& build) {
+        return *machines.emplace_back(std::make_unique<Machine>(*this, fmt::format("m{}", machines.size()), build));
+    }
+    // Until every machine has all, or is sent away. False: the limit came first.
+    bool run() {
+        SessionOptions o;
+        o.sender.session = 9;
+        o.sender.key = key_for(9);
+        o.sender.chunks = options.chunks;
+        o.sender.pace = options.pace;
+        o.start_receivers = static_cast<unsigned>(machines.size());
+        session = std::make_unique<Session>(
+            o, [this](std::uint32_t c) -> Result<Bytes> { return image[c]; }, [this] { return key_for(++keys_); }, now);
+        for (auto& m : machines) m->join();
+        const auto end = now + options.limit;
+        for (auto tick = now; tick < end; tick += 1ms) {
+            serve_until(tick);
+            for (auto& m : machines) m->turn_if_due(tick);
+            if (std::all_of(machines.begin(), machines.end(), [](auto& m) { return m->ended(); })) return true;
+        }
+        return false;
+    }
+    // The server's side up to a moment; a machine in the middle of its work asks for it, so that what it has not read
+    // yet goes on coming.
+    void serve_until(Instant until) {
+        while (true) {
+            auto next = session->deadline(now);
+            if (!reports.empty()) next = std::min(next, reports.front().first);
+            if (next > until) break;
+            now = std::max(now, next);
+            while (!reports.empty() && reports.front().first <= now) {
+                session->on_packet(reports.front().second, now);
+                reports.pop_front();
+            }
+            bool sent = false;
+            while (auto packet = session->poll(now)) {
+                const auto shared = std::make_shared<const Bytes>(std::move(*packet));
+                for (auto& m : machines) m->arrive(shared, now + 500us);
+                sent = true;
+            }
+            if (!sent && session->deadline(now) <= now) now += 1us;
+        }
+        now = std::max(now, until);
+    }
+    bool chance(double p) { return p > 0 && static_cast<double>(random.next() >> 11) / 9007199254740992.0 < p; }
+    double seconds(Instant at) const { return std::chrono::duration<double>(at.time_since_epoch()).count(); }
+    double copies() const {
+        std::size_t sum = 0;
+        for (const auto& c : image) sum += c.size();
+        return static_cast<double>(session->sender().counts().bytes) / static_cast<double>(sum);
+    }
+
+    Options options;
+    Random random;
+    Instant now{std::chrono::nanoseconds(1)};
+    std::unique_ptr<Session> session;
+    std::vector<std::unique_ptr<Machine>> machines;
+    std::vector<Bytes> image;
+    std::deque<std::pair<Instant, Bytes>> reports;
+
+private:
+    std::uint32_t keys_ = 100;
+};
+
+inline Machine::Machine(Rack& rack, std::string n, Build build)
+    : name(std::move(n)), rack_(rack), build_(std::move(build)), clock_(rack.now), disk_(rack.options.chunks) {}
+
+inline void Machine::join() {
+    const auto grant = rack_.session->join(name, std::vector<bool>(rack_.options.chunks, true), rack_.now);
+    ReceiverOptions o;
+    o.session = 9;
+    o.number = number_ = grant.number;
+    o.session_key = key_for(9);
+    o.own_key = grant.key;
+    o.symbol_bytes = 1376;
+    o.max_chunk = rack_.options.chunk_bytes;
+    o.seed = rack_.options.seed + grant.number;
+    listener_.emplace(o, std::vector<bool>(rack_.options.chunks, true), build_.holds, *this);
+}
+
+inline void Machine::out_of_stalls() {
+    for (const auto& stall : build_.stalls)
+        if (stall.holds(clock_)) {
+            clock_ = Instant(stall.to);
+            dead_ |= build_.dies;
+        }
+}
+
+inline void Machine::work(std::chrono::nanoseconds time) {
+    clock_ += time;
+    out_of_stalls();
+}
+
+inline void Machine::turn_if_due(Instant now) {
+    if (ended() || clock_ > now) return;
+    const bool comes = !waiting_.empty() && waiting_.front().first <= now && now >= rests_until_;
+    if (!comes && now < listener_->deadline(clock_)) return;
+    clock_ = std::max(clock_, now);
+    out_of_stalls();
+    if (dead_ || clock_ > now) return;
+    listener_->turn();
+    rests_until_ = clock_ + listener_->rest();
+    if (lacking() > 0) return;
+    finished = clock_;
+    (void)listener_->tell(false);
+}
+
+inline void Machine::arrive(const std::shared_ptr<const Bytes>& packet, Instant at) {
+    if (ended() || rack_.chance(build_.loss) || (!build_.hears_data && packet->size() > 1000)) return;
+    auto there = at;
+    auto room = build_.holds;
+    for (const auto& stall : build_.stalls)
+        if (stall.holds(at)) there = Instant(stall.to) + 5ms, room = build_.ring;
+    if (waiting_.size() >= room) ++overrun;
+    else waiting_.emplace_back(waiting_.empty() ? there : std::max(there, waiting_.back().first), packet);
+}
+
+inline std::vector<ByteView> Machine::receive() {
+    rack_.serve_until(clock_);
+    read_.clear();
+    std::vector<ByteView> out;
+    while (!waiting_.empty() && waiting_.front().first <= clock_ && out.size() < kAtOnce) {
+        read_.push_back(std::move(waiting_.front().second));
+        waiting_.pop_front();
+        out.emplace_back(*read_.back());
+    }
+    work(build_.packet * static_cast<int>(out.size()));
+    return out;
+}
+
+inline void Machine::report(ByteView packet) {
+    if (build_.mute) return;
+    rack_.serve_until(clock_);
+    rack_.reports.emplace_back(rack_.now + 500us, Bytes(packet.begin(), packet.end()));
+}
+
+inline void Machine::put(Receiver::Whole chunk) {
+    const bool right = chunk.encoded == rack_.image[chunk.chunk];
+    written_.push_back({chunk.chunk, right, chunk.encoded.size()});
+    disk_[chunk.chunk] = std::move(chunk.encoded);
+}
+
+inline std::optional<Advice> Machine::tell(const std::vector<bool>& wanted, bool asks_unicast) {
+    work(build_.call);
+    rack_.serve_until(clock_);
+    advice.push_back(rack_.session->tell(number_, wanted, asks_unicast, rack_.now));
+    return advice.back();
+}
+
+inline bool Machine::whole() const { return disk_ == rack_.image; }
+
+}  // namespace slipway::multicast::test

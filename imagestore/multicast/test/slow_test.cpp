@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Machines that are slow, or stand still for seconds, as virtual ones on a busy host do.
+#include <gtest/gtest.h>
+
+#include "imagestore/multicast/test/rack.hpp"
+
+namespace slipway::multicast {
+namespace {
+
+using namespace test;
+
+constexpr PaceOptions at(std::uint64_t bits) { return {bits, false, 20'000'000}; }
+
+void all_by_multicast(const Rack& rack) {
+    for (const auto& m : rack.machines) {
+        EXPECT_FALSE(m->by_unicast()) << m->name << " is sent away, lacking " << m->lacking();
+        EXPECT_TRUE(m->whole()) << m->name;
+    }
+}
+double last_of(const Rack& rack, const Machine* but = nullptr) {
+    Instant last{};
+    for (const auto& m : rack.machines)
+        if (m.get() != but) last = std::max(last, m->finished);
+    return rack.seconds(last);
+}
+
+TEST(MulticastSlow, one_that_is_slower_than_the_line_reports_all_the_same_and_gets_all) {
+    // 280 us from packet to packet, and 400 for each: what it has not read never ends while the sender sends.
+    Rack rack({.chunks = 400, .pace = at(40'000'000)});
+    auto& slow = rack.add({.packet = 400us});
+    ASSERT_TRUE(rack.run());
+    all_by_multicast(rack);
+    EXPECT_GT(slow.overrun, 1000u);
+    EXPECT_GT(rack.session->sender().counts().reports, 50u);
+}
+
+TEST(MulticastSlow, one_that_stands_still_for_seconds_does_not_take_it_for_silence) {
+    auto seconds = [](std::chrono::milliseconds from, std::chrono::milliseconds to) {
+        Rack rack({.chunks = 80, .pace = at(8'000'000)});
+        for (int i = 0; i < 3; ++i) rack.add({});
+        auto& victim = rack.add({.stalls = {{from, to}}});
+        EXPECT_TRUE(rack.run());
+        all_by_multicast(rack);
+        EXPECT_EQ(victim.overrun > 0, to > from) << "its ring holds less than comes in four seconds";
+        EXPECT_LT(rack.copies(), 1.6);
+        return last_of(rack, &victim);
+    };
+    const auto without = seconds(0ms, 0ms);
+    // In some of these moments it has just read all that had come.
+    for (auto from = 2000ms; from < 2006ms; from += 1ms)
+        EXPECT_LT(seconds(from, from + 4000ms), without * 1.1) << "the others do not wait for it";
+}
+
+TEST(MulticastSlow, one_that_was_given_up_takes_part_again_when_it_is_heard) {
+    for (const bool alone : {false, true}) {
+        Rack rack({.chunks = 120, .pace = at(8'000'000)});
+        for (int i = 0; i < 3 && !alone; ++i) rack.add({});
+        auto& victim = rack.add({.stalls = {{2000ms, 10'000ms}}});
+        ASSERT_TRUE(rack.run());
+        all_by_multicast(rack);
+        EXPECT_EQ(victim.advice.back(), Advice::Done);
+        EXPECT_LE(rack.session->sender().counts().forged, 3u) << "its reports count again";
+        EXPECT_LT(rack.copies(), 1.9) << "what it missed, and no more";
+        EXPECT_LT(alone ? 0 : last_of(rack, &victim), 12.0 * 1.2);
+    }
+}
+
+TEST(MulticastSlow, one_whose_calls_take_long_has_what_it_lacks_in_a_later_round) {
+    Rack rack({.chunks = 60, .pace = at(8'000'000), .seed = 3});
+    for (int i = 0; i < 3; ++i) rack.add({.loss = 0.02});
+    auto& slow = rack.add({.call = 9000ms, .loss = 0.3});
+    ASSERT_TRUE(rack.run());
+    all_by_multicast(rack);
+    EXPECT_LT(last_of(rack, &slow), 6.0 + 6.0) << "the others wait five seconds for it at most";
+}
+
+TEST(MulticastSlow, machines_that_share_too_few_processors_all_get_it_by_one_session) {
+    for (std::uint64_t seed : {1u, 2u}) {
+        Rack rack({.chunks = 200, .pace = at(6'000'000), .seed = seed});
+        Random random(seed);
+        for (int i = 0; i < 4; ++i) {
+            // Each has its processor for one to four seconds, then not for one to seven.
+            Build build{.packet = 300us, .call = std::chrono::milliseconds(200 + random.below(3000))};
+            for (auto from = 1000ms + std::chrono::milliseconds(random.below(4000)); from < 120'000ms;) {
+                const auto to = from + 1000ms + std::chrono::milliseconds(random.below(6000));
+                build.stalls.push_back({from, to});
+                from = to + 1000ms + std::chrono::milliseconds(random.below(3000));
+            }
+            rack.add(build);
+        }
+        ASSERT_TRUE(rack.run()) << "seed " << seed;
+        all_by_multicast(rack);
+        std::uint64_t overrun = 0;
+        for (const auto& m : rack.machines) overrun += m->overrun;
+        EXPECT_GT(overrun, 0u);
+        std::printf("seed %llu: %.1f s, %.2f copies, %u rounds, %llu datagrams overran\n",
+                    static_cast<unsigned long long>(seed), last_of(rack), rack.copies(), rack.session->sender().round(),
+                    static_cast<unsigned long long>(overrun));
+        EXPECT_LT(rack.copies(), 2.0) << "four machines by unicast would be four";
+    }
+}
+
+TEST(MulticastSlow, where_most_are_slower_than_the_line_the_rate_follows_them_and_nobody_leaves) {
+    for (std::uint64_t seed : {1u, 2u}) {
+        // Three with a processor for 10 Mbit/s, two for any rate: no packet is missed by nearly all.
+        Rack rack({.chunks = 400, .pace = {100'000'000, true, 20'000'000}, .seed = seed});
+        Random random(seed);
+        for (int i = 0; i < 5; ++i)
+            rack.add(i < 2 ? Build{}
+                           : Build{.packet = std::chrono::microseconds(1000 + random.below(300)),
+                                   .holds = 100 + random.below(200)});
+        ASSERT_TRUE(rack.run());
+        all_by_multicast(rack);
+        std::printf("seed %llu: %.1f s, %.2f copies\n", static_cast<unsigned long long>(seed), last_of(rack),
+                    rack.copies());
+        EXPECT_LT(rack.copies(), 1.9);
+    }
+}
+
+TEST(MulticastSlow, one_that_dies_holds_nobody_up) {
+    Rack rack({.chunks = 60, .pace = at(8'000'000)});
+    for (int i = 0; i < 3; ++i) rack.add({});
+    auto& dead = rack.add({.stalls = {{2000ms, 1'000'000ms}}, .dies = true});
+    ASSERT_TRUE(rack.run());
+    for (const auto& m : rack.machines) EXPECT_EQ(m->whole(), m.get() != &dead);
+    EXPECT_LT(last_of(rack, &dead), 7.5);
+    EXPECT_EQ(rack.session->members().back().aside, AsideReason::None) << "nobody has waited so long";
+}
+
+TEST(MulticastSlow, one_that_hears_the_session_and_nothing_of_it_is_sent_away) {
+    for (const bool mute : {false, true}) {
+        Rack rack({.chunks = 10, .pace = at(8'000'000), .limit = 60s});
+        auto& deaf = rack.add({.hears_data = false, .mute = mute});
+        ASSERT_TRUE(rack.run());
+        EXPECT_TRUE(deaf.by_unicast());
+        EXPECT_EQ(rack.session->members()[0].aside, AsideReason::Vain);
+    }
+}
+
+TEST(MulticastSlow, one_whose_reports_are_not_heard_gets_it_in_rounds) {
+    Rack rack({.chunks = 100, .pace = at(8'000'000), .seed = 5});
+    for (int i = 0; i < 2; ++i) rack.add({});
+    rack.add({.loss = 0.003, .mute = true});
+    ASSERT_TRUE(rack.run());
+    all_by_multicast(rack);
+    EXPECT_LT(rack.copies(), 2.5);
+}
+
+}  // namespace
+}  // namespace slipway::multicast
