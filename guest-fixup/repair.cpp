@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "guest-fixup/claim.hpp"
 #include "guest-fixup/disk_repair.hpp"
 #include "guest-fixup/edits.hpp"
 #include "guest-fixup/errors.hpp"
@@ -180,6 +181,7 @@ Result<RepairReport> repair(const RepairRequest& asked, const Note& wanted) {
     const auto request = TRY(with_named_cards(asked));
     TRY(check_request(request));
     if (!request.root.empty()) {
+        const auto claim = TRY(claim_root(request.root, request.dry_run));
         MountedRoot root{.path = request.root, .volumes = volumes_beside(request.root), .name = request.root.string()};
         root.windows = TRY(windows::windows_in(request.root));
         return repair_root(request, std::move(root), note);

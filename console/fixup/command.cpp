@@ -9,8 +9,8 @@
 #include "console/commands.hpp"
 #include "console/errors.hpp"
 #include "console/fixup/choice.hpp"
-#include "console/fixup/claim.hpp"
 #include "console/fixup/prepare.hpp"
+#include "guest-fixup/claim.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/options.hpp"
 #include "lib/base/errors.hpp"
@@ -80,8 +80,6 @@ std::vector<std::filesystem::path> disks_of(const fixup::RepairRequest& request)
 Result<fixup::RepairReport> repair_here(fixup::RepairRequest request, Steps& steps) {
     auto cancel = TRY(CancelEvent::create());
     request.cancel_fd = cancel->fd();
-    std::vector<UniqueFd> claims;
-    for (const auto& disk : disks_of(request)) claims.push_back(TRY(claim_disk(disk, request.dry_run)));
     auto report = fixup::repair(request, [&](const std::string& step) { steps.begin(step); });
     if (!report && cancel_flag())
         return make_error(errors::kRepairInterrupted, "interrupted: {}", report.error().describe());
@@ -91,8 +89,8 @@ Result<fixup::RepairReport> repair_here(fixup::RepairRequest request, Steps& ste
 Result<fixup::RepairReport> repair_there(const fixup::RepairRequest& request, const std::string& why, Steps& steps) {
     steps.begin(fmt::format("in the appliance ({})", why));
     // The disks first: whether they can be had is known at once.
-    std::vector<ClaimedDisk> claimed;
-    for (const auto& disk : disks_of(request)) claimed.push_back(TRY(open_claimed(disk, request.dry_run)));
+    std::vector<fixup::ClaimedDisk> claimed;
+    for (const auto& disk : disks_of(request)) claimed.push_back(TRY(fixup::open_claimed(disk, request.dry_run)));
     auto cancel = TRY(CancelEvent::create());
     const auto machine = TRY(prepare_appliance(cancel->fd()));
     ApplianceJob job;
