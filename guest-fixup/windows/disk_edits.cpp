@@ -40,8 +40,9 @@ Status DiskEdits::apply(const SectorWishes& wishes) {
     if (!possible()) return {};
     const auto mode = guest_.dry_run() ? disks::OpenMode::ReadOnly : disks::OpenMode::ReadWrite;
     const auto disk = TRY(open_under_claim(windows_.disk, mode));
-    const auto edits = TRY(plan_sectors(*disk, *windows_.place, wishes));
+    auto edits = TRY(plan_sectors(*disk, *windows_.place, wishes));
     if (edits.empty()) return {};
+    for (auto& edit : edits) edit.run = guest_.run_number();
     if (!guest_.dry_run()) {
         TRY(guest_.write_unrecorded(record(), to_json(joined(TRY(recorded()), edits)), 0600));
         applied_ = edits;
@@ -59,8 +60,8 @@ Status DiskEdits::take_back() {
     return {};
 }
 
-Result<std::vector<Change>> DiskEdits::undo(bool dry_run) const {
-    const auto edits = TRY(recorded());
+Result<std::vector<Change>> DiskEdits::undo(bool dry_run, std::uint64_t since) const {
+    const auto edits = edits_since(TRY(recorded()), since);
     if (edits.empty()) return std::vector<Change>();
     if (!possible())
         return make_error(errors::kRequest, "sectors of the disk were changed as well: give the disk, not its root");
