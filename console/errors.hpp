@@ -76,8 +76,8 @@ inline constexpr ErrorId kApplianceSilent{
     "console.appliance-silent",
     "Run the same command again, when this machine has less to do; the appliance was ended.", true};
 inline constexpr ErrorId kRepairInterrupted{
-    "console.repair-interrupted", "Run the same command again: it begins with what the disk's journal has open.",
-    false};
+    "console.repair-interrupted",
+    "Run the same command again, or --undo: it begins with what the disk's journal has open.", false};
 inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
 
 }  // namespace slipway::console::errors
