@@ -14,10 +14,11 @@ endif()
 
 function(slipway_page page section program)
   set(output ${PROJECT_BINARY_DIR}/share/man/man${section}/${page}.${section})
+  file(GLOB of_page CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/${page}.${section}.h2m)
   add_custom_command(OUTPUT ${output}
     COMMAND ${PROJECT_SOURCE_DIR}/cmake/man-page ${output} ${section} ${PROJECT_VERSION} ${PROJECT_SOURCE_DIR}/docs/man
       $<TARGET_FILE:${program}> ${ARGN}
-    DEPENDS ${program} ${PROJECT_SOURCE_DIR}/cmake/man-page ${PROJECT_SOURCE_DIR}/docs/man/${program}.h2m
+    DEPENDS ${program} ${PROJECT_SOURCE_DIR}/cmake/man-page ${PROJECT_SOURCE_DIR}/docs/man/${program}.h2m ${of_page}
     COMMENT "Manual page ${page}(${section})" VERBATIM)
   set(pages ${pages} ${output} PARENT_SCOPE)
 endfunction()
