@@ -14,7 +14,7 @@ endif()
 
 function(slipway_page page section program)
   set(output ${PROJECT_BINARY_DIR}/share/man/man${section}/${page}.${section})
-  file(GLOB more CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/${page}.d/*.h2m)
+  file(GLOB more CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/docs/man/${page}.${section}.h2m ${PROJECT_SOURCE_DIR}/docs/man/${page}.d/*.h2m)
   add_custom_command(OUTPUT ${output}
     COMMAND ${PROJECT_SOURCE_DIR}/cmake/man-page ${output} ${section} ${PROJECT_VERSION} ${PROJECT_SOURCE_DIR}/docs/man
       $<TARGET_FILE:${program}> ${ARGN}

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "console/command.hpp"
 
+#include <sys/eventfd.h>
 #include <csignal>
 #include <iostream>
 
+#include "console/cancel_event.hpp"
 #include "console/errors.hpp"
 #include "lib/base/strings.hpp"
 
@@ -23,11 +25,23 @@ std::atomic<bool>& cancel_flag() {
     return flag;
 }
 
+namespace {
+std::atomic<int> event{-1};  // for the handler; open for as long as the program runs
+}
+
+int cancel_event() { return event; }
+
 void catch_signals() {
+    if (event < 0) event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct sigaction action {};
     // The second signal ends the program at once.
     action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
-    action.sa_handler = [](int) { cancel_flag().store(true); };
+    action.sa_handler = [](int) {
+        cancel_flag().store(true);
+        const auto before = errno;
+        (void)::eventfd_write(event, 1);
+        errno = before;
+    };
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
     std::signal(SIGPIPE, SIG_IGN);

@@ -62,9 +62,6 @@ inline constexpr ErrorId kNoReservation{
     "console.no-reservation", "See `slipway dhcp show`; what the server's --dhcp reserves stands there.", false};
 inline constexpr ErrorId kNoProgram{"console.no-program",
                                     "Install Slipway as a whole, or run slipway-ramdisk where it is.", false};
-inline constexpr ErrorId kDiskInUse{
-    "console.disk-in-use", "Unmount it, or turn off what uses it, then repair it; never a disk of a running system.",
-    true};
 inline constexpr ErrorId kNoAppliance{"console.no-appliance",
                                       "Install qemu-system-x86, busybox-static and linux-image-amd64; `--appliance "
                                       "never` repairs by this machine's kernel "
@@ -79,8 +76,8 @@ inline constexpr ErrorId kApplianceSilent{
     "console.appliance-silent",
     "Run the same command again, when this machine has less to do; the appliance was ended.", true};
 inline constexpr ErrorId kRepairInterrupted{
-    "console.repair-interrupted", "Run the same command again: it begins with what the disk's journal has open.",
-    false};
+    "console.repair-interrupted",
+    "Run the same command again, or --undo: it begins with what the disk's journal has open.", false};
 inline constexpr ErrorId kUsage{"console.usage", "See --help for the accepted forms.", false};
 
 }  // namespace slipway::console::errors

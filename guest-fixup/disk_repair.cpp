@@ -168,6 +168,9 @@ Result<RepairReport> repair_disk(const RepairRequest& request, const fs::path& p
             return windows::repair_found(*all, request, *windows, place, repair_root);
         return repair_found(*all, request, std::get<FoundRoot>(system), place, repair_root);
     }();
+    // What cannot be opened says less than that a part of it is not there.
+    if (!repaired && (repaired.error().is(errors::kMount) || repaired.error().is(errors::kNoRoot)))
+        if (auto cut = all->cut_short()) repaired = *std::move(cut);
     auto left = TRY(all->close());
     if (repaired)
         for (const auto& what : left) repaired->warnings.push_back("still active on this host: " + what);

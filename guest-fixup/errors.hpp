@@ -35,6 +35,11 @@ inline constexpr ErrorId kInUse{"fixup.in-use",
                                 "Something on this host uses the disk: unmount it, deactivate its volume group "
                                 "(vgchange -an) or stop its array (mdadm --stop) first.",
                                 false};
+inline constexpr ErrorId kBusy{"fixup.busy", "Wait until the other repair has ended, then repair again.", true};
+inline constexpr ErrorId kReadOnly{
+    "fixup.read-only", "Nothing was changed. Give a disk that can be written to, or look with --dry-run.", false};
+inline constexpr ErrorId kCutShort{"fixup.cut-short",
+                                   "The image is only a part of a disk: copy or capture the disk again, whole.", false};
 inline constexpr ErrorId kActivate{
     "fixup.activate", "See the tool's own words above; the disk may need a check by its own system.", false};
 inline constexpr ErrorId kMount{"fixup.mount", "Run fsck on a copy of that file system, then repair again.", false};
@@ -63,11 +68,12 @@ inline constexpr ErrorId kLilo{
     false};
 inline constexpr ErrorId kGuestFile{
     "fixup.guest-file", "The file in the guest is not of the expected kind; look at it from a rescue system.", false};
-inline constexpr ErrorId kJournal{"fixup.journal",
-                                  "Nothing was changed. Move /var/lib/slipway/repair in the guest away and repair "
-                                  "again; what earlier repairs changed "
-                                  "can then not be undone.",
-                                  false};
+inline constexpr ErrorId kJournal{
+    "fixup.journal",
+    "Nothing was changed. Move the journal's directory in the guest away "
+    "(/var/lib/slipway/repair; of a Windows slipway\\repair and slipway\\sectors.json in "
+    "%SystemRoot%) and repair again; what earlier repairs changed can then not be undone.",
+    false};
 inline constexpr ErrorId kChangedSince{
     "fixup.changed-since",
     "Nothing was undone: these files were changed after the repair. Save what is in them, put the repaired content "
@@ -77,8 +83,10 @@ inline constexpr ErrorId kGuestFull{
     "fixup.guest-full",
     "Everything is as it was. Free space on the guest's file system, or deploy to a larger disk, and repair again.",
     false};
-inline constexpr ErrorId kCancelled{"fixup.cancelled", "Everything is as it was. Start the repair again when wanted.",
-                                    true};
+inline constexpr ErrorId kCancelled{"fixup.cancelled", "Start the repair again when wanted.", true};
+inline constexpr ErrorId kNotTakenBack{
+    "fixup.not-taken-back",
+    "Start the repair again, or --undo: the guest's journal knows what is open, and it begins with that.", true};
 inline constexpr ErrorId kWire{"fixup.wire", "Use a slipway-fixup of the same version as `slipway`; run it again.",
                                false};
 inline constexpr ErrorId kNetwork{"fixup.network", "Check the --nic mapping against the inventory.", false};

@@ -57,7 +57,8 @@ struct NicMapping {
     MacAddress new_mac;
 };
 
-// "ens18=52:54:00:12:34:56" or "OLDMAC=NEWMAC".
+// "ens18=52:54:00:12:34:56" or "OLDMAC=NEWMAC". fixup.request says which half is wrong, and why.
+Result<NicMapping> read_nic(std::string_view text);
 std::optional<NicMapping> parse_nic(std::string_view text);
 
 struct RepairRequest {
@@ -125,6 +126,8 @@ struct RepairReport {
 // The report as JSON: {distribution, root_device, kernels[], journal[{what, where, before, after}],
 // warnings[], dry_run, undo, unchanged, inputs}.
 std::string to_json(const RepairReport& report);
+// {error: {name, message, next_step}}, as every program of ours has it.
+std::string to_json(const Error& error);
 
 // note is called with a short line at the start of each step ("initramfs 6.1.0-41-amd64").
 Result<RepairReport> repair(const RepairRequest& request, const std::function<void(const std::string&)>& note = {});

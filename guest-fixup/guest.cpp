@@ -241,7 +241,9 @@ Status Guest::remove_tree(const std::string& what, const std::string& path) {
     return {};
 }
 
-Result<bool> Guest::repair_was_interrupted() const { return TRY(Journal::open(*tree_, journal_base_)).interrupted(); }
+Result<std::optional<std::uint64_t>> Guest::interrupted_since() const {
+    return TRY(Journal::open(*tree_, journal_base_)).interrupted_since();
+}
 
 Status Guest::begin_repair(std::vector<std::string>& notes) {
     auto found = TRY(Journal::open(*tree_, journal_base_));

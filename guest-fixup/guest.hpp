@@ -85,8 +85,9 @@ public:
     // Where the journal and repair.json are: a directory of the guest, /var/lib unless another is said here.
     void keep_journal_in(std::string base) { journal_base_ = std::move(base); }
     const std::string& journal_base() const { return journal_base_; }
-    // What an earlier repair or undo left undone; a dry run may ask, too.
-    Result<bool> repair_was_interrupted() const;
+    // What an earlier repair or undo left undone, from that run on (journal.hpp); a dry run may ask, too.
+    Result<std::optional<std::uint64_t>> interrupted_since() const;
+    std::uint64_t run_number() const { return on_disk_ ? on_disk_->run_number() : 0; }  // of this repair
     // From here to finish_repair every change is announced in the guest's journal first. What an earlier repair left
     // unfinished is taken back; notes say so.
     Status begin_repair(std::vector<std::string>& notes);

@@ -34,7 +34,7 @@ Result<std::unique_ptr<GuestVolumes>> GuestVolumes::open(const RepairRequest& re
     std::vector<fs::path> paths{request.disk};
     paths.insert(paths.end(), request.more_disks.begin(), request.more_disks.end());
     for (std::size_t i = 0; i < paths.size(); ++i) {
-        auto disk = TRY_WITH(GuestDisk::open(paths[i], request.dry_run), paths[i].string());
+        auto disk = TRY(GuestDisk::open(paths[i], request.dry_run));
         for (auto volume : disk.volumes()) {
             volume.disk = static_cast<unsigned>(i);
             out->volumes_.push_back(std::move(volume));
@@ -62,6 +62,12 @@ std::optional<Error> GuestVolumes::worst_trouble() const {
     auto worst = std::min_element(troubles_.begin(), troubles_.end(),
                                   [](const auto& a, const auto& b) { return weight(a) < weight(b); });
     return worst == troubles_.end() ? std::nullopt : std::optional(*worst);
+}
+
+std::optional<Error> GuestVolumes::cut_short() const {
+    for (const auto& disk : disks_)
+        if (!disk.cut().empty()) return make_error(errors::kCutShort, "{}", disk.cut());
+    return std::nullopt;
 }
 
 bool GuestVolumes::pending(std::size_t volume, std::string_view filesystem) const {

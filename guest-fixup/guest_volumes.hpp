@@ -26,6 +26,8 @@ public:
     // The one to tell when something is missing.
     std::optional<Error> worst_trouble() const;
     const std::vector<std::string>& warnings() const { return warnings_; }
+    // fixup.cut-short, where a disk ends before its volumes do.
+    std::optional<Error> cut_short() const;
 
     const std::vector<Volume>& volumes() const { return volumes_; }
     // A block device for a volume, made when first asked for.

@@ -79,6 +79,11 @@ Status Journal::load() {
     return {};
 }
 
+std::optional<std::uint64_t> Journal::interrupted_since() const {
+    if (!interrupted()) return std::nullopt;
+    return text_.undoing || text_.runs.size() == 1 ? 0 : text_.runs.back().number;
+}
+
 Result<UniqueFd> Journal::make_base() {
     for (auto slash = base_.find('/', 1);; slash = base_.find('/', slash + 1)) {
         const auto path = base_.substr(0, slash);

@@ -23,6 +23,11 @@ public:
 
     // A repair or an undo was cut short.
     bool interrupted() const { return text_.undoing || (!text_.runs.empty() && !text_.runs.back().finished); }
+    // Then from which run on things go back: 0, all of them, when nothing was finished before, or an undo was cut
+    // short.
+    std::optional<std::uint64_t> interrupted_since() const;
+    // Of the run that has begun, or of the one that begins with the first change.
+    std::uint64_t run_number() const { return started_ ? text_.runs.back().number : text_.last_run + 1; }
     bool exists() const { return directory_.valid(); }
     // Takes an unfinished repair back, or brings an unfinished undo to its end. Notes are for a person to read.
     Status recover(std::vector<std::string>& notes);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <fcntl.h>
+#include <sys/eventfd.h>
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <iostream>
 
@@ -31,12 +34,31 @@ Examples:
   slipway-fixup --disk web2003.vhd --target ide --fixhal acpi --hwpatchdir /srv/Patches
   slipway-fixup --disk /dev/sda --undo
 
+The disk is locked meanwhile; one that is mounted is refused. ^C and SIGTERM take back what was changed.
 `slipway fixup` does the same on disks that this machine cannot open by itself.
 Exit codes: 0 done (also when nothing was to do), 1 failed, 2 usage, 3 done with warnings.)";
 
-int fail(const Error& error) {
-    std::cerr << "error: " << error.explain() << '\n';
-    return kExitFailed;
+int fail(const Error& error, bool json = false, int code = kExitFailed) {
+    if (json) std::cout << fixup::to_json(error) << '\n';
+    else std::cerr << "error: " << error.explain() << '\n';
+    return code;
+}
+
+std::atomic<int> cancel_event{-1};  // for the handler
+
+// The repair takes back what it has changed; the second signal ends the program at once.
+int cancelled_by_signals() {
+    cancel_event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct sigaction action {};
+    action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+    action.sa_handler = [](int) {
+        const auto before = errno;
+        (void)::eventfd_write(cancel_event, 1);
+        errno = before;
+    };
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+    return cancel_event;
 }
 
 int serve_at(const std::string& port) {
@@ -57,7 +79,7 @@ int main(int argc, char** argv) {
     options.add_to(app, "the disk: a block device, a raw file or a fixed VHD");
     bool json = false;
     std::string port;
-    app.add_flag("--json", json, "the report as JSON");
+    app.add_flag("--json", json, "one JSON document on standard output: the report, or the error");
     app.add_option("--serve", port,
                    "takes the request from this virtio-serial port instead: the appliance of `slipway fixup`");
     try {
@@ -66,13 +88,11 @@ int main(int argc, char** argv) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
     }
     if (!port.empty()) return serve_at(port);
-    const auto request = options.request();
-    if (!request) {
-        std::cerr << "error: " << request.error().message() << " (see --help)\n";
-        return kExitUsage;
-    }
+    auto request = options.request();
+    if (!request) return fail(request.error(), json, kExitUsage);
+    request->cancel_fd = cancelled_by_signals();
     const auto report = fixup::repair(*request, [](const std::string& step) { std::cerr << step << " …\n"; });
-    if (!report) return fail(report.error());
+    if (!report) return fail(report.error(), json);
     std::cout << (json ? to_json(*report) + "\n" : to_text(*report));
     return exit_code(*report);
 }

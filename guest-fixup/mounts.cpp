@@ -14,10 +14,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "guest-fixup/claim.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/ntfs_mount.hpp"
+#include "guest-fixup/stacks.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/strings.hpp"
+#include "lib/disks/layout.hpp"
 #include "lib/disks/vhd/vhd.hpp"
 
 namespace slipway::fixup {
@@ -70,6 +73,17 @@ void reread_partitions(const fs::path& disk, const std::vector<Volume>& volumes)
         return;
     // A kernel without partition parsers, or a disk in use, refuses; then loop devices serve.
     if (auto fd = open_fd(disk, O_RDONLY)) (void)::ioctl(fd->get(), BLKRRPART);
+}
+
+// Mounted read-only, or where we do not see it: in another mount namespace. What layers lie on is looked at when they
+// are activated (check_unused), after those of a repair that was killed are taken down.
+Status refuse_held(const fs::path& disk, const std::vector<Volume>& volumes) {
+    for (const auto& volume : volumes) {
+        const auto& type = volume.filesystem;
+        if (type != "ext4" && type != "xfs" && type != "btrfs" && type != "vfat" && type != "ntfs") continue;
+        if (const auto partition = kernel_partition(disk, volume)) TRY(check_unused(*partition));
+    }
+    return {};
 }
 
 const char* mount_options(const Volume& volume, bool read_only) {
@@ -155,11 +169,17 @@ void MountStack::unmount_all() {
 Result<GuestDisk> GuestDisk::open(const fs::path& disk, bool read_only) {
     TRY(refuse_formats(disk));
     GuestDisk out(disk, read_only);
+    out.claim_ = TRY(claim_disk(disk, read_only));
     {
         auto device = TRY(disks::open_disk(disk, disks::OpenMode::ReadOnly));
-        out.volumes_ = TRY(read_volumes(*device));
+        out.volumes_ = TRY_WITH(read_volumes(*device), disk.string());
+        const auto reach = TRY_WITH(disks::read_layout(*device), disk.string()).reach;
+        if (reach > device->size())
+            out.cut_ =
+                fmt::format("{} has {} bytes, and its partitions end at {}", disk.string(), device->size(), reach);
     }
     reread_partitions(disk, out.volumes_);
+    if (!read_only) TRY(refuse_held(disk, out.volumes_));
     return out;
 }
 

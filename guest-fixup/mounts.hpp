@@ -54,7 +54,8 @@ private:
 // A disk of the guest: its volumes and how to get at them.
 class GuestDisk {
 public:
-    // A block device, a raw file or a fixed VHD; other formats are named errors.
+    // A block device, a raw file or a fixed VHD; other formats are named errors. It is ours alone (claim.hpp) for as
+    // long as this lives.
     static Result<GuestDisk> open(const std::filesystem::path& disk, bool read_only);
     const std::vector<Volume>& volumes() const { return volumes_; }
     // A block device for one volume, made when first asked for.
@@ -62,6 +63,8 @@ public:
     // One that cannot be written to, whatever lies over it.
     Result<std::filesystem::path> read_only_device_of(const Volume& volume);
     const std::filesystem::path& path() const { return path_; }
+    // What is missing of it, for people: "x.img has 1048576 bytes, and its partitions end at 42991616"; "": nothing.
+    const std::string& cut() const { return cut_; }
     Status flush();
 
 private:
@@ -72,6 +75,8 @@ private:
     GuestDisk(std::filesystem::path path, bool read_only) : path_(std::move(path)), read_only_(read_only) {}
     std::filesystem::path path_;
     bool read_only_;
+    UniqueFd claim_;
+    std::string cut_;
     std::vector<Volume> volumes_;
     Result<std::filesystem::path> loop_of(const Volume& volume);
     std::vector<Attached> loops_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "guest-fixup/options.hpp"
 
+#include <set>
+
 #include "guest-fixup/driver_directories.hpp"
 #include "guest-fixup/errors.hpp"
 #include "lib/base/strings.hpp"
@@ -37,6 +39,7 @@ constexpr const char* kWindows = "Windows NT 4 to Server 2003, 32-bit";
 }  // namespace
 
 void Options::add_to(CLI::App& app, const std::string& what_disk) {
+    const auto others = app.get_options().size();
     auto* disk = app.add_option("--disk", request_.disk, what_disk);
     auto* root = app.add_option("--root", request_.root, "a directory with a mounted root, instead of --disk");
     disk->excludes(root);
@@ -73,8 +76,14 @@ void Options::add_to(CLI::App& app, const std::string& what_disk) {
         ->group(kWindows);
     app.add_flag("--serial-console", request_.serial_console, "a console on the first serial port beside the screen");
     app.add_flag("--dry-run", request_.dry_run, "says what would change, changes nothing");
-    app.add_flag("--undo", request_.undo,
-                 "takes back everything that finished repairs changed; with --dry-run says what that is");
+    auto* undo = app.add_flag("--undo", request_.undo,
+                              "takes back everything that finished repairs changed; with --dry-run says what that is");
+    // The rest says what a repair is to make of the system.
+    static const std::set<std::string> kFitUndo{"--disk",     "--root",        "--more-disk",
+                                                "--luks-key", "--root-volume", "--dry-run"};
+    const auto all = app.get_options();
+    for (std::size_t i = others; i < all.size(); ++i)
+        if (all[i] != undo && !kFitUndo.contains(all[i]->get_name())) undo->excludes(all[i]);
 }
 
 Result<RepairRequest> Options::request() const {
@@ -93,11 +102,7 @@ Result<RepairRequest> Options::request() const {
     request.firmware = *firmware;
     request.fix_hal = patches::parse_fix_hal(fix_hal_).value_or(patches::FixHal::Auto);
     request.patch_directories.assign(patch_directories_.begin(), patch_directories_.end());
-    for (const auto& text : nics_) {
-        auto nic = parse_nic(text);
-        if (!nic) return make_error(errors::kRequest, "'{}' is not OLD=NEW", printable(text));
-        request.nics.push_back(std::move(*nic));
-    }
+    for (const auto& text : nics_) request.nics.push_back(TRY_WITH(read_nic(text), "--nic"));
     return request;
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <poll.h>
 #include <unistd.h>
 #include <algorithm>
 #include <thread>
 
+#include "guest-fixup/claim.hpp"
 #include "guest-fixup/disk_repair.hpp"
 #include "guest-fixup/edits.hpp"
 #include "guest-fixup/errors.hpp"
@@ -65,6 +67,11 @@ Result<RepairRequest> with_named_cards(RepairRequest request) {
             request.nics.push_back({setup.name, std::nullopt, *setup.mac});
     }
     return request;
+}
+
+bool is_readable(int fd) {
+    pollfd wanted{fd, POLLIN, 0};
+    return fd >= 0 && ::poll(&wanted, 1, 0) > 0;
 }
 
 std::string pretty_name(std::string_view os_release) {
@@ -180,6 +187,7 @@ Result<RepairReport> repair(const RepairRequest& asked, const Note& wanted) {
     const auto request = TRY(with_named_cards(asked));
     TRY(check_request(request));
     if (!request.root.empty()) {
+        const auto claim = TRY(claim_root(request.root, request.dry_run));
         MountedRoot root{.path = request.root, .volumes = volumes_beside(request.root), .name = request.root.string()};
         root.windows = TRY(windows::windows_in(request.root));
         return repair_root(request, std::move(root), note);
@@ -187,8 +195,14 @@ Result<RepairReport> repair(const RepairRequest& asked, const Note& wanted) {
     // Removed by this thread, which never sees the guest mounted on it.
     const auto place = TRY(TempDir::create("fixup"));
     std::optional<Result<RepairReport>> result;
-    const RepairRoot repair_it = [&](MountedRoot root) { return repair_root(request, std::move(root), note); };
+    bool begun = false;
+    const RepairRoot repair_it = [&](MountedRoot root) {
+        begun = true;
+        return repair_root(request, std::move(root), note);
+    };
     std::thread([&] { result = repair_disk(request, place.path(), note, repair_it); }).join();
+    if (!*result && !begun && is_readable(request.cancel_fd))
+        return make_error(errors::kCancelled, "interrupted before anything was changed");
     return *std::move(result);
 }
 

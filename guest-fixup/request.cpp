@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <boost/json.hpp>
 
+#include "guest-fixup/errors.hpp"
 #include "guest-fixup/fixup.hpp"
 #include "guest-fixup/network.hpp"
 #include "lib/base/fd.hpp"
@@ -69,19 +70,29 @@ std::string_view name_of(Template prepare) {
     return prepare == Template::No ? "no" : prepare == Template::Also ? "also" : "only";
 }
 
-std::optional<NicMapping> parse_nic(std::string_view text) {
+Result<NicMapping> read_nic(std::string_view text) {
+    const auto wrong = [&](const std::string& why) {
+        return make_error(errors::kRequest, "'{}' is not OLD=NEW: {}", printable(text), why);
+    };
     const auto equals = text.find('=');
-    if (equals == std::string_view::npos) return std::nullopt;
-    const auto old = text.substr(0, equals);
-    const auto mac = MacAddress::parse(text.substr(equals + 1));
-    if (!mac || mac->is_multicast() || mac->is_zero()) return std::nullopt;
+    if (equals == std::string_view::npos) return wrong("it has no '='");
+    const auto old = text.substr(0, equals), fresh = text.substr(equals + 1);
+    const auto mac = MacAddress::parse(fresh);
+    if (!mac) return wrong(fmt::format("NEW, '{}', is no MAC address such as 52:54:00:12:34:56", printable(fresh)));
+    if (mac->is_zero()) return wrong("NEW is all zeros, which no adapter has");
+    if (mac->is_multicast()) return wrong(fmt::format("NEW, {}, is a group's address and no adapter's", mac->text()));
     NicMapping nic{.new_mac = *mac};
     nic.old_mac = MacAddress::parse(old);
-    if (!nic.old_mac) {
-        if (!valid_adapter_name(old)) return std::nullopt;
-        nic.old_name = old;
-    }
+    if (nic.old_mac) return nic;
+    if (!valid_adapter_name(old))
+        return wrong(fmt::format("OLD, '{}', is neither a MAC address nor an adapter's name", printable(old)));
+    nic.old_name = old;
     return nic;
+}
+
+std::optional<NicMapping> parse_nic(std::string_view text) {
+    auto nic = read_nic(text);
+    return nic ? std::optional(*std::move(nic)) : std::nullopt;
 }
 
 Result<std::vector<std::string>> read_luks_keys(const std::vector<std::string>& files) {
@@ -91,6 +102,13 @@ Result<std::vector<std::string>> read_luks_keys(const std::vector<std::string>& 
         if (keys.back().ends_with('\n')) keys.push_back(keys.back().substr(0, keys.back().size() - 1));
     }
     return keys;
+}
+
+std::string to_json(const Error& error) {
+    return boost::json::serialize(boost::json::object{{"error",
+                                                       {{"name", clean(error.name())},
+                                                        {"message", clean(error.describe())},
+                                                        {"next_step", clean(error.next_step())}}}});
 }
 
 std::string to_json(const RepairReport& report) {

@@ -5,6 +5,7 @@
 
 #include "guest-fixup/errors.hpp"
 #include "lib/base/errors.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
 
@@ -34,17 +35,25 @@ Status all_or_nothing(Guest& guest, RepairReport& report, const std::function<vo
     report.journal = guest.journal();
     if (done) done = save_journal(guest, report);
     if (done) done = guest.finish_repair();
+    const bool cancelled = !done && guest.cancelled();
+    if (cancelled && guest.dry_run()) return make_error(errors::kCancelled, "interrupted: nothing was to be changed");
     if (done || guest.dry_run()) return done;
     auto error = std::move(done).error();
-    if (guest.cancelled()) error = make_error(errors::kCancelled, "{}", error.describe());
-    else if (error.is(slipway::errors::kNoSpace)) error = make_error(errors::kGuestFull, "{}", error.describe());
+    if (!cancelled && error.is(slipway::errors::kNoSpace))
+        error = make_error(errors::kGuestFull, "{}", error.describe());
     std::vector<std::string> notes;
     auto back = take_back ? take_back() : Status();
     if (auto files = guest.roll_back(notes); back) back = std::move(files);
     for (const auto& text : notes) note(text);
-    if (back) return error;
     // The next repair tries again.
-    return std::move(error).with(fmt::format("not all changes could be taken back ({})", back.error().describe()));
+    if (!back)
+        return make_error(errors::kNotTakenBack, "{}; not all changes could be taken back: {}",
+                          cancelled ? "interrupted" : error.describe(), back.error().describe());
+    // What the guest's tool made of being ended is no failure of its own.
+    if (cancelled)
+        return make_error(errors::kCancelled, "interrupted: what was changed is taken back, {}",
+                          notes.empty() ? "all is as it was" : "but " + join(notes, "; "));
+    return error;
 }
 
 }  // namespace slipway::fixup

@@ -50,6 +50,7 @@ fi
 
 # The appliance of `slipway fixup`: its devices are known. Whoever started us is at the other end of a port, and sees us go.
 if [ "$mode" = fixup ]; then
+    status "the kernel is up, loading drivers"
     modprobe -a virtio_pci virtio_blk virtio_console virtio_rng loop 2>/dev/null
     for port in /sys/class/virtio-ports/*; do
         [ "$(cat "$port/name")" != slipway.fixup ] || /usr/bin/slipway-fixup --serve "/dev/${port##*/}" || status "the repair ended with code $?"

@@ -31,6 +31,7 @@ namespace wire = fixup::wire;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kLastWords = 4096;
+constexpr std::string_view kStage = "Slipway: ";
 constexpr const char* kKernelArguments =
     "console=ttyS0 quiet panic=-1 no_timer_check rootfstype=ramfs initcall_blacklist=tracer_init_tracefs "
     "slipway.mode=fixup";
@@ -127,9 +128,20 @@ public:
         ssize_t n;
         while ((n = ::read(voice_.get(), buffer, sizeof buffer)) > 0) {
             said_.append(buffer, static_cast<std::size_t>(n));
+            unread_.append(buffer, static_cast<std::size_t>(n));
+            if (unread_.size() > kLastWords) unread_.erase(0, unread_.size() - kLastWords);
             if (said_.size() > 2 * kLastWords) said_.erase(0, said_.size() - kLastWords);
         }
         if (n == 0) voice_.reset();
+    }
+    // A line of its process 1 (agent-ramdisk/builder/init.sh), which says so how far the boot is.
+    std::optional<std::string> next_stage() {
+        for (std::size_t end; (end = unread_.find('\n')) != std::string::npos;) {
+            const auto text = printable(trim(unread_.substr(0, end)));
+            unread_.erase(0, end + 1);
+            if (text.starts_with(kStage)) return text.substr(kStage.size());
+        }
+        return std::nullopt;
     }
     // The end of its console, on one line.
     std::string last_words() {
@@ -163,7 +175,7 @@ private:
         : child_(std::move(child)), port_(std::move(port)), voice_(std::move(voice)) {}
     Child child_;
     UniqueFd port_, voice_;
-    std::string said_;
+    std::string said_, unread_;
 };
 
 // The talk over the port, from the machine's start to its last line.
@@ -180,6 +192,8 @@ public:
             pollfd fds[2] = {{machine_.port(), POLLIN, 0}, {machine_.voice(), POLLIN, 0}};
             ::poll(fds, 2, 200);
             if (fds[1].revents) machine_.listen();
+            while (const auto stage = machine_.next_stage())
+                if (!asked_ && job_.note) job_.note("appliance: " + *stage);
             if (fds[0].revents) TRY(read_port());
         }
     }
@@ -196,7 +210,11 @@ private:
                           machine_.last_words());
     }
 
-    static Error interrupted() { return make_error(errors::kRepairInterrupted, "the repair was interrupted"); }
+    Error interrupted() const {
+        if (!asked_) return make_error(fixup::errors::kCancelled, "interrupted before anything was changed");
+        return make_error(errors::kRepairInterrupted,
+                          "interrupted, and the appliance did not say in time that all is taken back");
+    }
 
     // The guest is asked to stop: its tools are ended, and what they left half done goes back.
     Status look_at_time() {
@@ -219,10 +237,8 @@ private:
     Result<std::optional<Result<fixup::RepairReport>>> hear(const std::string& line) {
         using Heard = std::optional<Result<fixup::RepairReport>>;
         auto message = TRY(wire::parse_message(line));
-        if (auto* outcome = std::get_if<wire::Outcome>(&message)) {
-            if (!*outcome && told_) return Heard(interrupted());
-            return Heard(std::move(*outcome));
-        }
+        // Also of a repair that was interrupted: whether all is taken back is known there.
+        if (auto* outcome = std::get_if<wire::Outcome>(&message)) return Heard(std::move(*outcome));
         if (std::holds_alternative<wire::Hello>(message) && !asked_) TRY(ask());
         if (const auto* note = std::get_if<wire::Note>(&message); note && job_.note) job_.note(note->text);
         if (const auto* wanted = std::get_if<wire::Wanted>(&message)) TRY(supply(wanted->key));

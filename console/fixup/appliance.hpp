@@ -30,7 +30,7 @@ struct Patience {
 struct ApplianceJob {
     fixup::RepairRequest request;            // with the disks' names for people
     std::vector<disks::BlockDevice*> disks;  // request.disk, then request.more_disks
-    std::function<void(const std::string&)> note;
+    std::function<void(const std::string&)> note;  // a step of the repair, or of the boot before it, begins
     const std::atomic<bool>* cancelled = nullptr;
     Patience patience;
 };
@@ -39,7 +39,8 @@ struct ApplianceJob {
 std::vector<std::string> appliance_command(const ApplianceMachine& machine, const std::vector<int>& disk_fds,
                                            bool read_only, int port_fd);
 
-// The disks are flushed at the end. Errors: the repair's, console.appliance-*, console.repair-interrupted, the disk's.
+// The disks are flushed at the end. Errors: the repair's (fixup.cancelled: all is as it was), console.appliance-*,
+// console.repair-interrupted, the disk's.
 Result<fixup::RepairReport> repair_in_appliance(const ApplianceMachine& machine, const ApplianceJob& job);
 
 }  // namespace slipway::console

@@ -1,69 +1,23 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `slipway fixup`: the repair of any disk or image, by this machine's kernel or in the appliance. Without a server.
-#include <sys/eventfd.h>
 #include <unistd.h>
-#include <cerrno>
 #include <iostream>
-#include <thread>
+#include <optional>
 
+#include "console/cancel_event.hpp"
 #include "console/commands.hpp"
 #include "console/errors.hpp"
 #include "console/fixup/choice.hpp"
-#include "console/fixup/claim.hpp"
 #include "console/fixup/prepare.hpp"
+#include "console/fixup/steps.hpp"
+#include "guest-fixup/claim.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/options.hpp"
-#include "lib/base/errors.hpp"
-#include "lib/base/strings.hpp"
 #include "lib/patches/supply.hpp"
 
 namespace slipway::console {
 
 namespace {
-
-// A line for each step on stderr as it begins; on a terminal the time that it took is added when it ends.
-class Steps {
-public:
-    explicit Steps(bool silent) : silent_(silent), terminal_(::isatty(STDERR_FILENO) == 1) {}
-    ~Steps() { end(); }
-    void begin(const std::string& step) {
-        if (silent_) return;
-        end();
-        open_ = true;
-        begun_ = std::chrono::steady_clock::now();
-        std::cerr << printable(step) << (terminal_ ? " …" : " …\n") << std::flush;
-    }
-    void end() {
-        if (!std::exchange(open_, false) || !terminal_) return;
-        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun_;
-        std::cerr << fmt::format(" {:.1f} s\n", took.count()) << std::flush;
-    }
-
-private:
-    bool silent_, terminal_, open_ = false;
-    std::chrono::steady_clock::time_point begun_;
-};
-
-// The console's cancel flag as something to poll for.
-class CancelEvent {
-public:
-    static Result<std::unique_ptr<CancelEvent>> create() {
-        UniqueFd event(::eventfd(0, EFD_CLOEXEC));
-        if (!event.valid()) return errno_error(errno, "eventfd");
-        return std::unique_ptr<CancelEvent>(new CancelEvent(std::move(event)));
-    }
-    int fd() const { return event_.get(); }
-
-private:
-    explicit CancelEvent(UniqueFd event)
-        : event_(std::move(event)), thread_([this](const std::stop_token& stop) {
-              while (!stop.stop_requested() && !cancel_flag())
-                  std::this_thread::sleep_for(std::chrono::milliseconds(100));
-              if (cancel_flag()) ::eventfd_write(event_.get(), 1);
-          }) {}
-    UniqueFd event_;
-    std::jthread thread_;
-};
 
 struct FixupArguments {
     fixup::Options options;
@@ -78,24 +32,22 @@ std::vector<std::filesystem::path> disks_of(const fixup::RepairRequest& request)
     return disks;
 }
 
-Result<fixup::RepairReport> repair_here(fixup::RepairRequest request, Steps& steps) {
-    auto cancel = TRY(CancelEvent::create());
-    request.cancel_fd = cancel->fd();
-    std::vector<UniqueFd> claims;
-    for (const auto& disk : disks_of(request)) claims.push_back(TRY(claim_disk(disk, request.dry_run)));
-    auto report = fixup::repair(request, [&](const std::string& step) { steps.begin(step); });
-    if (!report && cancel_flag())
-        return make_error(errors::kRepairInterrupted, "interrupted: {}", report.error().describe());
-    return report;
+// note: a step begins.
+using Note = std::function<void(const std::string&)>;
+
+Result<fixup::RepairReport> repair_here(fixup::RepairRequest request, const Note& note) {
+    request.cancel_fd = cancel_event();
+    return fixup::repair(request, note);
 }
 
-Result<fixup::RepairReport> repair_there(const fixup::RepairRequest& request, const std::string& why, Steps& steps) {
-    steps.begin(fmt::format("in the appliance ({})", why));
+Result<fixup::RepairReport> repair_there(const fixup::RepairRequest& request, const std::string& why,
+                                         const Note& note) {
+    note(fmt::format("in the appliance ({})", why));
     // The disks first: whether they can be had is known at once.
-    std::vector<ClaimedDisk> claimed;
-    for (const auto& disk : disks_of(request)) claimed.push_back(TRY(open_claimed(disk, request.dry_run)));
-    auto cancel = TRY(CancelEvent::create());
-    const auto machine = TRY(prepare_appliance(cancel->fd()));
+    std::vector<fixup::ClaimedDisk> claimed;
+    for (const auto& disk : disks_of(request)) claimed.push_back(TRY(fixup::open_claimed(disk, request.dry_run)));
+    note("appliance: its kernel and ramdisk");
+    const auto machine = TRY(prepare_appliance(cancel_event()));
     ApplianceJob job;
     job.request = request;
     auto libraries = request.patch_directories;
@@ -104,29 +56,33 @@ Result<fixup::RepairReport> repair_there(const fixup::RepairRequest& request, co
         return patches::find_in_libraries(libraries, key);
     };
     for (auto& disk : claimed) job.disks.push_back(disk.disk.get());
-    job.note = [&](const std::string& step) { steps.begin(step); };
+    job.note = note;
     job.cancelled = &cancel_flag();
+    note(fmt::format("appliance: starting ({})", machine.accelerator == "kvm" ? "KVM" : "emulated"));
     return repair_in_appliance(machine, job);
 }
 
-Result<fixup::RepairReport> repair(const fixup::RepairRequest& request, const std::string& mode, Steps& steps) {
+Result<fixup::RepairReport> repair(const fixup::RepairRequest& request, const std::string& mode, const Note& note) {
     if (!request.root.empty() && mode == "always")
         return make_error(errors::kUsage, "--appliance always takes a --disk, not a --root");
-    if (!request.root.empty() || mode == "never") return repair_here(request, steps);
+    if (!request.root.empty() || mode == "never") return repair_here(request, note);
     const auto facts = TRY(look_at_disks(disks_of(request)));
-    if (mode == "always") return repair_there(request, "as asked", steps);
-    if (const auto why = why_appliance(facts, look_at_host()); !why.empty()) return repair_there(request, why, steps);
-    auto report = repair_here(request, steps);
+    if (mode == "always") return repair_there(request, "as asked", note);
+    if (const auto why = why_appliance(facts, look_at_host()); !why.empty()) return repair_there(request, why, note);
+    auto report = repair_here(request, note);
     if (report || !report.error().is(fixup::errors::kNoLoop)) return report;
-    return repair_there(request, report.error().message(), steps);
+    return repair_there(request, report.error().message(), note);
 }
 
 Result<ExitCode> run(const FixupArguments& a, const Context& context) {
     auto request = a.options.request();
     if (!request) return make_error(errors::kUsage, "{}", request.error().message());
-    Steps steps(context.json);
-    const auto report = TRY(repair(*request, a.appliance, steps));
-    steps.end();
+    const auto report = TRY([&]() -> Result<fixup::RepairReport> {
+        if (context.json) return repair(*request, a.appliance, [](const std::string&) {});
+        Steps steps(std::cerr, ::isatty(STDERR_FILENO) == 1);
+        const SecondHand hand(steps);
+        return repair(*request, a.appliance, [&](const std::string& step) { steps.begin(step); });
+    }());
     context.print(fixup::to_text(report), boost::json::parse(fixup::to_json(report)));
     return static_cast<ExitCode>(fixup::exit_code(report));
 }
@@ -138,7 +94,8 @@ constexpr const char* kExamples =
     "  slipway fixup --disk try.vhd --target ide --appliance always --json\n"
     "A disk that this machine cannot open by itself (LVM, RAID, LUKS, dynamic and differencing VHDs; without root, "
     "without\n"
-    "loop devices) is repaired in the appliance: the agent's ramdisk in QEMU, without a network.\n"
+    "loop devices) is repaired in the appliance: the agent's ramdisk in QEMU, without a network. The program\n"
+    "slipway-fixup, with a page of its own in section 8, is the repair by this machine's kernel alone.\n"
     "Exit codes: 0 done, also when nothing was to do; 1 failed; 2 wrong usage; 3 done with warnings.\n";
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "console/errors.hpp"
 #include "console/maker.hpp"
+#include "guest-fixup/errors.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/strings.hpp"
 #include "vmm-target/accelerator.hpp"
@@ -50,7 +51,8 @@ Status make_ramdisk(const fs::path& cache, int cancel_fd, ApplianceMachine& mach
     const auto made = TRY(run_command(
         {TRY(ramdisk_maker()), "appliance", "--output", (cache / "appliance").string(), "--json"}, options));
     pollfd cancelled{cancel_fd, POLLIN, 0};
-    if (::poll(&cancelled, 1, 0) > 0) return make_error(errors::kRepairInterrupted, "interrupted before it began");
+    if (::poll(&cancelled, 1, 0) > 0)
+        return make_error(fixup::errors::kCancelled, "interrupted before anything was changed");
     if (!made.ok()) {
         auto words = printable(trim(made.error_text));
         return make_error(errors::kNoAppliance, "its ramdisk cannot be made: {}",

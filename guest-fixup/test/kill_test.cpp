@@ -16,11 +16,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest-fixup/disk_repair.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/fixup.hpp"
 #include "guest-fixup/guest.hpp"
 #include "guest-fixup/test/fake_system.hpp"
 #include "guest-fixup/test/fake_windows.hpp"
+#include "guest-fixup/windows/repair.hpp"
+#include "lib/disks/block.hpp"
 
 using namespace slipway;
 using namespace slipway::fixup;
@@ -210,6 +213,103 @@ TEST_F(KillTest, windows_killed_at_any_step_has_the_old_registry_or_the_new_and_
         ASSERT_TRUE(undone.ok()) << undone.error().explain();
         ASSERT_EQ(test::manifest(guest.path()), original);
     }
+}
+
+// A Windows whose disk is a file, with an MBR and a boot sector that count cylinders as no BIOS does.
+class WindowsOnDisk {
+public:
+    WindowsOnDisk() {
+        auto tree = test::system_tree();
+        test::add_service(tree, "atapi", 0, "SCSI miniport");
+        test::put_windows(guest, "/WINDOWS", test::make_hive(tree), test::software_hive(test::kXp));
+        for (const char* name : {"atapi.sys", "intelide.sys", "pciidex.sys", "disk.sys"})
+            test::put_driver(guest, "/WINDOWS", name);
+        std::string mbr(512, '\0'), boot(512, '\0');
+        mbr.replace(0x1b8, 4, "\x50\xd3\x50\xd3");
+        mbr.replace(0x1be, 16, std::string("\x80\x20\x21\x00\x07\xff\xe0\x31\x00\x08\x00\x00\xa0\x86\x01\x00", 16));
+        boot.replace(3, 8, "NTFS    ");
+        boot.replace(0x0b, 2, std::string("\x00\x02", 2));
+        boot.replace(0x18, 4, std::string("\x20\x00\x40\x00", 4));
+        for (auto* sector : {&mbr, &boot}) sector->replace(510, 2, "\x55\xaa");
+        std::ofstream(file(), std::ios::binary) << mbr << std::string(kStart - 512, '\0') << boot;
+        grow(64u << 20);
+    }
+    // As when it was laid down again on a larger one: the BIOS counts other cylinders then.
+    void grow(std::uint64_t size) {
+        fs::resize_file(file(), size);
+        root.volumes = {{.index = 1, .offset = kStart, .length = 51'200'000, .filesystem = "ntfs"}};
+        root.volumes[0].uuid = std::to_string(size);
+        root.path = guest.path();
+        root.windows = windows::MountedWindows{.root = "/WINDOWS", .disk = file()};
+        auto disk = disks::open_disk(file(), disks::OpenMode::ReadOnly).value();
+        windows::DiskPlace place;
+        place.layout = disks::read_layout(*disk).value();
+        place.disk_size = size;
+        place.windows_partition = place.boot_partition = 1;
+        root.windows->place = place;
+    }
+    Result<RepairReport> repair(bool undo = false, const std::function<void(const std::string&)>& note = {}) {
+        RepairRequest request;
+        request.root = guest.path();
+        request.undo = undo;
+        return windows::repair_windows_root(
+            request, root, note ? note : [](const std::string&) {});
+    }
+    std::string sectors() const {
+        std::ifstream stream(file(), std::ios::binary);
+        std::string all(kStart + 512, '\0');
+        stream.read(all.data(), static_cast<std::streamsize>(all.size()));
+        return all;
+    }
+    static constexpr std::uint64_t kLarger = 2'000'000'000 / 512 * 512;
+
+    test::FakeRoot guest;
+
+private:
+    static constexpr std::uint64_t kStart = 1u << 20;
+    fs::path file() const { return dir_ / "disk.img"; }
+    TempDir dir_ = TempDir::create("windows-on-disk").value();
+    MountedRoot root;
+};
+
+TEST_F(KillTest, of_a_second_repair_of_windows_that_is_killed_its_own_sectors_alone_go_back) {
+    WindowsOnDisk undisturbed;
+    const auto original = test::manifest(undisturbed.guest.path());
+    const auto old_sectors = undisturbed.sectors();
+    ASSERT_TRUE(undisturbed.repair().ok());
+    const auto first = undisturbed.sectors();
+    ASSERT_NE(first, old_sectors);
+    undisturbed.grow(WindowsOnDisk::kLarger);
+    const auto whole = traced(What::Nothing, 0, 0, [&] { return code_of(undisturbed.repair()); });
+    ASSERT_EQ(WEXITSTATUS(whole.status), 0);
+    const auto second = undisturbed.sectors();
+    ASSERT_NE(second, first);
+    std::size_t killed_after_the_sectors = 0;
+    for (std::size_t n = 1; n <= whole.calls; ++n) {
+        SCOPED_TRACE(fmt::format("killed before call {} of {}", n, whole.calls));
+        WindowsOnDisk windows;
+        ASSERT_TRUE(windows.repair().ok());
+        windows.grow(WindowsOnDisk::kLarger);
+        const auto killed = traced(What::Kill, n, 0, [&] { return code_of(windows.repair()); });
+        ASSERT_TRUE(WIFSIGNALED(killed.status));
+        const bool written = windows.sectors() == second;
+        // With every other kill an undo of all comes next, with the others a repair.
+        if (n % 2 == 0) {
+            std::string begun;
+            const auto report = windows.repair(false, [&](const std::string& step) {
+                if (step == "registry") begun = windows.sectors();
+            });
+            ASSERT_TRUE(report.ok()) << report.error().explain();
+            ASSERT_TRUE(begun == first || begun == second);
+            if (written && begun == first) ++killed_after_the_sectors;
+            ASSERT_EQ(windows.sectors(), second);
+        }
+        const auto undone = windows.repair(true);
+        ASSERT_TRUE(undone.ok()) << undone.error().explain();
+        ASSERT_EQ(windows.sectors(), old_sectors);
+        ASSERT_EQ(test::manifest(windows.guest.path()), original);
+    }
+    EXPECT_GT(killed_after_the_sectors, 0u);
 }
 
 TEST_F(KillTest, undo_killed_at_any_step_is_brought_to_its_end_by_the_next) {

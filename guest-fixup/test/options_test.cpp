@@ -55,6 +55,27 @@ TEST(Options, what_cannot_be_meant_is_refused) {
         EXPECT_THROW((void)parsed(arguments), CLI::ParseError) << arguments;
 }
 
+TEST(Options, an_adapter_is_refused_by_the_half_that_is_wrong) {
+    const auto why = [](const std::string& nic) {
+        return parsed("--disk x --target ide --nic " + nic).error().message();
+    };
+    EXPECT_THAT(why("ens18"), HasSubstr("no '='"));
+    EXPECT_THAT(why("ens18=52:54:00:51:00"), HasSubstr("NEW, '52:54:00:51:00', is no MAC address"));
+    EXPECT_THAT(why("ens18=00:00:00:00:00:00"), HasSubstr("NEW is all zeros"));
+    EXPECT_THAT(why("ens18=01:00:5e:00:00:01"), HasSubstr("NEW, 01:00:5e:00:00:01, is a group's"));
+    EXPECT_THAT(why("a/b=52:54:00:51:00:02"), HasSubstr("OLD, 'a/b', is neither"));
+    EXPECT_THAT(why("=52:54:00:51:00:02"), HasSubstr("OLD, '', is neither"));
+}
+
+TEST(Options, an_undo_takes_nothing_that_says_what_a_repair_makes) {
+    const auto request = parsed("--disk x --more-disk y --root-volume /dev/vg0/root --undo --dry-run");
+    ASSERT_TRUE(request.ok()) << request.error().describe();
+    EXPECT_TRUE(request->undo && request->dry_run);
+    for (const char* more : {"--target ide", "--firmware uefi", "--nic a=52:54:00:51:00:02", "--serial-console",
+                             "--hostname x", "--prepare-template", "--fixhal acpi", "--drivers d", "--proof-nonce n"})
+        EXPECT_THROW((void)parsed("--disk x --undo " + std::string(more)), CLI::ExcludesError) << more;
+}
+
 TEST(Options, a_report_drives_no_terminal) {
     RepairReport report;
     report.distribution = "Evil \x1b[2J";

@@ -108,8 +108,28 @@ TEST_F(RepairTest, cancelled_repair_ends_the_guests_tool_and_puts_the_old_initra
     const auto report = repair(request);
     canceller.join();
     ASSERT_FALSE(report.ok());
-    EXPECT_TRUE(report.error().is(fixup::errors::kCancelled)) << report.error().describe();
+    EXPECT_EQ(report.error().describe(),
+              "interrupted: what was changed is taken back, all is as it was [fixup.cancelled]");
     EXPECT_EQ(guest.get(kInitrd), "k/ahci.ko\n");
+}
+
+TEST_F(RepairTest, cancelled_repair_that_cannot_be_taken_back_does_not_say_that_it_was) {
+    script("/usr/sbin/update-initramfs",
+           "trap '' PIPE; echo broken >/boot/initrd.img-$3; echo x >/boot/begun; sleep 600\n");
+    const auto fifo = guest.path() / "boot/begun";
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    UniqueFd event(::eventfd(0, EFD_CLOEXEC));
+    request.cancel_fd = event.get();
+    std::thread canceller([&] {
+        (void)read_text_file(fifo).ok();
+        fs::remove_all(guest.path() / "var/lib/slipway/repair/kept");
+        ::eventfd_write(event.get(), 1);
+    });
+    const auto report = repair(request);
+    canceller.join();
+    ASSERT_FALSE(report.ok());
+    EXPECT_TRUE(report.error().is(fixup::errors::kNotTakenBack)) << report.error().describe();
+    EXPECT_THAT(report.error().explain(), Not(HasSubstr("as it was")));
 }
 
 TEST_F(RepairTest, dry_run_says_the_same_and_changes_nothing) {

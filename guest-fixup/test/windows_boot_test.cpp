@@ -164,6 +164,33 @@ TEST(WindowsBoot, moved_volume_knows_where_it_begins_and_what_was_there_comes_ba
     EXPECT_THAT(*take_back_sectors(disk.device, disk.place, *recorded, false), IsEmpty());
 }
 
+TEST(WindowsBoot, of_two_repairs_the_second_alone_is_taken_back_or_both) {
+    Disk disk(table(0xd350d350, 2048, 100'000), kMiB, boot_sector(64, 32, 63));
+    const auto original = disk.device.content();
+    auto first = plan_sectors(disk.device, disk.place, {.geometry = true}).value();
+    for (auto& edit : first) edit.run = 1;
+    ASSERT_TRUE(write_sectors(disk.device, disk.place, first).ok());
+    const auto after_first = disk.device.content();
+    disk.place.disk_size = 2'000'000'000;  // 64 heads
+    auto second = plan_sectors(disk.device, disk.place, {.geometry = true}).value();
+    ASSERT_THAT(second, SizeIs(2));
+    for (auto& edit : second) edit.run = 2;
+    const auto record = parse_sectors(to_json(joined(first, second)));
+    ASSERT_TRUE(record.ok()) << record.error().explain();
+    // Killed after none, one and both of its sectors.
+    for (std::size_t written = 0; written <= second.size(); ++written) {
+        const std::vector<SectorEdit> done(second.begin(), second.begin() + static_cast<std::ptrdiff_t>(written));
+        ASSERT_TRUE(write_sectors(disk.device, disk.place, done).ok());
+        EXPECT_THAT(*take_back_sectors(disk.device, disk.place, edits_since(*record, 2), false), SizeIs(written));
+        EXPECT_EQ(disk.device.content(), after_first);
+    }
+    ASSERT_TRUE(write_sectors(disk.device, disk.place, second).ok());
+    EXPECT_THAT(*take_back_sectors(disk.device, disk.place, edits_since(*record, 0), false), SizeIs(2));
+    EXPECT_EQ(disk.device.content(), original);
+    // The record does not grow with the number of repairs.
+    EXPECT_THAT(joined(joined(*record, second), second), SizeIs(4));
+}
+
 TEST(WindowsBoot, since_vista_only_a_wrong_start_is_corrected) {
     Disk disk(table(1, 2048, 100'000), kMiB, boot_sector(64, 32, 63));
     const auto edits = plan_sectors(disk.device, disk.place, {});

@@ -416,6 +416,19 @@ TEST_F(WindowsDisk, system_registry_boot_sector_and_drive_letter_are_repaired_an
     EXPECT_EQ(files(), original);
 }
 
+TEST_F(WindowsDisk, sectors_of_a_fixed_vhd_are_written_under_the_lock_that_the_repair_has) {
+    const auto vhd = dir.path() / "xp.vhd";
+    if (!run_command({"sh", "-c", "command -v qemu-img"}).value().ok()) GTEST_SKIP() << "qemu-img is not installed";
+    run({"qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", "subformat=fixed,force_size=on", image.string(),
+         vhd.string()});
+    request.disk = vhd;
+    const auto report = repaired();
+    ASSERT_TRUE(report.ok()) << report.error().explain();
+    EXPECT_THAT(report->journal, Contains(Field(&Change::where, "disk: sector 2048")));
+    request.undo = true;
+    EXPECT_TRUE(repaired().ok());
+}
+
 TEST_F(WindowsDisk, dry_run_changes_no_byte_of_the_disk) {
     request.dry_run = true;
     const auto before = content();

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "guest-fixup/claim.hpp"
 #include "guest-fixup/errors.hpp"
 #include "lib/base/sha256.hpp"
 
@@ -22,7 +23,7 @@ Result<std::vector<SectorEdit>> DiskEdits::recorded() const {
 
 Result<std::string> DiskEdits::digest() const {
     if (!possible()) return std::string();
-    const auto disk = TRY(disks::open_disk(windows_.disk, disks::OpenMode::ReadOnly));
+    const auto disk = TRY(open_under_claim(windows_.disk, disks::OpenMode::ReadOnly));
     std::set<std::uint64_t> offsets{0};
     for (const auto index : {windows_.place->boot_partition, windows_.place->windows_partition})
         if (const auto* partition = windows_.place->partition(index)) offsets.insert(partition->offset);
@@ -38,9 +39,10 @@ Result<std::string> DiskEdits::digest() const {
 Status DiskEdits::apply(const SectorWishes& wishes) {
     if (!possible()) return {};
     const auto mode = guest_.dry_run() ? disks::OpenMode::ReadOnly : disks::OpenMode::ReadWrite;
-    const auto disk = TRY(disks::open_disk(windows_.disk, mode));
-    const auto edits = TRY(plan_sectors(*disk, *windows_.place, wishes));
+    const auto disk = TRY(open_under_claim(windows_.disk, mode));
+    auto edits = TRY(plan_sectors(*disk, *windows_.place, wishes));
     if (edits.empty()) return {};
+    for (auto& edit : edits) edit.run = guest_.run_number();
     if (!guest_.dry_run()) {
         TRY(guest_.write_unrecorded(record(), to_json(joined(TRY(recorded()), edits)), 0600));
         applied_ = edits;
@@ -52,19 +54,19 @@ Status DiskEdits::apply(const SectorWishes& wishes) {
 
 Status DiskEdits::take_back() {
     if (applied_.empty()) return {};
-    const auto disk = TRY(disks::open_disk(windows_.disk, disks::OpenMode::ReadWrite));
+    const auto disk = TRY(open_under_claim(windows_.disk, disks::OpenMode::ReadWrite));
     (void)TRY(take_back_sectors(*disk, *windows_.place, applied_, false));
     applied_.clear();
     return {};
 }
 
-Result<std::vector<Change>> DiskEdits::undo(bool dry_run) const {
-    const auto edits = TRY(recorded());
+Result<std::vector<Change>> DiskEdits::undo(bool dry_run, std::uint64_t since) const {
+    const auto edits = edits_since(TRY(recorded()), since);
     if (edits.empty()) return std::vector<Change>();
     if (!possible())
         return make_error(errors::kRequest, "sectors of the disk were changed as well: give the disk, not its root");
     const auto mode = dry_run ? disks::OpenMode::ReadOnly : disks::OpenMode::ReadWrite;
-    const auto disk = TRY(disks::open_disk(windows_.disk, mode));
+    const auto disk = TRY(open_under_claim(windows_.disk, mode));
     return take_back_sectors(*disk, *windows_.place, edits, dry_run);
 }
 

@@ -18,8 +18,8 @@ public:
     Status apply(const SectorWishes& wishes);
     // What apply() wrote, when the repair fails after it.
     Status take_back();
-    // All that repairs have written; before the guest's files go back, its record among them.
-    Result<std::vector<Change>> undo(bool dry_run) const;
+    // All that repairs have written, from that run on; before the guest's files go back, its record among them.
+    Result<std::vector<Change>> undo(bool dry_run, std::uint64_t since = 0) const;
 
 private:
     bool possible() const { return !windows_.disk.empty() && windows_.place; }

@@ -122,7 +122,7 @@ Result<RepairReport> undo(const RepairRequest& request, const MountedRoot& root,
         auto look = TRY(Guest::open(root.path, true));
         look.keep_journal_in(root.windows->root);
         std::vector<std::string> notes;
-        if (!TRY(look.repair_was_interrupted())) (void)TRY(look.undo(notes));
+        if (!TRY(look.interrupted_since())) (void)TRY(look.undo(notes));
     }
     auto sectors = TRY(edits.undo(request.dry_run));
     report.journal = TRY(guest.undo(report.warnings));
@@ -131,10 +131,11 @@ Result<RepairReport> undo(const RepairRequest& request, const MountedRoot& root,
     return report;
 }
 
-// A repair that was cut short: its sectors go back before the record of them does.
+// A repair that was cut short: its sectors go back before the record of them does; those of finished ones stay.
 Status begin(Guest& guest, const DiskEdits& edits, std::vector<std::string>& notes) {
-    if (!guest.dry_run() && TRY(guest.repair_was_interrupted()))
-        for (const auto& change : TRY(edits.undo(false))) notes.push_back(change.what);
+    const auto since = guest.dry_run() ? std::nullopt : TRY(guest.interrupted_since());
+    if (since)
+        for (const auto& change : TRY(edits.undo(false, *since))) notes.push_back(change.what);
     return guest.begin_repair(notes);
 }
 

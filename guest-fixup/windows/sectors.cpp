@@ -50,8 +50,11 @@ std::optional<SectorEdit> edit_of(const json::value& value) {
     boost::system::error_code bad;
     const auto number = offset->to_number<std::uint64_t>(bad);
     if (bad || what->as_string().size() > kMostText) return std::nullopt;
-    return SectorEdit{number, std::string(what->as_string().c_str(), what->as_string().size()), *std::move(before),
-                      *std::move(after)};
+    SectorEdit edit{number, std::string(what->as_string().c_str(), what->as_string().size()), *std::move(before),
+                    *std::move(after)};
+    if (const auto* run = object->if_contains("run")) edit.run = run->to_number<std::uint64_t>(bad);
+    if (bad) return std::nullopt;
+    return edit;
 }
 
 Result<Bytes> read_sector(disks::BlockDevice& disk, std::uint64_t offset) {
@@ -75,6 +78,7 @@ void add(std::vector<SectorEdit>& edits, SectorEdit edit) {
         if (known.offset == edit.offset) {
             if (known.what.size() + edit.what.size() < kMostText) known.what += "; " + edit.what;
             known.after = std::move(edit.after);
+            known.run = edit.run;
             return;
         }
     edits.push_back(std::move(edit));
@@ -99,19 +103,30 @@ Status plan_boot_sector(disks::BlockDevice& disk, const DiskPlace& place, const 
     return {};
 }
 
-// What all of them are now; errors::kChangedSince when one is neither old nor new.
-Result<std::vector<Bytes>> look_at_all(disks::BlockDevice& disk, const DiskPlace& place,
-                                       const std::vector<SectorEdit>& edits) {
-    std::vector<Bytes> out;
-    for (const auto& edit : edits) {
-        if (!may_be_meant(place, edit.offset))
+// What all of them did to one sector.
+struct SectorHistory {
+    SectorEdit whole;  // from the first before to the last after
+    Bytes now;
+};
+
+// In the order of their first edits; errors::kChangedSince when one is nothing that they made of it.
+Result<std::vector<SectorHistory>> look_at_all(disks::BlockDevice& disk, const DiskPlace& place,
+                                               const std::vector<SectorEdit>& edits) {
+    std::vector<SectorHistory> out;
+    std::vector<SectorEdit> whole;
+    for (const auto& edit : edits) add(whole, edit);
+    for (auto& sector : whole) {
+        const auto offset = sector.offset;
+        if (!may_be_meant(place, offset))
             return make_error(errors::kJournal, "sectors.json names the sector at {}, where no partition begins",
-                              edit.offset);
-        auto now = TRY(read_sector(disk, edit.offset));
-        if (now != edit.before && now != edit.after)
+                              offset);
+        auto now = TRY(read_sector(disk, offset));
+        if (std::none_of(edits.begin(), edits.end(), [&](const auto& edit) {
+                return edit.offset == offset && (now == edit.before || now == edit.after);
+            }))
             return make_error(errors::kChangedSince, "the {} at byte {} of the disk",
-                              edit.offset == 0 ? "partition table" : "boot sector", edit.offset);
-        out.push_back(std::move(now));
+                              offset == 0 ? "partition table" : "boot sector", offset);
+        out.push_back({std::move(sector), std::move(now)});
     }
     return out;
 }
@@ -124,7 +139,8 @@ std::string to_json(const std::vector<SectorEdit>& edits) {
         sectors.push_back({{"offset", edit.offset},
                            {"what", edit.what},
                            {"before", hex_of(edit.before)},
-                           {"after", hex_of(edit.after)}});
+                           {"after", hex_of(edit.after)},
+                           {"run", edit.run}});
     return json::serialize(json::object{{"sectors", std::move(sectors)}}) + "\n";
 }
 
@@ -147,9 +163,16 @@ Result<std::vector<SectorEdit>> parse_sectors(std::string_view text) {
     return edits;
 }
 
-std::vector<SectorEdit> joined(std::vector<SectorEdit> earlier, const std::vector<SectorEdit>& later) {
-    for (const auto& edit : later) add(earlier, edit);
-    return earlier;
+std::vector<SectorEdit> joined(const std::vector<SectorEdit>& finished, const std::vector<SectorEdit>& later) {
+    std::vector<SectorEdit> out;
+    for (const auto& edit : finished) add(out, edit);
+    out.insert(out.end(), later.begin(), later.end());
+    return out;
+}
+
+std::vector<SectorEdit> edits_since(std::vector<SectorEdit> edits, std::uint64_t run) {
+    std::erase_if(edits, [run](const auto& edit) { return edit.run < run; });
+    return edits;
 }
 
 Result<std::vector<SectorEdit>> plan_sectors(disks::BlockDevice& disk, const DiskPlace& place,
@@ -179,20 +202,20 @@ Result<std::vector<SectorEdit>> plan_sectors(disks::BlockDevice& disk, const Dis
 }
 
 Status write_sectors(disks::BlockDevice& disk, const DiskPlace& place, const std::vector<SectorEdit>& edits) {
-    const auto now = TRY(look_at_all(disk, place, edits));
-    for (std::size_t i = 0; i < edits.size(); ++i)
-        if (now[i] != edits[i].after) TRY(disk.write(edits[i].offset, edits[i].after));
+    for (const auto& [edit, now] : TRY(look_at_all(disk, place, edits)))
+        if (now != edit.after) TRY(disk.write(edit.offset, edit.after));
     return edits.empty() ? Status() : disk.flush();
 }
 
 Result<std::vector<Change>> take_back_sectors(disks::BlockDevice& disk, const DiskPlace& place,
                                               const std::vector<SectorEdit>& edits, bool dry_run) {
     std::vector<Change> done;
-    const auto now = TRY(look_at_all(disk, place, edits));
-    for (std::size_t i = edits.size(); i-- > 0;) {
-        if (now[i] == edits[i].before) continue;
-        if (!dry_run) TRY(disk.write(edits[i].offset, edits[i].before));
-        auto change = change_of(edits[i]);
+    auto sectors = TRY(look_at_all(disk, place, edits));
+    std::reverse(sectors.begin(), sectors.end());
+    for (const auto& [edit, now] : sectors) {
+        if (now == edit.before) continue;
+        if (!dry_run) TRY(disk.write(edit.offset, edit.before));
+        auto change = change_of(edit);
         done.push_back({"undo: " + change.what, change.where, change.after, change.before});
     }
     if (!done.empty() && !dry_run) TRY(disk.flush());

@@ -241,12 +241,20 @@ TEST_F(ApplianceTest, without_qemu_it_says_what_to_install) {
     EXPECT_TRUE(report.error().is(console::errors::kNoAppliance));
 }
 
+TEST_F(ApplianceTest, what_its_boot_says_are_the_first_steps) {
+    guest(std::string("printf 'noise\\r\\nSlipway: the kernel is up\\r\\n'; say '{\"hello\":1}'; hear; ") +
+          "say '{\"note\":\"volumes\"}'; echo 'Slipway: too late'; say '" + kReport + "'\n");
+    const auto report = run();
+    ASSERT_TRUE(report.ok()) << report.error().describe();
+    EXPECT_THAT(notes, ElementsAre("appliance: the kernel is up", "volumes"));
+}
+
 TEST_F(ApplianceTest, an_interrupted_repair_asks_the_guest_to_stop_and_waits_for_it) {
-    guest(
-        "say '{\"hello\":1}'; hear; say '{\"note\":\"drivers\"}'; hear; printf '%s' \"$line\" >" +
-        (dir / "cancel").string() +
-        "\nsay "
-        "'{\"error\":{\"name\":\"fixup.initramfs\",\"message\":\"ended\",\"next_step\":\"\",\"temporary\":false}}'\n");
+    guest("say '{\"hello\":1}'; hear; say '{\"note\":\"drivers\"}'; hear; printf '%s' \"$line\" >" +
+          (dir / "cancel").string() +
+          "\nsay "
+          "'{\"error\":{\"name\":\"fixup.cancelled\",\"message\":\"all is as it "
+          "was\",\"next_step\":\"\",\"temporary\":true}}'\n");
     std::atomic<bool> cancelled{false};
     job.cancelled = &cancelled;
     job.request.disk = "web.vhd";
@@ -254,8 +262,23 @@ TEST_F(ApplianceTest, an_interrupted_repair_asks_the_guest_to_stop_and_waits_for
     job.note = [&](const std::string&) { cancelled = true; };
     const auto report = repair_in_appliance(machine, job);
     ASSERT_FALSE(report.ok());
-    EXPECT_TRUE(report.error().is(console::errors::kRepairInterrupted)) << report.error().describe();
+    EXPECT_EQ(report.error().describe(), "all is as it was [fixup.cancelled]");
     EXPECT_EQ(read_text_file(dir / "cancel").value(), R"({"cancel":true})");
+    expect_no_machine();
+}
+
+TEST_F(ApplianceTest, an_interrupted_repair_that_gives_no_answer_is_not_said_to_be_taken_back) {
+    guest("say '{\"hello\":1}'; hear; say '{\"note\":\"drivers\"}'; hear; exec sleep 600\n");
+    std::atomic<bool> cancelled{false};
+    job.cancelled = &cancelled;
+    job.patience.end = std::chrono::milliseconds(200);
+    job.request.disk = "web.vhd";
+    job.disks = {&disk};
+    job.note = [&](const std::string&) { cancelled = true; };
+    const auto report = repair_in_appliance(machine, job);
+    ASSERT_FALSE(report.ok());
+    EXPECT_TRUE(report.error().is(console::errors::kRepairInterrupted)) << report.error().describe();
+    EXPECT_THAT(report.error().message(), HasSubstr("did not say"));
     expect_no_machine();
 }
 

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 #include <boost/json.hpp>
 
+#include "guest-fixup/test/fake_disk.hpp"
 #include "guest-fixup/test/fake_root.hpp"
 #include "lib/base/process.hpp"
 #include "lib/base/sha256.hpp"
@@ -69,7 +70,7 @@ protected:
     // A guest whose tools are busybox scripts, on the first partition of a disk of 64 MiB.
     static void make_disk(const fs::path& disk, int seconds) {
         fixup::test::FakeRoot guest;
-        for (const char* name : {"proc", "sys", "dev", "tmp", "run", "bin", "usr/bin", "usr/sbin", "sbin"})
+        for (const char* name : {"proc", "sys", "dev", "tmp", "run", "bin", "usr/bin", "usr/sbin", "sbin", "var/lib"})
             fs::create_directories(guest.path() / name);
         fs::copy_file("/bin/busybox", guest.path() / "bin/busybox");
         for (const char* applet : {"bin/sh", "bin/cat", "bin/sed", "bin/mv", "bin/sleep", "usr/bin/env"})
@@ -78,7 +79,8 @@ protected:
         guest.put("/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n");
         guest.put("/etc/initramfs-tools/initramfs.conf", "MODULES=list\n");
         guest.put("/etc/initramfs-tools/modules", "ahci\n");
-        guest.put("/lib/modules/6.1/modules.dep", "k/virtio_pci.ko:\nk/virtio_blk.ko:\nk/sd_mod.ko:\nk/ahci.ko:\n");
+        guest.put("/lib/modules/6.1/modules.dep",
+                  "k/virtio_pci.ko:\nk/virtio_blk.ko:\nk/sd_mod.ko:\nk/ahci.ko:\nk/ata_piix.ko:\n");
         guest.put("/lib/systemd/systemd", "");
         fs::create_directories(guest.path() / "lib/systemd/network");
         guest.put("/boot/grub/grub.cfg", "linux /vmlinuz root=UUID=aaaa ro\n");
@@ -198,6 +200,29 @@ TEST_F(FixupLab, killed_midway_the_image_is_whole_and_the_next_run_ends_as_the_d
     ASSERT_NE(again.exit_code, 1) << again.output << again.error_text;
     EXPECT_EQ(json::parse(again.output).at("journal").as_array().size(), 0u) << again.output;
     EXPECT_EQ(run_command({"e2fsck", "-fn", flat.string() + "?offset=1048576"}).value().exit_code, 0);
+}
+
+TEST_F(FixupLab, two_targets_in_a_row_and_an_undo_give_every_file_its_first_bytes_back) {
+    const auto disk = *lab / "twice.img";
+    ASSERT_TRUE(run_checked({"cp", "--sparse=always", raw().string(), disk.string()}).ok());
+    const auto files = [&] { return slipway::fixup::test::files_on(disk).value(); };
+    const auto here = [&](std::vector<std::string> more) {
+        std::vector<std::string> argv{program(), "fixup", "--disk", disk.string(), "--appliance", "never"};
+        argv.insert(argv.end(), more.begin(), more.end());
+        return run_command(argv, options()).value();
+    };
+    const auto original = files();
+    auto last = original;
+    for (const char* target : {"ide", "virtio-blk"}) {
+        const auto ran = here({"--target", target});
+        ASSERT_NE(ran.exit_code, 1) << ran.output << ran.error_text;
+        const auto now = files();
+        EXPECT_FALSE(slipway::fixup::test::differences(now, last).empty()) << target;
+        last = now;
+    }
+    const auto undone = here({"--undo"});
+    EXPECT_EQ(undone.exit_code, 0) << undone.output << undone.error_text;
+    EXPECT_THAT(slipway::fixup::test::differences(files(), original), testing::IsEmpty());
 }
 
 TEST_F(FixupLab, what_is_no_disk_is_named_before_a_machine_is_started) {
