@@ -4,6 +4,7 @@
 
 #include "lib/channel/chunk_frames.hpp"
 #include "lib/channel/messages.hpp"
+#include "lib/channel/multicast_messages.hpp"
 
 using namespace slipway;
 using namespace slipway::channel;
@@ -20,6 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     if (auto report = parse_report(text))
         if (!parse_report(render(*report)).ok()) std::abort();
+    if (auto invitation = parse_multicast_invitation(text))
+        if (render(parse_multicast_invitation(render(*invitation)).value()) != render(*invitation)) std::abort();
     (void)parse_ids(text).ok();
     if (auto frames = parse_frames(text)) {
         std::string again;
