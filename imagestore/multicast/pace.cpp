@@ -9,8 +9,8 @@ namespace slipway::multicast {
 namespace {
 
 constexpr double kLeast = 1e6, kMost = 1e11;
-constexpr double kBearable = 0.01;      // common loss that changes nothing
 constexpr double kBearableAlone = 0.1;  // of one or two receivers, whose own loss cannot be told from a common one
+constexpr double kDrain = 0.85;         // of what they take: what waits in their buffers is to become less
 constexpr std::chrono::milliseconds kBurst{4};
 // A sender that was not given the processor catches up, at little above the rate: the line was idle meanwhile, so its
 // queue has room for that. More would be a burst for switches.
@@ -47,10 +47,18 @@ bool Pace::on_common_loss(double share, Instant now) {
         searching_ = false;
         rate_ *= std::max(0.5, 1 - std::max(share, 0.1));
     } else if (tried) {
-        rate_ *= searching_ ? 1 + 5 * seconds : 1 + 0.1 * seconds;
+        rate_ *= searching_ ? std::min(2.0, 1 + 5 * seconds) : 1 + 0.1 * seconds;
     }
     rate_ = std::clamp(rate_, kLeast, kMost);
     if (options_.ceiling > 0) rate_ = std::min(rate_, static_cast<double>(options_.ceiling));
+    return rate_ != before;
+}
+
+bool Pace::on_lag(double bits) {
+    if (!adaptive()) return false;
+    searching_ = false;
+    const auto before = rate_;
+    rate_ = std::max(kLeast, std::min(rate_, std::max(rate_ / 2, kDrain * bits)));
     return rate_ < before;
 }
 

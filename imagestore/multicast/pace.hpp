@@ -25,9 +25,11 @@ public:
     void set_ceiling(std::uint64_t bits);  // 0: none
     // A slow disk: not faster than this for a second.
     void hold_to(std::uint64_t bits, Instant now);
-    // What share of the packets of the last interval nearly all receivers missed.
-    // True when it made the rate lower.
+    // What share of the packets nearly all receivers missed. True when that made the rate another.
     bool on_common_loss(double share, Instant now);
+    // Most receivers lag behind what is sent, and take so many bits a second. True when that made the rate lower.
+    bool on_lag(double bits);
+    static constexpr double kBearable = 0.01;  // common loss that does not slow it
     static constexpr std::chrono::milliseconds kReact{200};  // it is asked so often
 
     std::uint64_t rate() const;  // bits a second

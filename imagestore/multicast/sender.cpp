@@ -15,6 +15,9 @@ constexpr std::chrono::seconds kPatienceAlone{10};
 constexpr double kHopeless = 0.9;  // loss of one alone that is better served otherwise
 constexpr unsigned kMaxAhead = 32;
 constexpr unsigned kSampled = 16;   // every such packet's loss is told of
+// So much older than what is sent now: they do not keep up, or might not at more.
+constexpr std::chrono::milliseconds kLagging{300}, kNoLag{150};
+constexpr std::size_t kKeptTimes = 600;  // of SYNCs: a minute
 constexpr double kOverload = 0.15;  // losses of most receivers beyond it are of one cause, whichever packets they hit
 
 // The chance that more than `spare` of n packets are lost.
@@ -272,6 +275,8 @@ Bytes Sender::sync_packet(Instant now) {
     for (const auto chunk : later_)
         if (body.known.size() < kMaxDeficits) body.known.push_back({chunk, kWholeChunk, 255});
     next_sync_ = over_ ? Instant::max() : now + options_.sync_every;
+    when_.emplace_back(number_, now);
+    if (when_.size() > kKeptTimes) when_.pop_front();
     ByteWriter writer;
     write_body(body, writer);
     return sealed(PacketType::Sync, writer.view());
@@ -352,6 +357,7 @@ void Sender::welcome_back(std::uint32_t number, Instant now) {
 
 void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     auto& view = member.view;
+    note_lag(member, report, now);
     view.heard = now;
     if (unheard_) unheard_ = most_are_silent(now);
     view.room_kib = report.room_kib;
@@ -412,28 +418,65 @@ const Sender::SentOnce* Sender::sent_once(std::uint32_t chunk) const {
     return once.length ? &once : nullptr;
 }
 
+// A receiver with deep buffers tells of what was sent seconds ago, and of a part that came whole: only what most have
+// told of all that went out since the rate changed last makes it faster.
 void Sender::look_at_common_loss(Instant now) {
     if (now < next_look_) return;
     const auto share = common_.share(audience_.size()), most = loss_of_most();
-    if (!share && !most) return;
+    const auto loss = std::max(share.value_or(0), most && *most > kOverload ? *most : 0);
+    const auto lag = lag_of_most();
+    if (loss <= Pace::kBearable && lag <= kLagging && (!most || lag > kNoLag)) return;
     next_look_ = now + Pace::kReact;
-    if (!pace_.on_common_loss(std::max(share.value_or(0), most.value_or(0)), now)) return;
+    const bool lower = lag > kLagging && pace_.on_lag(most_take());
+    const bool other = (loss > Pace::kBearable || lag <= kNoLag) && !lower && pace_.on_common_loss(loss, now);
+    if (!lower && !other) return;
     common_.forget_before(number_ / kSampled + 1);
     rate_since_ = number_;
 }
 
 // Machines that are slower than the line lose each other packets than the next: none is missed by all of them. But
 // where most lose much, it is the rate that they cannot hold, and moving one after the other aside would be wrong.
-// What they lost at an earlier rate says nothing.
+// What they lost at an earlier rate says nothing; nothing while most have told of no other.
 std::optional<double> Sender::loss_of_most() const {
-    if (audience_.size() < 3) return std::nullopt;  // there each one's loss counts as common already
     std::vector<double> losses;
     for (const auto& [number, member] : audience_)
-        if (member.told_from >= rate_since_ && member.told_loss > kOverload) losses.push_back(member.told_loss);
+        if (member.told_from >= rate_since_) losses.push_back(member.told_loss);
     if (losses.size() * 2 <= audience_.size()) return std::nullopt;
     const auto middle = losses.begin() + static_cast<std::ptrdiff_t>(losses.size() / 2);
     std::nth_element(losses.begin(), middle, losses.end());
     return *middle;
+}
+
+static double middle_of(std::vector<double> numbers) {
+    if (numbers.empty()) return 0;
+    const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
+    std::nth_element(numbers.begin(), middle, numbers.end());
+    return *middle;
+}
+
+// One with deep buffers is seconds behind before it loses any.
+void Sender::note_lag(Member& member, const ReportBody& report, Instant now) const {
+    const auto since = std::chrono::duration<double>(now - member.view.heard).count();
+    const auto after = std::upper_bound(when_.begin(), when_.end(), report.newest,
+                                        [](std::uint64_t n, const auto& at) { return n < at.first; });
+    member.lag = after == when_.end() ? Instant::duration{} : now - after->second;
+    if (since < 0.05) return;
+    member.took = member.takes;
+    member.takes = 8.0 * report.received * static_cast<double>(options_.symbol_bytes + options_.per_packet) / since;
+}
+
+Instant::duration Sender::lag_of_most() const {
+    std::vector<double> lags;
+    for (const auto& [number, member] : audience_) lags.push_back(static_cast<double>(member.lag.count()));
+    return Instant::duration(static_cast<std::int64_t>(middle_of(std::move(lags))));
+}
+
+// A machine that stood still for one report's time has taken nothing in that: the better of two counts.
+double Sender::most_take() const {
+    std::vector<double> bits;
+    for (const auto& [number, member] : audience_)
+        if (member.lag > kLagging) bits.push_back(std::max(member.takes, member.took));
+    return middle_of(std::move(bits));
 }
 
 void Sender::want(const Deficit& deficit, Instant now) {

@@ -98,6 +98,8 @@ private:
         std::uint64_t sampled = 0;    // samples it has told of
         std::uint64_t told_from = 0;  // its last report was of the packets from there on,
         double told_loss = 0;         // of which it lost so many
+        Instant::duration lag{};      // how old the newest of them was then
+        double takes = 0, took = 0;   // bits a second that came in, by its last report and the one before
         std::optional<Instant> bad_since, slow_since;
     };
     struct Cached {
@@ -134,6 +136,9 @@ private:
     void welcome_back(std::uint32_t number, Instant now);
     void look_at_common_loss(Instant now);
     std::optional<double> loss_of_most() const;
+    Instant::duration lag_of_most() const;
+    double most_take() const;
+    void note_lag(Member& member, const ReportBody& report, Instant now) const;
     bool most_are_silent(Instant now) const;
     void want(const Deficit& deficit, Instant now);
     void judge(Instant now);
@@ -163,6 +168,7 @@ private:
     std::set<std::uint32_t> unreadable_;
     std::uint32_t round_ = 0;
     std::uint64_t number_ = 0;
+    std::deque<std::pair<std::uint64_t, Instant>> when_;  // packets below the number had gone by then; one a SYNC
     bool paused_ = false, over_ = false;
     double loss_limit_ = 1;  // beyond it a receiver holds the others up
     bool unheard_ = false;   // most receivers are not heard: what is sent now would be sent again

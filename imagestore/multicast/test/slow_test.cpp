@@ -117,6 +117,19 @@ TEST(MulticastSlow, where_most_are_slower_than_the_line_the_rate_follows_them_an
     }
 }
 
+TEST(MulticastSlow, what_waits_in_deep_buffers_is_no_word_that_the_line_carries_more) {
+    for (const unsigned machines : {1u, 2u, 5u}) {
+        // A processor for 28 Mbit/s, and 8 MiB of buffer: what it tells of was sent seconds ago, and nothing of that is lost.
+        Rack rack({.chunks = 1000, .pace = {0, true, 20'000'000}});
+        for (unsigned i = 0; i < machines; ++i) rack.add({.packet = 400us, .holds = 6000});
+        ASSERT_TRUE(rack.run());
+        all_by_multicast(rack);
+        std::printf("%u: %.1f s, %.2f copies\n", machines, last_of(rack), rack.copies());
+        EXPECT_LT(rack.copies(), 2.0) << machines;
+        EXPECT_LT(last_of(rack), 28.5 * 1.6) << machines;
+    }
+}
+
 TEST(MulticastSlow, one_that_dies_holds_nobody_up) {
     Rack rack({.chunks = 60, .pace = at(8'000'000)});
     for (int i = 0; i < 3; ++i) rack.add({});
