@@ -61,10 +61,10 @@ set -u
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 (exec 3<>/dev/ttyS1) || exit 1
 # By a child: this shell leads its session, would take the port for its terminal, and hang it up for everybody as it ends.
-# Who else does that takes it from us: then it is opened again.
+# Who else does that takes it from us: then it is opened again. Firmware and loader may have left a line without an end.
 say() {{
     for _ in 1 2 3 4 5 6 7 8 9 10; do
-        if (exec 3<>/dev/ttyS1 && stty raw -echo <&3 && printf '%s\n' "$1" >&3) 2>/dev/null; then return; fi
+        if (exec 3<>/dev/ttyS1 && stty raw -echo <&3 && printf '\n%s\n' "$1" >&3) 2>/dev/null; then return; fi
         sleep 1
     done
     exit 1
