@@ -14,9 +14,11 @@ constexpr std::chrono::seconds kPatience{2};  // with one who holds the others u
 constexpr std::chrono::seconds kPatienceAlone{10};
 constexpr double kHopeless = 0.9;  // loss of one alone that is better served otherwise
 constexpr unsigned kMaxAhead = 32;
-constexpr unsigned kSampled = 16;   // every such packet's loss is told of
+constexpr unsigned kSampled = 16;  // every such packet's loss is told of
 // So much older than what is sent now: they do not keep up, or might not at more.
 constexpr std::chrono::milliseconds kLagging{300}, kNoLag{150};
+constexpr std::chrono::milliseconds kToldOf{100};
+constexpr double kGoesBy = 0.75;         // of the rate
 constexpr std::size_t kKeptTimes = 600;  // of SYNCs: a minute
 constexpr double kOverload = 0.15;  // losses of most receivers beyond it are of one cause, whichever packets they hit
 
@@ -44,8 +46,8 @@ Sender::Sender(SenderOptions options, ChunkFeed feed, Instant now)
 
 void Sender::add_receiver(std::uint32_t number, const Key& key, Instant now) {
     remove_receiver(number);
-    auto& member = audience_.emplace(number, Member{Seal(key), {}, {}, 0, 0, 0, {}, {}}).first->second;
-    member.view.heard = now;
+    auto& member = audience_.emplace(number, Member{.seal = Seal(key)}).first->second;
+    member.view.heard = member.telling_since = now;
     next_sync_ = std::min(next_sync_, now);
 }
 
@@ -357,8 +359,8 @@ void Sender::welcome_back(std::uint32_t number, Instant now) {
 
 void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     auto& view = member.view;
-    note_lag(member, report, now);
     view.heard = now;
+    note_told(member, report, now);
     if (unheard_) unheard_ = most_are_silent(now);
     view.room_kib = report.room_kib;
     if (report.written_kib > 0) view.written_kib = report.written_kib;
@@ -370,10 +372,6 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
         // A hundred packets say a tenth of what there is to say.
         const auto weight = std::min(0.5, report.expected / 1000.0);
         view.loss += weight * (loss - view.loss);
-        if (report.newest < number_ && report.newest >= report.expected) {
-            member.told_from = report.newest - report.expected;
-            member.told_loss = loss;
-        }
     }
     const auto sample = report.sampled / kSampled;
     if (sample > member.sampled && sample <= number_ / kSampled) {
@@ -418,18 +416,21 @@ const Sender::SentOnce* Sender::sent_once(std::uint32_t chunk) const {
     return once.length ? &once : nullptr;
 }
 
-// A receiver with deep buffers tells of what was sent seconds ago, and of a part that came whole: only what most have
-// told of all that went out since the rate changed last makes it faster.
+// A receiver with deep buffers tells of what was sent seconds ago, and of a part that came whole. So it becomes faster
+// only by what most have told of all that went out since the rate changed last, and where that went by as it was sent
+// (as RFC 5348, 4.3, bounds a rate by what is received).
 void Sender::look_at_common_loss(Instant now) {
     if (now < next_look_) return;
     const auto share = common_.share(audience_.size()), most = loss_of_most();
     const auto loss = std::max(share.value_or(0), most && *most > kOverload ? *most : 0);
     const auto lag = lag_of_most();
-    if (loss <= Pace::kBearable && lag <= kLagging && (!most || lag > kNoLag)) return;
+    const bool keeps_up = most && lag <= kNoLag && passes_most() >= kGoesBy * static_cast<double>(pace_.rate());
+    if (loss <= Pace::kBearable && lag <= kLagging && !keeps_up) return;
     next_look_ = now + Pace::kReact;
-    const bool lower = lag > kLagging && pace_.on_lag(most_take());
-    const bool other = (loss > Pace::kBearable || lag <= kNoLag) && !lower && pace_.on_common_loss(loss, now);
-    if (!lower && !other) return;
+    const bool other = lag > kLagging && loss <= Pace::kBearable ? pace_.on_lag(most_take())
+                       : loss > Pace::kBearable || keeps_up      ? pace_.on_common_loss(loss, now)
+                                                                 : false;
+    if (!other) return;
     common_.forget_before(number_ / kSampled + 1);
     rate_since_ = number_;
 }
@@ -454,15 +455,33 @@ static double middle_of(std::vector<double> numbers) {
     return *middle;
 }
 
-// One with deep buffers is seconds behind before it loses any.
-void Sender::note_lag(Member& member, const ReportBody& report, Instant now) const {
-    const auto since = std::chrono::duration<double>(now - member.view.heard).count();
+// One with deep buffers is seconds behind before it loses any. A few packets say nothing of a rate.
+void Sender::note_told(Member& member, const ReportBody& report, Instant now) const {
     const auto after = std::upper_bound(when_.begin(), when_.end(), report.newest,
                                         [](std::uint64_t n, const auto& at) { return n < at.first; });
     member.lag = after == when_.end() ? Instant::duration{} : now - after->second;
-    if (since < 0.05) return;
-    member.took = member.takes;
-    member.takes = 8.0 * report.received * static_cast<double>(options_.symbol_bytes + options_.per_packet) / since;
+    if (report.expected > number_ || report.newest >= number_) return;
+    member.telling_expected += report.expected;
+    member.telling_received += std::min(report.received, report.expected);
+    const auto since = now - member.telling_since;
+    if (since < kToldOf || member.telling_expected == 0) return;
+    const auto bits = [&](std::uint64_t packets) {
+        return 8.0 * static_cast<double>(packets * (options_.symbol_bytes + options_.per_packet)) /
+               std::chrono::duration<double>(since).count();
+    };
+    member.told_from = report.newest + 1 - std::min(member.telling_expected, report.newest + 1);
+    member.told_loss = 1 - static_cast<double>(member.telling_received) / static_cast<double>(member.telling_expected);
+    member.passes = bits(member.telling_expected);
+    member.took = std::exchange(member.takes, bits(member.telling_received));
+    member.telling_since = now;
+    member.telling_expected = member.telling_received = 0;
+}
+
+// How fast what is sent goes by at the middle one, lost or not: less than the rate, where it waits in buffers.
+double Sender::passes_most() const {
+    std::vector<double> bits;
+    for (const auto& [number, member] : audience_) bits.push_back(member.passes);
+    return middle_of(std::move(bits));
 }
 
 Instant::duration Sender::lag_of_most() const {
@@ -524,7 +543,8 @@ void Sender::judge(Instant now) {
         if (why == SenderEvent::Kind::Gone) absent_.insert(audience_.extract(leaves));
         else audience_.erase(leaves);
     }
-    unheard_ = most_are_silent(now);
+    // No news is bad news: it goes on at half the rate.
+    if (!std::exchange(unheard_, most_are_silent(now)) && unheard_ && pace_.on_lag(0)) rate_since_ = number_;
 }
 
 // Where most stand still for a moment, as virtual machines of one busy host do, the sender does as well, until they

@@ -95,11 +95,14 @@ private:
         Seal seal;
         ReplayWindow window;
         ReceiverView view;
-        std::uint64_t sampled = 0;    // samples it has told of
-        std::uint64_t told_from = 0;  // its last report was of the packets from there on,
-        double told_loss = 0;         // of which it lost so many
-        Instant::duration lag{};      // how old the newest of them was then
-        double takes = 0, took = 0;   // bits a second that came in, by its last report and the one before
+        std::uint64_t sampled = 0;  // samples it has told of
+        // Its reports of at least kToldOf: of the packets from told_from on, of which it lost so many; bits a second
+        // that went by, that it took in, and had taken in before.
+        std::uint64_t told_from = 0;
+        double told_loss = 0, passes = 0, takes = 0, took = 0;
+        Instant::duration lag{};  // how old the newest packet was when it told of it
+        Instant telling_since{};  // of those that do not make kToldOf yet
+        std::uint64_t telling_expected = 0, telling_received = 0;
         std::optional<Instant> bad_since, slow_since;
     };
     struct Cached {
@@ -138,7 +141,8 @@ private:
     std::optional<double> loss_of_most() const;
     Instant::duration lag_of_most() const;
     double most_take() const;
-    void note_lag(Member& member, const ReportBody& report, Instant now) const;
+    double passes_most() const;
+    void note_told(Member& member, const ReportBody& report, Instant now) const;
     bool most_are_silent(Instant now) const;
     void want(const Deficit& deficit, Instant now);
     void judge(Instant now);

@@ -158,10 +158,10 @@ private:
         std::shared_ptr<const Bytes> packet;
         bool operator>(const Arrival& o) const { return std::tie(at, order) > std::tie(o.at, o.order); }
     };
-    using Plan = std::pair<Instant, Node*>;
+    using Plan = std::tuple<Instant, std::uint32_t, Node*>;  // by number: addresses are others in each run
 
     bool chance(double p) { return p > 0 && static_cast<double>(random_.next() >> 11) / 9007199254740992.0 < p; }
-    void plan(Node& node) { plans_.emplace(node.receiver->deadline(), &node); }
+    void plan(Node& node) { plans_.emplace(node.receiver->deadline(), node.number, &node); }
 
     // What the deploy server does over the agent channel. False when nobody lacks anything.
     bool rounds() {
@@ -190,8 +190,8 @@ private:
         while (auto packet = sender->poll(now)) send(*packet);
         auto next = sender->deadline(now);
         if (!arrivals_.empty()) next = std::min(next, arrivals_.top().at);
-        while (!plans_.empty() && plans_.top().first <= now) {
-            auto* node = plans_.top().second;
+        while (!plans_.empty() && std::get<Instant>(plans_.top()) <= now) {
+            auto* node = std::get<Node*>(plans_.top());
             plans_.pop();
             if (!node->up) continue;
             if (auto report = node->receiver->poll(now)) {
@@ -202,7 +202,7 @@ private:
                 plan(*node);
             }
         }
-        if (!plans_.empty()) next = std::min(next, plans_.top().first);
+        if (!plans_.empty()) next = std::min(next, std::get<Instant>(plans_.top()));
         now = std::max(now + 1us, next);
         while (!arrivals_.empty() && arrivals_.top().at <= now) {
             auto arrival = arrivals_.top();
