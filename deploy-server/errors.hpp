@@ -48,10 +48,9 @@ inline constexpr ErrorId kAddress{
     "server.address",
     "Give the interface the address first (ip addr add), or correct --netboot; STATE/address has what `slipway server "
     "address` moved."};
+inline constexpr ErrorId kNoMulticast{"server.no-multicast", "Nothing to do: this machine is served by unicast."};
 
 // The DHCP server.
-inline constexpr ErrorId kNoMulticast{"server.no-multicast",
-                                      "Nothing to do: this machine is served by unicast."};
 inline constexpr ErrorId kNoDhcp{"server.no-dhcp",
                                  "Start the server with --dhcp SUBNET, or `dhcp` in slipway.toml, to give addresses."};
 inline constexpr ErrorId kNoLease{"server.no-lease", "See `slipway dhcp leases` for who holds which address."};
@@ -72,10 +71,10 @@ inline constexpr ErrorId kClaimedTwice{"server.token-claimed-twice",
 inline constexpr ErrorId kVoidCertificate{
     "server.void-certificate",
     "The token it was got by was shown a second time, so neither is trusted: boot the machine again."};
-inline constexpr ErrorId kReplacedCertificate{
-    "server.replaced-certificate",
-    "Its machine has enrolled again since. If this is no machine that was forgotten, somebody took its boot script: see "
-    "the alerts of `slipway device show`, and boot it again."};
+inline constexpr ErrorId kReplacedCertificate{"server.replaced-certificate",
+                                              "Its machine has enrolled again since. If this is no machine that was "
+                                              "forgotten, somebody took its boot script: see "
+                                              "the alerts of `slipway device show`, and boot it again."};
 inline constexpr ErrorId kNetbootIgnored{"server.netboot-ignored",
                                          "See `slipway device show` for what its next network boot does, and why."};
 inline constexpr ErrorId kNoCertificate{"server.no-certificate", "Enroll first; the call needs a client certificate."};

@@ -7,8 +7,8 @@ namespace slipway::vmm {
 
 namespace {
 
-// Calls take(line) for each whole line, without its line end, until it returns true. OVMF and GRUB, which write to all serial
-// ports, end theirs with LF CR: the next line begins with a CR then.
+// Calls take(line) for each whole line, without its line end, until it returns true. OVMF and GRUB, which write to all
+// serial ports, end theirs with LF CR: the next line begins with a CR then.
 template <typename Take>
 bool any_line(std::string_view text, Take&& take) {
     for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {

@@ -28,8 +28,8 @@ struct Patience {
 };
 
 struct ApplianceJob {
-    fixup::RepairRequest request;            // with the disks' names for people
-    std::vector<disks::BlockDevice*> disks;  // request.disk, then request.more_disks
+    fixup::RepairRequest request;                  // with the disks' names for people
+    std::vector<disks::BlockDevice*> disks;        // request.disk, then request.more_disks
     std::function<void(const std::string&)> note;  // a step of the repair, or of the boot before it, begins
     const std::atomic<bool>* cancelled = nullptr;
     Patience patience;

@@ -91,9 +91,9 @@ struct InterfaceLimit {
 // Of the Image Distribution Service.
 struct DistributionSettings {
     bool multicast = true;
-    bool adaptive = true;           // below the rate, what the line carries; false: at the rate
-    std::uint64_t rate = 0;         // bits a second of each job; 0: none, multicast is adaptive then
-    IpAddress group;  // the first of 4096; none: the usual one of the family that the machines speak (route.hpp)
+    bool adaptive = true;    // below the rate, what the line carries; false: at the rate
+    std::uint64_t rate = 0;  // bits a second of each job; 0: none, multicast is adaptive then
+    IpAddress group;         // the first of 4096; none: the usual one of the family that the machines speak (route.hpp)
     std::uint16_t port = 8481;
     unsigned ttl = 1;             // 1: this segment; routers pass on what has more
     IpAddress interface;          // our address on the segment; none: the one that speaks to the machine

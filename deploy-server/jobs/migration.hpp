@@ -12,12 +12,12 @@ struct Migration {
     std::string source_device;  // empty: name
     std::string source_power_driver = "prompt";
     std::vector<std::string> source_power_command;
-    std::string source_vmhost;   // of a source that is a VM
+    std::string source_vmhost;                   // of a source that is a VM
     std::string source_secure_boot = "unknown";  // as of DeviceRow: which loader it is sent
-    std::string image;           // empty: name
-    std::string disks, exclude;  // of capture-image; empty: all, none
-    std::string vm_definition;   // XML
-    std::string vmhost;          // empty: the only one
+    std::string image;                           // empty: name
+    std::string disks, exclude;                  // of capture-image; empty: all, none
+    std::string vm_definition;                   // XML
+    std::string vmhost;                          // empty: the only one
     std::string network = "VM0";
     std::string target_controller = "ide";
     std::string firmware = "bios";  // that of the VM

@@ -104,8 +104,10 @@ Status register_runner(WindowsRepair& repair) {
         return {};
     }
     TRY(repair.guest.write("first boot: puts SYSTEM\\Setup back as it was", in_folder(repair, "setup.reg"), *values));
-    TRY(system.set_string("first boot: winlogon runs the scripts, before anybody logs on", "Setup", "CmdLine", kSetupCommand));
-    return system.set("first boot: winlogon runs the scripts, before anybody logs on", "Setup", "SetupType", reg_dword(2));
+    TRY(system.set_string("first boot: winlogon runs the scripts, before anybody logs on", "Setup", "CmdLine",
+                          kSetupCommand));
+    return system.set("first boot: winlogon runs the scripts, before anybody logs on", "Setup", "SetupType",
+                      reg_dword(2));
 }
 
 }  // namespace
@@ -115,7 +117,8 @@ std::string first_boot_folder(const WindowsSystem& windows) { return windows.roo
 Result<std::string> put_file(WindowsRepair& repair, std::string_view name, std::string_view ending,
                              const std::string& content) {
     auto file = fmt::format("{}.{}.{}", name, sha256(as_bytes(content)).text().substr(0, 12), ending);
-    TRY(repair.guest.write(fmt::format("first boot: for the script {}", name), in_folder(repair, "files/" + file), content));
+    TRY(repair.guest.write(fmt::format("first boot: for the script {}", name), in_folder(repair, "files/" + file),
+                           content));
     return file;
 }
 

@@ -29,7 +29,7 @@ public:
     bool on_common_loss(double share, Instant now);
     // Most receivers lag behind what is sent, and take so many bits a second. True when that made the rate lower.
     bool on_lag(double bits);
-    static constexpr double kBearable = 0.01;  // common loss that does not slow it
+    static constexpr double kBearable = 0.01;                // common loss that does not slow it
     static constexpr std::chrono::milliseconds kReact{200};  // it is asked so often
 
     std::uint64_t rate() const;  // bits a second

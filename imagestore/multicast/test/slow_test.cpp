@@ -119,7 +119,8 @@ TEST(MulticastSlow, where_most_are_slower_than_the_line_the_rate_follows_them_an
 
 TEST(MulticastSlow, what_waits_in_deep_buffers_is_no_word_that_the_line_carries_more) {
     for (const unsigned machines : {1u, 2u, 5u}) {
-        // A processor for 28 Mbit/s, and 8 MiB of buffer: what it tells of was sent seconds ago, and nothing of that is lost.
+        // A processor for 28 Mbit/s, and 8 MiB of buffer: what it tells of was sent seconds ago, and nothing of that is
+        // lost.
         Rack rack({.chunks = 1000, .pace = {0, true, 20'000'000}});
         for (unsigned i = 0; i < machines; ++i) rack.add({.packet = 400us, .holds = 6000});
         ASSERT_TRUE(rack.run());
