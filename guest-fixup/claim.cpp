@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "guest-fixup/errors.hpp"
+#include "guest-fixup/loops.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/disks/device_info.hpp"
 #include "lib/disks/errors.hpp"
@@ -26,6 +27,18 @@ Status refuse_mounted(const fs::path& path) {
     const auto mounts = TRY(disks::writable_mounts(path));
     if (mounts.empty()) return {};
     return make_error(errors::kInUse, "{} is in use: {}", path.string(), join(mounts, ", "));
+}
+
+// Of a file, by whatever name and in whichever mount namespace it was attached; a dry run bears what only reads.
+Status refuse_shown(int file, const fs::path& path, bool read_only) {
+    std::error_code none;
+    const auto ours = fs::canonical(path, none);  // a loop device that we hold ourselves
+    for (const auto& loop : TRY(loops_that_show(file))) {
+        if (loop.mounted.empty() || loop.mounted.front() == ours || (read_only && loop.read_only)) continue;
+        return make_error(errors::kInUse, "{} is in use: {} shows it, and is mounted", path.string(),
+                          loop.mounted.front().string());
+    }
+    return {};
 }
 
 // What is built on a disk is lost when the disk below it changes.
@@ -55,7 +68,17 @@ Status refuse_read_only(int fd, const fs::path& device) {
 Result<UniqueFd> lock_file(const fs::path& path, bool read_only) {
     auto fd = TRY(read_only ? open_fd(path, O_RDONLY) : open_to_write(path));
     TRY(disks::vhd::lock_for(fd.get(), read_only ? disks::vhd::Use::Read : disks::vhd::Use::Write, path.string()));
+    TRY(refuse_shown(fd.get(), path, read_only));
     return fd;
+}
+
+// Under another name of the same disk others are met by its file's lock.
+Result<UniqueFd> lock_behind(const fs::path& device, bool read_only) {
+    auto file = file_behind(device, read_only ? O_RDONLY : O_RDWR);
+    if (!file) return UniqueFd();
+    TRY(disks::vhd::lock_for(file->get(), read_only ? disks::vhd::Use::Read : disks::vhd::Use::Write, device.string()));
+    TRY(refuse_shown(file->get(), device, read_only));
+    return std::move(*file);
 }
 
 // udev holds a device for the moment in which it looks at it, the guest's tools of a repair that was killed hold a root
@@ -83,12 +106,19 @@ Result<UniqueFd> lock_device(const fs::path& path, bool read_only) {
 
 }  // namespace
 
-Result<UniqueFd> claim_disk(const fs::path& path, bool read_only) {
+Result<DiskClaim> claim_disk(const fs::path& path, bool read_only) {
     TRY(refuse_mounted(path));
     TRY(refuse_parent(path, read_only));
     std::error_code none;
     // Its partitions are mounted one by one, each of which the kernel claims.
-    return fs::is_block_file(path, none) ? lock_device(path, read_only) : lock_file(path, read_only);
+    DiskClaim out;
+    if (fs::is_block_file(path, none)) {
+        out.disk = TRY(lock_device(path, read_only));
+        out.behind = TRY(lock_behind(path, read_only));
+    } else {
+        out.disk = TRY(lock_file(path, read_only));
+    }
+    return out;
 }
 
 Result<UniqueFd> claim_root(const fs::path& root, bool read_only) {
@@ -105,14 +135,18 @@ Result<ClaimedDisk> open_claimed(const fs::path& path, bool read_only) {
     ClaimedDisk out;
     if (fs::is_block_file(path, none)) {
         // The kernel mounts nothing of it meanwhile.
-        out.claim = UniqueFd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_EXCL | O_CLOEXEC));
-        if (!out.claim.valid() && errno == EBUSY)
+        auto& disk = out.claim.disk;
+        disk = UniqueFd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_EXCL | O_CLOEXEC));
+        if (!disk.valid() && errno == EBUSY)
             return make_error(errors::kInUse, "{} is held by something else", path.string());
-        if (out.claim.valid() && !read_only) TRY(refuse_read_only(out.claim.get(), path));
-        if (out.claim.valid()) TRY(flock_it(out.claim.get(), path, read_only, kUdevsMoment));
+        if (disk.valid() && !read_only) TRY(refuse_read_only(disk.get(), path));
+        if (disk.valid()) TRY(flock_it(disk.get(), path, read_only, kUdevsMoment));
+        out.claim.behind = TRY(lock_behind(path, read_only));
     } else if (read_only || !disks::looks_like_vhd(path)) {
-        out.claim = TRY(lock_file(path, read_only));
-    }  // else: a VHD that is opened for writing is locked by that
+        out.claim.disk = TRY(lock_file(path, read_only));
+    } else {
+        TRY(refuse_shown(TRY(open_fd(path, O_RDONLY)).get(), path, read_only));
+    }  // and: a VHD that is opened for writing is locked by that
     out.disk = TRY(disks::open_disk(path, mode));
     return out;
 }

@@ -10,10 +10,14 @@
 
 namespace slipway::fixup {
 
+struct DiskClaim {
+    UniqueFd disk, behind;  // behind: the file that a loop device shows
+};
+
 // For the kernel's own work on the disk. The lock (of image files: QEMU's; of devices: flock on the whole disk, which
 // udev keeps to as well) lasts as long as the descriptor. Reading keeps writers out alone.
 // Errors: fixup.in-use, fixup.busy, fixup.read-only, disks.vhd-in-use, disks.vhd-has-children.
-Result<UniqueFd> claim_disk(const std::filesystem::path& path, bool read_only);
+Result<DiskClaim> claim_disk(const std::filesystem::path& path, bool read_only);
 
 // A directory with a mounted root: flock on it. Errors: fixup.busy.
 Result<UniqueFd> claim_root(const std::filesystem::path& root, bool read_only);
@@ -21,7 +25,7 @@ Result<UniqueFd> claim_root(const std::filesystem::path& root, bool read_only);
 // The same and the disk itself, for the appliance; a VHD of any kind with its parents.
 struct ClaimedDisk {
     std::unique_ptr<disks::BlockDevice> disk;
-    UniqueFd claim;
+    DiskClaim claim;
 };
 Result<ClaimedDisk> open_claimed(const std::filesystem::path& path, bool read_only);
 

@@ -160,6 +160,8 @@ Result<RepairReport> repair_disk(const RepairRequest& request, const fs::path& p
                                  const std::function<void(const std::string&)>& note, const RepairRoot& repair_root) {
     TRY(enter_private_mounts());
     auto all = TRY(GuestVolumes::open(request));
+    // Also where the root is whole: who copied the disk does not know that a part of it is not there.
+    if (auto cut = all->cut_short()) return *std::move(cut);
     note("volumes");
     TRY(all->look_through());
     auto repaired = [&]() -> Result<RepairReport> {
@@ -168,9 +170,6 @@ Result<RepairReport> repair_disk(const RepairRequest& request, const fs::path& p
             return windows::repair_found(*all, request, *windows, place, repair_root);
         return repair_found(*all, request, std::get<FoundRoot>(system), place, repair_root);
     }();
-    // What cannot be opened says less than that a part of it is not there.
-    if (!repaired && (repaired.error().is(errors::kMount) || repaired.error().is(errors::kNoRoot)))
-        if (auto cut = all->cut_short()) repaired = *std::move(cut);
     auto left = TRY(all->close());
     if (repaired)
         for (const auto& what : left) repaired->warnings.push_back("still active on this host: " + what);

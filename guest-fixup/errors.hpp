@@ -25,7 +25,7 @@ inline constexpr ErrorId kManyRoots{"fixup.many-roots", "Say which one is meant:
                                     false};
 inline constexpr ErrorId kNeedsAgent{"fixup.needs-agent",
                                      "Use `slipway fixup`, which runs the agent as an appliance, or repair in the "
-                                     "agent; its ramdisk needs the repair tools (slipway-ramdisk --repair-tools).",
+                                     "agent; its ramdisk needs the repair tools (slipway-ramdisk build --repair-tools).",
                                      false};
 inline constexpr ErrorId kIncomplete{
     "fixup.incomplete", "Give the other disks of the machine too: --more-disk, or `more-disks` of the task.", false};

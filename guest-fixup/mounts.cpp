@@ -87,10 +87,11 @@ Status refuse_held(const fs::path& disk, const std::vector<Volume>& volumes) {
 }
 
 const char* mount_options(const Volume& volume, bool read_only) {
+    // Of a clone beside the disk that it was made of XFS would mount the first one alone.
+    if (volume.filesystem == "xfs") return read_only ? "norecovery,nouuid" : "nouuid";
     if (!read_only) return "";
     if (volume.filesystem == "ext4") return "noload";
-    if (volume.filesystem == "btrfs") return "rescue=nologreplay";
-    return volume.filesystem == "xfs" ? "norecovery" : "";
+    return volume.filesystem == "btrfs" ? "rescue=nologreplay" : "";
 }
 
 }  // namespace
@@ -152,8 +153,12 @@ Status MountStack::mount(const fs::path& device, const fs::path& where, const Vo
         mounted_.push_back({real, std::move(server)});
         return {};
     }
-    if (::mount(device.c_str(), held.c_str(), volume.filesystem.c_str(), flags, data.c_str()) != 0)
+    if (::mount(device.c_str(), held.c_str(), volume.filesystem.c_str(), flags, data.c_str()) != 0) {
+        if (errno == ENODEV)
+            return make_error(errors::kNeedsAgent, "{}: this kernel does not mount {}", describe(volume),
+                              volume.filesystem);
         return make_error(errors::kMount, "{} ({}): {}", describe(volume), volume.filesystem, std::strerror(errno));
+    }
     mounted_.push_back({real, std::nullopt});
     return {};
 }

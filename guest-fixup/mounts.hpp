@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "guest-fixup/claim.hpp"
 #include "guest-fixup/volumes.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
@@ -75,7 +76,7 @@ private:
     GuestDisk(std::filesystem::path path, bool read_only) : path_(std::move(path)), read_only_(read_only) {}
     std::filesystem::path path_;
     bool read_only_;
-    UniqueFd claim_;
+    DiskClaim claim_;
     std::string cut_;
     std::vector<Volume> volumes_;
     Result<std::filesystem::path> loop_of(const Volume& volume);

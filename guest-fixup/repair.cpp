@@ -32,6 +32,8 @@ Status check_request(const RepairRequest& request) {
     for (const auto& disk : request.more_disks)
         if (std::error_code none; fs::equivalent(disk, request.disk, none))
             return make_error(errors::kRequest, "{} is given twice", disk.string());
+    if (std::error_code none; !request.root.empty() && fs::equivalent(request.root, "/", none))
+        return make_error(errors::kRequest, "{} is the system that runs here", request.root.string());
     if (!request.root.empty() && (!request.more_disks.empty() || !request.root_volume.empty()))
         return make_error(errors::kRequest,
                           "other disks and the choice of a root go with a disk, not with a mounted root");

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A disk that is being repaired is nobody else's.
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cstdlib>
 #include <fstream>
 
@@ -9,7 +14,9 @@
 #include "guest-fixup/claim.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/test/fake_disk.hpp"
+#include "lib/base/fd.hpp"
 #include "lib/base/process.hpp"
+#include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 #include "lib/disks/errors.hpp"
 #include "lib/disks/vhd/operations.hpp"
@@ -94,6 +101,86 @@ TEST_F(Claim, a_file_that_is_mounted_by_a_loop_device_is_refused) {
     ASSERT_FALSE(claimed.ok());
     EXPECT_EQ(claimed.error().name(), "fixup.in-use");
     EXPECT_FALSE(direct.ok());
+}
+
+namespace {
+
+// In a mount namespace of another process, until it is told to end.
+class MountedElsewhere {
+public:
+    MountedElsewhere(const fs::path& device, const fs::path& place) {
+        int told[2], end[2];
+        if (::pipe(told) != 0 || ::pipe(end) != 0) return;
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::close(end[1]);
+            char done = ::unshare(CLONE_NEWNS) == 0 &&
+                        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                        ::mount(device.c_str(), place.c_str(), "ext4", 0, nullptr) == 0;
+            (void)!::write(told[1], &done, 1);
+            (void)!::read(end[0], &done, 1);
+            ::_exit(0);
+        }
+        char done = 0;
+        mounted = ::read(told[0], &done, 1) == 1 && done != 0;
+        end_ = UniqueFd(end[1]);
+        ::close(told[0]), ::close(told[1]), ::close(end[0]);
+    }
+    ~MountedElsewhere() {
+        end_ = UniqueFd();
+        if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+    }
+    bool mounted = false;
+
+private:
+    pid_t pid_ = -1;
+    UniqueFd end_;
+};
+
+struct Loop {
+    fs::path device;
+    explicit Loop(const fs::path& file)
+        : device(trim(run_command({"losetup", "-f", "--show", file.string()}).value().output)) {}
+    ~Loop() { (void)run_command({"losetup", "-d", device.string()}); }
+};
+
+}  // namespace
+
+TEST_F(Claim, a_file_that_is_mounted_by_another_name_in_another_namespace_is_refused) {
+    if (::geteuid() != 0 || !fs::exists("/dev/loop-control")) GTEST_SKIP() << "needs root and loop devices";
+    ASSERT_TRUE(run_checked({"mke2fs", "-q", "-t", "ext4", "-F", raw.string()}).ok());
+    fs::create_hard_link(raw, dir / "other");
+    fs::create_directory(dir / "mnt");
+    const Loop loop(dir / "other");
+    EXPECT_TRUE(claim_disk(raw, false).ok()) << "attached alone it is nobody's";
+    {
+        const MountedElsewhere there(loop.device, dir / "mnt");
+        ASSERT_TRUE(there.mounted);
+        for (const bool dry_run : {false, true}) {
+            for (const auto& refused : {claim_disk(raw, dry_run).error(), open_claimed(raw, dry_run).error()})
+                EXPECT_EQ(refused.name(), "fixup.in-use") << refused.describe();
+        }
+    }
+    EXPECT_TRUE(claim_disk(raw, false).ok());
+}
+
+TEST_F(Claim, a_file_and_a_loop_device_that_shows_it_are_one_disk) {
+    if (::geteuid() != 0 || !fs::exists("/dev/loop-control")) GTEST_SKIP() << "needs root and loop devices";
+    const Loop loop(raw);
+    {
+        const auto first = claim_disk(raw, false);
+        ASSERT_TRUE(first.ok()) << first.error().explain();
+        expect_in_use(claim_disk(loop.device, false));
+        expect_in_use(open_claimed(loop.device, true));
+    }
+    {
+        const auto first = claim_disk(loop.device, false);
+        ASSERT_TRUE(first.ok()) << first.error().explain();
+        expect_in_use(claim_disk(raw, false));
+    }
+    const auto first = open_claimed(loop.device, false);
+    ASSERT_TRUE(first.ok()) << first.error().explain();
+    expect_in_use(open_claimed(raw, false));
 }
 
 // ---- whole repairs
