@@ -31,6 +31,7 @@ for mac in "${VM_MACS[@]}"; do macs+=(--mac "$mac"); done
 # If a capture that was broken off left the source's record, it has the same addresses.
 step "removing the source's device record" "$SLIPWAY" device delete "$DEVICE_SOURCE_NAME" --if-exists
 step "making the device record of $VM_NAME" \
-    "$SLIPWAY" device add "$VM_NAME" "${macs[@]}" --power-driver vm --vmhost "$VM_HOST"
+    "$SLIPWAY" device add "$VM_NAME" "${macs[@]}" --power-driver vm --vmhost "$VM_HOST" \
+    --secure-boot "$VM_SECURE_BOOT"
 echo made >"$VM_MARKER"
 say "Made: $VM_NAME on $VM_HOST. Next: nereus_DeployVM.sh"

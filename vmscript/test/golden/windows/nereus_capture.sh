@@ -14,7 +14,8 @@ for word in $DEVICE_SOURCE_POWER_COMMAND; do power+=(--power-command "$word"); d
 
 # A record that is there already gets these values; that of a virtual machine is refused.
 step "making the device $DEVICE_SOURCE_NAME" \
-    "$SLIPWAY" device add "$DEVICE_SOURCE_NAME" --mac "$DEVICE_SOURCE_MAC" "${power[@]}" --update
+    "$SLIPWAY" device add "$DEVICE_SOURCE_NAME" --mac "$DEVICE_SOURCE_MAC" "${power[@]}" \
+    --secure-boot "$DEVICE_SOURCE_SECURE_BOOT" --update
 step "taking control of it" "$SLIPWAY" device take-control "$DEVICE_SOURCE_NAME"
 [ "$DEVICE_SOURCE_POWER_DRIVER" != prompt ] || say "Restart $DEVICE_SOURCE_NAME now: it must boot from the network."
 step "capturing its disks into the image $IMAGE_NAME" \

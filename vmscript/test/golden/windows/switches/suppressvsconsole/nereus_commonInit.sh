@@ -11,6 +11,8 @@ DEVICE_SOURCE_NAME=nereus
 DEVICE_SOURCE_MAC=52:54:00:51:00:01
 DEVICE_SOURCE_POWER_DRIVER=$SLIPWAY_POWER_DRIVER
 DEVICE_SOURCE_POWER_COMMAND=$SLIPWAY_POWER_COMMAND
+# Secure Boot of its firmware as the inventory has it: unknown, off or on. It decides what it is sent to boot by.
+DEVICE_SOURCE_SECURE_BOOT=unknown
 
 # Its image.
 IMAGE_NAME=nereus
@@ -23,6 +25,7 @@ VM_NAME=nereus
 VM_HOST=hercules
 VM_NETWORK=VM0
 VM_NETWORK_INTERFACE=$SLIPWAY_VM_NETWORK_INTERFACE
+VM_SECURE_BOOT=unknown
 # An address for each adapter of the source: name=address of SOURCE_NICS, in the same order.
 SOURCE_NICS=(ens18=52:54:00:51:00:01)
 VM_MACS=(52:54:00:51:00:01)
