@@ -29,16 +29,27 @@ Status refuse_mounted(const fs::path& path) {
     return make_error(errors::kInUse, "{} is in use: {}", path.string(), join(mounts, ", "));
 }
 
+// udev holds a device for the moment in which it looks at it, the guest's tools of a repair that was killed hold a root
+// until the kernel has ended them, and nobody says when they let go: waited for that long.
+constexpr std::chrono::milliseconds kUdevsMoment{3000}, kToolsEnd{1000}, kLookAgain{50};
+
 // Of a file, by whatever name and in whichever mount namespace it was attached; a dry run bears what only reads.
 Status refuse_shown(int file, const fs::path& path, bool read_only) {
     std::error_code none;
     const auto ours = fs::canonical(path, none);  // a loop device that we hold ourselves
-    for (const auto& loop : TRY(loops_that_show(file))) {
-        if (loop.mounted.empty() || loop.mounted.front() == ours || (read_only && loop.read_only)) continue;
-        return make_error(errors::kInUse, "{} is in use: {} shows it, and is mounted", path.string(),
-                          loop.mounted.front().string());
-    }
-    return {};
+    const auto held_by = [&]() -> Result<fs::path> {
+        for (const auto& loop : TRY(loops_that_show(file)))
+            for (const auto& device : loop.held)
+                if (device != ours && !(read_only && loop.read_only)) return device;
+        return fs::path();
+    };
+    const auto deadline = std::chrono::steady_clock::now() + kToolsEnd;
+    auto holder = TRY(held_by());
+    for (; !holder.empty() && std::chrono::steady_clock::now() < deadline; holder = TRY(held_by()))
+        std::this_thread::sleep_for(kLookAgain);
+    if (holder.empty()) return {};
+    return make_error(errors::kInUse, "{} is in use: {} shows it, and is mounted or held", path.string(),
+                      holder.string());
 }
 
 // What is built on a disk is lost when the disk below it changes.
@@ -80,10 +91,6 @@ Result<UniqueFd> lock_behind(const fs::path& device, bool read_only) {
     TRY(refuse_shown(file->get(), device, read_only));
     return std::move(*file);
 }
-
-// udev holds a device for the moment in which it looks at it, the guest's tools of a repair that was killed hold a root
-// until the kernel has ended them, and nobody says when they let go: waited for that long.
-constexpr std::chrono::milliseconds kUdevsMoment{3000}, kToolsEnd{1000}, kLookAgain{50};
 
 Status flock_it(int fd, const fs::path& path, bool read_only, std::chrono::milliseconds patience) {
     const auto deadline = std::chrono::steady_clock::now() + patience;

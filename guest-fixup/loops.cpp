@@ -23,14 +23,13 @@ bool has_holders(const fs::path& in_sys) {
     return fs::exists(in_sys / "holders", none) && !fs::is_empty(in_sys / "holders", none);
 }
 
-// Exclusively is how the kernel opens what it mounts.
 bool is_held(const fs::path& device) {
     const UniqueFd fd(::open(device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
     return !fd.valid() && errno == EBUSY;
 }
 
 // A partition that is held holds the whole as well.
-std::vector<fs::path> mounted_of(const fs::path& in_sys) {
+std::vector<fs::path> held_of(const fs::path& in_sys) {
     const auto name = in_sys.filename().string();
     std::vector<fs::path> out;
     bool layers = has_holders(in_sys), parts = false;
@@ -64,7 +63,7 @@ Result<std::vector<ShownBy>> loops_that_show(int file) {
         if (!name.starts_with("loop") || !fs::exists(entry.path() / "loop", none)) continue;
         const auto info = status_of("/dev/" + name);
         if (!info || info->lo_device != wanted.st_dev || info->lo_inode != wanted.st_ino) continue;
-        out.push_back({"/dev/" + name, (info->lo_flags & LO_FLAGS_READ_ONLY) != 0, mounted_of(entry.path())});
+        out.push_back({"/dev/" + name, (info->lo_flags & LO_FLAGS_READ_ONLY) != 0, held_of(entry.path())});
     }
     return out;
 }
@@ -79,7 +78,8 @@ std::optional<UniqueFd> file_behind(const fs::path& device, int flags) {
     const auto told = read_text_file(in_sys / "loop/backing_file");
     const auto info = told ? status_of("/dev/" + in_sys.filename().string()) : std::nullopt;
     if (!info) return std::nullopt;
-    UniqueFd file(::open(std::string(trim(*told)).c_str(), flags | O_CLOEXEC));
+    // A FIFO that somebody has put there meanwhile is not waited for.
+    UniqueFd file(::open(std::string(trim(*told)).c_str(), flags | O_CLOEXEC | O_NONBLOCK));
     struct stat behind {};
     if (!file.valid() || ::fstat(file.get(), &behind) != 0 || behind.st_dev != info->lo_device ||
         behind.st_ino != info->lo_inode)

@@ -13,10 +13,11 @@ namespace slipway::fixup {
 struct ShownBy {
     std::filesystem::path device;  // /dev/loopN
     bool read_only = false;
-    std::vector<std::filesystem::path> mounted;  // of it and its partitions: mounted, in whichever mount namespace
+    // Of it and its partitions: opened exclusively, as the kernel opens what it mounts, in whichever mount namespace.
+    // Not what layers (LVM, md) are built on.
+    std::vector<std::filesystem::path> held;
 };
-// The loop devices that show a file, by its device and inode. What lies in layers (LVM, md) that are built on them is
-// not counted as mounted.
+// The loop devices that show a file, by its device and inode.
 Result<std::vector<ShownBy>> loops_that_show(int file);
 
 // The file behind a loop device or a partition of one, opened as `flags` say. Nothing: it is none, or the file has no

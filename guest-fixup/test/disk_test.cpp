@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Disks that cannot be repaired: full, read-only, cut short. Each is named, and every file on it stays as it was.
 #include <sys/mount.h>
+#include <fstream>
+#include <iterator>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -134,6 +136,46 @@ TEST_F(DiskTest, one_that_is_cut_short_is_named_and_not_written_to) {
         EXPECT_THAT(report.error().message(), HasSubstr(size >= 512 ? "its partitions end at 42991616" : "no volume"));
         EXPECT_EQ(digest(), before);
     }
+}
+
+TEST_F(DiskTest, one_that_is_cut_behind_its_whole_root_is_named_too) {
+    fs::resize_file(disk, 64u << 20);
+    CommandOptions swap;
+    swap.input = "start=86016,size=32768,type=82\n";
+    ASSERT_TRUE(run_checked({"sfdisk", "-q", "--append", disk.string()}, swap).ok());
+    fs::resize_file(disk, 50u << 20);
+    const auto before = digest();
+    for (const bool dry_run : {true, false}) {
+        request.dry_run = dry_run;
+        const auto report = repair(request);
+        ASSERT_FALSE(report.ok());
+        EXPECT_TRUE(report.error().is(fixup::errors::kCutShort)) << report.error().describe();
+    }
+    EXPECT_EQ(digest(), before);
+}
+
+TEST_F(DiskTest, a_copy_of_an_xfs_is_repaired_while_the_original_is_mounted) {
+    std::ifstream kernel("/proc/filesystems");
+    const std::string known((std::istreambuf_iterator<char>(kernel)), {});
+    if (known.find("\txfs\n") == std::string::npos || !fs::exists("/sbin/mkfs.xfs"))
+        GTEST_SKIP() << "needs a kernel with XFS, and mkfs.xfs";
+    const auto original = dir / "xfs.img", place = dir / "xfs";
+    fs::create_directory(place);
+    ASSERT_TRUE(run_checked({"truncate", "-s", "320M", original.string()}).ok());
+    ASSERT_TRUE(run_checked({"mkfs.xfs", "-q", original.string()}).ok());
+    ASSERT_TRUE(run_checked({"mount", "-o", "loop", original.string(), place.string()}).ok());
+    guest.put("/etc/fstab", "/dev/sda / xfs defaults 0 0\n");
+    EXPECT_TRUE(run_checked({"cp", "-a", guest.path().string() + "/.", place.string()}).ok());
+    EXPECT_TRUE(run_checked({"umount", place.string()}).ok());
+    ASSERT_TRUE(run_checked({"cp", "--sparse=always", original.string(), (dir / "copy.img").string()}).ok());
+    ASSERT_TRUE(run_checked({"mount", "-o", "loop,ro", original.string(), place.string()}).ok());
+    request.disk = dir / "copy.img";
+    for (const bool dry_run : {true, false}) {
+        request.dry_run = dry_run;
+        const auto report = repair(request);
+        EXPECT_TRUE(report.ok()) << report.error().explain();
+    }
+    EXPECT_TRUE(run_checked({"umount", place.string()}).ok());
 }
 
 TEST_F(DiskTest, repaired_for_one_target_and_then_another_an_undo_brings_the_first_bytes_back) {

@@ -333,6 +333,8 @@ TEST_F(HostileTest, mounts_are_bounded_and_cover_neither_each_other_nor_the_root
             more = mount(root / ("m" + std::to_string(count)));
         }
         expect(count < 200, "there is no limit");
+        const auto unknown = MountStack().mount("none", other, Volume{.filesystem = "nosuchfs"}, false);
+        expect(!unknown.ok() && unknown.error().is(fixup::errors::kNeedsAgent), "a kernel without it is not named");
     }).join();
     EXPECT_EQ(wrong, "");
 }

@@ -481,6 +481,10 @@ TEST_F(RepairTest, wrong_requests_are_refused) {
     auto both = request;
     both.disk = "/dev/null";
     EXPECT_TRUE(refused(both));
+    auto here = request;
+    here.root = "/";
+    here.dry_run = true;
+    EXPECT_TRUE(refused(here)) << "the system that runs the test";
     auto nonce = request;
     nonce.proof_nonce = "a'b";
     EXPECT_TRUE(refused(nonce));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // How fast a session sends: a token bucket that catches up gently, below a ceiling that may change while it runs, and
-// (adaptive) the search for what the line carries. Only loss that the receivers have in common slows it.
+// (adaptive) the search for what the line and the receivers carry. What one of them loses does not slow it: loss that
+// they have in common does, and how far most of them are behind.
 #pragma once
 
 #include <chrono>

@@ -32,6 +32,15 @@ double tail(unsigned n, unsigned spare, double loss) {
     return 1 - sum;
 }
 
+// 0 of none.
+template <typename T>
+T middle_of(std::vector<T> all) {
+    if (all.empty()) return 0;
+    const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
+    std::nth_element(all.begin(), middle, all.end());
+    return *middle;
+}
+
 }  // namespace
 
 Sender::Sender(SenderOptions options, ChunkFeed feed, Instant now)
@@ -402,10 +411,7 @@ std::uint32_t Sender::usual_disk() const {
     std::vector<std::uint32_t> written;
     for (const auto& [number, member] : audience_)
         if (member.view.written_kib > 0) written.push_back(member.view.written_kib);
-    if (written.empty()) return 0;
-    const auto middle = written.begin() + static_cast<std::ptrdiff_t>(written.size() / 2);
-    std::nth_element(written.begin(), middle, written.end());
-    return *middle;
+    return middle_of(std::move(written));
 }
 
 const Sender::SentOnce* Sender::sent_once(std::uint32_t chunk) const {
@@ -443,16 +449,7 @@ std::optional<double> Sender::loss_of_most() const {
     for (const auto& [number, member] : audience_)
         if (member.told_from >= rate_since_) losses.push_back(member.told_loss);
     if (losses.size() * 2 <= audience_.size()) return std::nullopt;
-    const auto middle = losses.begin() + static_cast<std::ptrdiff_t>(losses.size() / 2);
-    std::nth_element(losses.begin(), middle, losses.end());
-    return *middle;
-}
-
-static double middle_of(std::vector<double> numbers) {
-    if (numbers.empty()) return 0;
-    const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
-    std::nth_element(numbers.begin(), middle, numbers.end());
-    return *middle;
+    return middle_of(std::move(losses));
 }
 
 // One with deep buffers is seconds behind before it loses any. A few packets say nothing of a rate.
@@ -519,10 +516,8 @@ void Sender::judge(Instant now) {
     std::vector<double> losses;
     for (const auto& [number, member] : audience_) losses.push_back(member.view.loss);
     if (losses.empty()) return;
-    const auto middle = losses.begin() + static_cast<std::ptrdiff_t>(losses.size() / 2);
-    std::nth_element(losses.begin(), middle, losses.end());
     const bool alone = audience_.size() == 1;
-    loss_limit_ = alone ? kHopeless : std::max(0.3, 2 * *middle + 0.1);
+    loss_limit_ = alone ? kHopeless : std::max(0.3, 2 * middle_of(std::move(losses)) + 0.1);
     const auto patience = alone ? kPatienceAlone : kPatience;
     const auto silence = std::max(options_.silence, three_beats());
     for (auto it = audience_.begin(); it != audience_.end();) {

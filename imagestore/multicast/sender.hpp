@@ -157,7 +157,7 @@ private:
     Repairs repairs_;
     std::map<std::uint32_t, Member> audience_;
     std::map<std::uint32_t, Member> absent_;  // those that are Gone
-    std::uint64_t rate_since_ = 0;            // number of the first packet at a rate that loss has not made lower yet
+    std::uint64_t rate_since_ = 0;            // number of the first packet at the rate of now
     std::vector<std::uint32_t> chunks_;       // of this round
     std::size_t position_ = 0;                // those sent once
     std::deque<std::pair<Instant, std::size_t>> settling_;
