@@ -33,10 +33,14 @@ class Bench:
         last = runs[-1]
         last.seconds = statistics.median(r.seconds for r in runs)
         last.wire = statistics.median(r.wire for r in runs)
+        last.receiver_wire = statistics.median(r.receiver_wire for r in runs)
+        self.void_if_busy(side.name, runs)
+        return last
+
+    def void_if_busy(self, case, runs):
         busy = max(r.busy for r in runs)
         if busy > 0.85:
-            self.table.note(f"  void: the processors were {busy:.0%} busy")
-        return last
+            self.table.note(f"  void, the next rows of {case}: the processors were {busy:.0%} busy")
 
     def all(self):
         one = self.lossless(1)
@@ -73,17 +77,26 @@ class Bench:
                 if most:
                     self.table.row(name, ours.seconds, lossless.seconds, "s", "without loss", most, at_most=True)
                     self.table.row(f"{name}: wire", ours.wire / MIB, self.size, "MiB", "the image", 1.4, at_most=True)
+                self.cpu(name, ours)
+                self.finds_the_rate(rig, name, ours)
                 peers = [(p.name, self.copies(p)) for p in (Udpcast(rig, self.file), Udpcast(rig, self.file, "8x8/128"), Uftp(rig, self.file))]
                 for peer_name, peer in peers:
                     if peer.failed:
                         continue
                     self.table.row(f"{name}: time", ours.seconds, peer.seconds, "s", peer_name)
                     self.table.row(f"{name}: wire", ours.wire / MIB, peer.wire / MIB, "MiB", peer_name)
+                    self.table.row(f"{name}: a receiver's bytes", ours.receiver_wire / MIB, peer.receiver_wire / MIB, "MiB", peer_name)
                     self.cpu(f"{name}, {peer_name}", peer)
                 good = [p for p in peers if not p[1].failed]
                 if good:
                     best_name, best = min(good, key=lambda p: p[1].seconds)
                     self.table.row(f"{name}: the best peer", ours.seconds, best.seconds, "s", best_name, 1.0 if percent else None)
+
+    def finds_the_rate(self, rig, name, fixed):
+        """The default: no rate is given, the sender looks for it."""
+        run = self.copies(Ours(rig, self.file, adaptive=True, bits=1_000_000_000))
+        self.table.row(f"{name}, no rate given", run.seconds, fixed.seconds, "s", "at the line's rate")
+        self.table.row(f"{name}, no rate given: wire", run.wire / MIB, self.size, "MiB", "the image", 1.4, at_most=True)
 
     def troubles(self):
         n = self.most
@@ -102,23 +115,25 @@ class Bench:
 
     def comes_and_goes(self, rig):
         ours = Ours(rig, self.file)
-        ideal = self.size * MIB * 8 / LINE
+
+        def until(receivers, part):
+            """How far a receiver that hears all is, by its disk."""
+            while receivers[1].poll() is None and used(f"{rig.place(1)}/out") < part * self.size * MIB:
+                time.sleep(0.01)
 
         def during(receivers):
-            begun = time.monotonic()
-            late = receivers[7]
-            late.kill()
-            late.communicate()
-            time.sleep(max(0, ideal * 0.4 - (time.monotonic() - begun)))
+            until(receivers, 0.4)
             receivers[0].kill()
             receivers[0].communicate()
             receivers[0] = ours.receiver(0)
-            time.sleep(max(0, ideal * 0.6 - (time.monotonic() - begun)))
+            until(receivers, 0.6)
             receivers[7] = ours.receiver(7)
 
-        run = ours.transfer(during=during)
+        run = ours.transfer(during=during, later=[7])
         for failure in run.failed:
             self.table.note("  FAILED " + failure)
+        self.void_if_busy("comings and goings", [run])
+        # What the one who came at 60 % had missed is sent for it alone.
         self.table.row("one killed at 40 % and back, one joins at 60 %: wire", run.wire / MIB, self.size, "MiB", "the image", 1.8, at_most=True)
         self.only_the_missed(run)
 
@@ -126,7 +141,7 @@ class Bench:
         """What the two lack at the end of the round they came into is sent again for them, and the others hear no more than that again."""
         missed = sum(run.reports[n]["missed"] for n in (0, 7) if n in run.reports)  # chunks of 1 MiB
         others = [r["useless"] * SYMBOL / MIB for n, r in run.reports.items() if n not in (0, 7)]
-        if len(others) < 6 or not missed:
+        if len(others) < 6 or not missed or 7 not in run.reports:
             self.table.note(f"  FAILED comings and goings: {len(others)} of 6 others reported, {missed} chunks were missed")
             return
         self.table.row("  the others hear again", max(others), missed, "MiB", "what the two had missed", 1.0, at_most=True)
@@ -142,7 +157,7 @@ class Bench:
                     samples.append((time.monotonic(), rig.ip_bytes()))
                     time.sleep(0.25)
 
-            ours.transfer(during=during)
+            self.void_if_busy("throttle", [ours.transfer(during=during)])
             rates = [8 * (b2 - b1) / (t2 - t1) / 1e6 for (t1, b1), (t2, b2) in zip(samples, samples[20:]) if t2 - t1 >= 4.9]
             rates = rates[4:-4] if len(rates) > 12 else rates
             if rates:
@@ -151,6 +166,11 @@ class Bench:
                 self.table.row("throttle 100 Mbit/s, any 5 s: off by", off, 5, "Mbit/s", "a twentieth of it", 1.0, at_most=True)
             else:
                 self.table.note("  FAILED throttle: too short to be measured")
+
+
+def used(path):
+    """Bytes of a sparse file that were written."""
+    return os.stat(path).st_blocks * 512 if os.path.exists(path) else 0
 
 
 def run(arguments):

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // For tests/bench/multicast.py: a sender and receivers of a session as the server and the agents have them, with a
 // plain TCP connection in place of the agent channel.
-//   multicast-lab send FILE ADDRESS PORT BITS RECEIVERS [adaptive] [GROUP]  serves FILE as an image until all have left
+//   multicast-lab send FILE ADDRESS PORT BITS RECEIVERS [adaptive] [start=N] [GROUP]   serves FILE as an image until
+//   all have left; start=N: begins when so many are there, else when all are
 //   multicast-lab receive ADDRESS PORT INTERFACE TARGET NAME [SLOW]         lays it down in TARGET; INTERFACE: its
 //   address there, or auto; SLOW: bytes a second of its disk
 // Each prints one JSON object at its end.
@@ -156,7 +157,7 @@ std::string answer(const Image& image, ms::Sending& sending, const IpAddress& pe
 }
 
 int send(int argc, char** argv) {
-    if (argc < 7) die("send FILE ADDRESS PORT BITS RECEIVERS [adaptive] [GROUP]");
+    if (argc < 7) die("send FILE ADDRESS PORT BITS RECEIVERS [adaptive] [start=N] [GROUP]");
     const Image image(argv[2]);
     const auto at = place(argv[3], argv[4]);
     const auto receivers = static_cast<unsigned>(std::atoi(argv[6]));
@@ -166,11 +167,13 @@ int send(int argc, char** argv) {
     o.session.sender.chunks = static_cast<std::uint32_t>(image.encoded.size());
     o.session.sender.pace = {std::strtoull(argv[5], nullptr, 10), false, 20'000'000};
     o.group = {at.address.is_v4() ? *IpAddress::parse("239.255.52.7") : *IpAddress::parse("ff15::8481:7"), 8481};
+    o.session.start_receivers = receivers;
     for (int i = 7; i < argc; ++i) {
-        if (std::string_view(argv[i]) == "adaptive") o.session.sender.pace.adaptive = true;
+        const std::string_view word = argv[i];
+        if (word == "adaptive") o.session.sender.pace.adaptive = true;
+        else if (word.starts_with("start=")) o.session.start_receivers = static_cast<unsigned>(std::atoi(argv[i] + 6));
         else o.group.group = place(argv[i], "0").address;
     }
-    o.session.start_receivers = receivers;
     o.on = need(ms::segment_in(o.group.group.is_v4(), need(ms::segment_of(at.address)), false));
     auto sending = need(ms::Sending::start(
         o, [&image](std::uint32_t chunk) -> Result<Bytes> { return image.encoded[chunk]; }, some_key));

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -102,6 +103,12 @@ class Rig:
         out = subprocess.run(["ip", "-n", self.sender, "-s", "-j", "link", "show", "eth0"], check=True, stdout=subprocess.PIPE)
         return json.loads(out.stdout)[0]["stats64"]["tx"]
 
+    def receiver_bytes(self):
+        """Of each receiver, both ways."""
+        links = [json.loads(subprocess.run(["ip", "-n", space, "-s", "-j", "link", "show", "eth0"], check=True, stdout=subprocess.PIPE).stdout)[0]
+                 for space in self.spaces]
+        return [link["stats64"]["rx"]["bytes"] + link["stats64"]["tx"]["bytes"] for link in links]
+
     def start(self, space, argv, out=subprocess.PIPE):
         child = subprocess.Popen(["ip", "netns", "exec", space, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, text=True)
         self.children.append(child)
@@ -127,14 +134,26 @@ class Rig:
 
 
 class Run:
-    """What one transfer took: seconds until the last receiver had all, the sender's bytes on the wire, processor seconds."""
+    """What one transfer took: seconds until the last receiver had all, the sender's bytes on the wire, the middle receiver's (both ways),
+    the sender's processor seconds, and how busy all processors were."""
 
-    def __init__(self):
-        self.seconds, self.wire, self.sender_cpu, self.busy = 0.0, 0, 0.0, 0.0
+    def __init__(self, rig):
+        self.seconds, self.wire, self.receiver_wire, self.sender_cpu, self.busy = 0.0, 0, 0, 0.0, 0.0
         self.ends, self.reports, self.notes, self.sender, self.failed = {}, {}, {}, {}, []
+        self.rig, self.wire_before, self.receivers_before, self.idle_before = rig, rig.wire_bytes(), rig.receiver_bytes(), idle()
+        self.begun = time.monotonic()
+
+    def end(self):
+        """All have it: what it took."""
+        now = idle()
+        self.seconds = max(self.ends.values()) if self.ends else time.monotonic() - self.begun
+        self.busy = 1 - (now[1] - self.idle_before[1]) / max(now[0] - self.idle_before[0], 1)
+        self.wire = self.rig.wire_bytes() - self.wire_before
+        self.receiver_wire = statistics.median(b - a for a, b in zip(self.receivers_before, self.rig.receiver_bytes()))
 
 
-def busy():
+def idle():
+    """All of the processors' time until now, and what of it was idle."""
     with open("/proc/stat", encoding="ascii") as stat:
         fields = [int(f) for f in stat.readline().split()[1:]]
     return sum(fields), fields[3] + fields[4]
@@ -161,44 +180,40 @@ class Ours:
         argv = [self.lab, "receive", self.rig.address(0), "7000", "auto", f"{self.rig.place(number)}/out", f"r{number}"]
         return self.rig.start(self.rig.spaces[number], argv + ([str(slow)] if slow else []))
 
-    def serve(self, receivers):
+    def serve(self, receivers, begins):
         argv = [self.lab, "send", self.file, self.rig.address(0), "7000", str(self.bits), str(receivers)] + (["adaptive"] if self.adaptive else [])
-        argv += [self.group] if self.group else []
+        argv += [f"start={begins}"] + ([self.group] if self.group else [])
         sender = self.rig.start(self.rig.sender, argv)
         if sender.stdout.readline().strip() != "ready":
             raise RuntimeError("the sender does not start: " + sender.stderr.read())
         return sender
 
-    def transfer(self, during=None, slow=None, expected=None, before=None):
-        """during(receivers): called once all run; may end and start some. slow: {number: bytes a second}. before(): with empty places."""
-        result, rig = Run(), self.rig
+    def transfer(self, during=None, slow=None, expected=None, before=None, later=()):
+        """during(receivers): called once all run but those of `later`; may end and start some. slow: {number: bytes a second}. before():
+        with empty places. expected: how many will have it in the end."""
+        rig = self.rig
         rig.clear()
         if before:
             before()
-        sender = self.serve(expected or rig.count)
-        before, idle_before = busy()
-        wire, begun = rig.wire_bytes(), time.monotonic()
-        receivers = {n: self.receiver(n, (slow or {}).get(n)) for n in range(rig.count)}
+        sender = self.serve(expected or rig.count, rig.count - len(later))
+        result = Run(rig)
+        receivers = {n: self.receiver(n, (slow or {}).get(n)) for n in range(rig.count) if n not in later}
         if during:
             during(receivers)
         for number, child in receivers.items():
-            if not child:
-                continue
             out, err = child.communicate(timeout=600)
-            result.ends[number] = time.monotonic() - begun
+            result.ends[number] = time.monotonic() - result.begun
             result.notes[number] = err
             if child.returncode:
                 result.failed.append(f"receiver {number}: {err.strip()}")
             else:
                 result.reports[number] = json.loads(out)
-        result.seconds, result.wire = max(result.ends.values()), rig.wire_bytes() - wire
-        after, idle_after = busy()
-        result.busy = 1 - (idle_after - idle_before) / max(after - before, 1)
+        result.end()
         out = sender.stdout.read()
         result.sender_cpu = cpu_of(sender)
         result.sender = json.loads(out) if out.strip() else {}
         result.failed += [f"receiver {n}: the file differs" for n in receivers
-                          if receivers[n] and n in result.reports and not filecmp.cmp(self.file, f"{rig.place(n)}/out", shallow=False)]
+                          if n in result.reports and not filecmp.cmp(self.file, f"{rig.place(n)}/out", shallow=False)]
         return result
 
 
@@ -208,15 +223,15 @@ class Udpcast:
         self.name = f"udpcast --fec {fec}" if fec else "udpcast"
 
     def transfer(self):
-        rig, result = self.rig, Run()
+        rig = self.rig
         rig.clear()
         more = ["--fec", self.fec] if self.fec else []
-        wire, begun = rig.wire_bytes(), time.monotonic()
+        result = Run(rig)
         receivers = {n: rig.start(rig.spaces[n], ["udp-receiver", "--nokbd", "--nosync", "--interface", "eth0", "--file", f"{rig.place(n)}/out"],
                                    subprocess.DEVNULL) for n in range(rig.count)}
         sender = rig.start(rig.sender, ["udp-sender", "--nokbd", "--interface", "eth0", "--file", self.file, "--min-receivers", str(rig.count),
                                         "--max-bitrate", f"{int(rig.bits * 0.97)}", *more], subprocess.DEVNULL)
-        return finish(rig, result, sender, receivers, wire, begun, self.file)
+        return finish(result, sender, receivers, self.file)
 
 
 class Uftp:
@@ -226,30 +241,27 @@ class Uftp:
         self.rig, self.file = rig, file
 
     def transfer(self):
-        rig, result = self.rig, Run()
+        rig = self.rig
         rig.clear()
-        wire = rig.wire_bytes()
         # uftpd stays: its file is complete when the sender says so.
         daemons = [rig.start(rig.spaces[n], ["uftpd", "-d", "-D", rig.place(n), "-I", "eth0", "-q"], subprocess.DEVNULL) for n in range(rig.count)]
-        begun = time.monotonic()
+        result = Run(rig)
         sender = rig.start(rig.sender, ["uftp", "-R", str(int(rig.bits * 0.97 / 1000)), "-I", "eth0", "-q", self.file], subprocess.DEVNULL)
-        finish(rig, result, sender, {}, wire, begun, self.file, name=os.path.basename(self.file))
+        finish(result, sender, {}, self.file, name=os.path.basename(self.file))
         for child in daemons:
             child.send_signal(signal.SIGTERM)
             child.wait(10)
         return result
 
 
-def finish(rig, result, sender, receivers, wire, begun, file, name="out"):
+def finish(result, sender, receivers, file, name="out"):
     limit = time.monotonic() + 600
     result.sender_cpu = cpu_of(sender)
-    result.seconds = time.monotonic() - begun
-    for number, child in receivers.items():
+    for child in receivers.values():
         child.wait(max(1, limit - time.monotonic()))
-        result.seconds = max(result.seconds, time.monotonic() - begun)
-    result.wire = rig.wire_bytes() - wire
-    for number in range(rig.count):
-        out = f"{rig.place(number)}/{name}"
+    result.end()
+    for number in range(result.rig.count):
+        out = f"{result.rig.place(number)}/{name}"
         if not os.path.exists(out) or not filecmp.cmp(file, out, shallow=False):
             result.failed.append(f"receiver {number}: the file differs")
     return result
