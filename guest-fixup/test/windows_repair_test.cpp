@@ -225,6 +225,11 @@ TEST_F(WindowsRepairTest, sysprep_is_not_what_prepare_template_means) {
     put_xp();
     request.prepare_template = Template::Only;
     EXPECT_TRUE(refused().is(fixup::errors::kRequest));
+    // deploy-template says it of whatever it lays down.
+    request.prepare_template = Template::Also;
+    EXPECT_THAT(repaired().warnings, Contains(HasSubstr("not prepared by sysprep: each copy has the same SID")));
+    request.prepare_template = Template::No;
+    EXPECT_THAT(repaired().warnings, Not(Contains(HasSubstr("same SID"))));
 }
 
 // ---- real hives: what they say besides stays as it was

@@ -238,6 +238,11 @@ std::string sysprep_inf(const Personality& personality) {
     return crlf(out + "\n[Networking]\nInstallDefaultComponents=Yes\n");
 }
 
+bool prepared_by_sysprep(const WindowsRepair& repair) {
+    return repair.system.number("Setup", "SetupType").value_or(0) != 0 &&
+           repair.system.string("Setup", "CmdLine").value_or("") != kSetupCommand;
+}
+
 Status add_answer_file(WindowsRepair& repair, const Personality& personality) {
     if (!personality.windows) {
         if (!personality.host_name.empty())
@@ -256,8 +261,7 @@ Status add_answer_file(WindowsRepair& repair, const Personality& personality) {
         repair.warn("Windows NT 4 takes no answer file at its first boot");
         return {};
     }
-    if (repair.system.number("Setup", "SetupType").value_or(0) == 0 ||
-        repair.system.string("Setup", "CmdLine").value_or("") == kSetupCommand)
+    if (!prepared_by_sysprep(repair))
         repair.warn(
             "this Windows was not prepared by sysprep: the answer file is in its place, and is used once sysprep has "
             "run");

@@ -33,6 +33,8 @@ inline constexpr std::string_view kCmdlines =
     "[Commands]\r\n\"cmd.exe /c %SystemRoot%\\slipway\\FirstBoot\\run.cmd\"\r\n";
 
 // Where it is wanted. Errors: fixup.personality.
+// Its own setup runs at the next start (SYSTEM\Setup). Asked before the repair's own first start is registered there.
+bool prepared_by_sysprep(const WindowsRepair& repair);
 Status add_answer_file(WindowsRepair& repair, const Personality& personality);
 
 }  // namespace slipway::fixup::windows

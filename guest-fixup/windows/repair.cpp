@@ -6,6 +6,7 @@
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/steps.hpp"
 #include "guest-fixup/whole_repair.hpp"
+#include "guest-fixup/windows/answer_file.hpp"
 #include "guest-fixup/windows/disk_edits.hpp"
 #include "guest-fixup/windows/find_windows.hpp"
 #include "guest-fixup/windows/hive_files.hpp"
@@ -63,9 +64,16 @@ Status refuse_hibernated(const Guest& guest) {
 }
 
 Status check_request(const RepairRequest& request) {
-    if (request.prepare_template != Template::No)
+    if (request.prepare_template == Template::Only)
         return make_error(errors::kRequest, "--prepare-template is for Linux; a Windows is made a template by sysprep");
     return {};
+}
+
+// What clears a Linux of its identity does not exist for a Windows: a copy of an unprepared one is the same machine.
+void warn_of_twins(WindowsRepair& repair) {
+    if (repair.request.prepare_template == Template::No || prepared_by_sysprep(repair)) return;
+    repair.warn("this Windows was not prepared by sysprep: each copy has the same SID and computer name. "
+                "docs/windows.md says how it is made a template");
 }
 
 void warn_of_ignored(WindowsRepair& repair) {
@@ -88,6 +96,7 @@ std::uint32_t lost_signature(const WindowsRepair& repair) {
 Status run_steps(WindowsRepair& repair, LoadedHive& system, LoadedHive& software, DiskEdits& edits) {
     TRY(check_request(repair.request));
     warn_of_ignored(repair);
+    warn_of_twins(repair);
     for (const auto& step : kSteps) {
         repair.note(step.name);
         TRY_WITH(step.run(repair), step.name);
