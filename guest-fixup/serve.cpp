@@ -86,6 +86,7 @@ public:
     void deliver(wire::PatchFile file) {
         std::lock_guard lock(mutex_);
         if (!waits_) return;
+        waits_ = false;  // a second answer to one question is nobody's
         answer_ = std::move(file);
         came_.notify_all();
     }

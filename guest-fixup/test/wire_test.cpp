@@ -206,7 +206,8 @@ TEST(Serve, a_patch_file_is_asked_of_the_caller) {
     EXPECT_EQ(caller.hear(), R"({"note":"HAL"})");
     EXPECT_EQ(caller.hear(), R"({"wanted":{"name":"halacpi.dll","version":"5.1.2600.5512","language":"0407"}})");
     caller.say("garbage\n");
-    caller.say(wire::line_of(wire::PatchFile{std::optional<std::string>("MZ")}));
+    caller.say(wire::line_of(wire::PatchFile{std::optional<std::string>("MZ")}) +
+               wire::line_of(wire::PatchFile{std::optional<std::string>("not asked for")}));
     EXPECT_THAT(caller.hear(), HasSubstr(R"("warnings":["MZ"])"));
     appliance.join();
 }
