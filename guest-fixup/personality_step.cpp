@@ -119,10 +119,10 @@ bool makes_host_keys(const Guest& guest) {
 
 Status new_host_keys(Repair& repair) {
     auto& guest = repair.guest;
-    if (!guest.exists("/usr/sbin/sshd")) return {};
+    // Also where no sshd is (any more): one that is installed later would take them.
     for (const char* pattern : {"ssh_host_*_key", "ssh_host_*_key.pub", "ssh_host_key", "ssh_host_key.pub"})
         for (const auto& key : matching(guest, "/etc/ssh", pattern)) TRY(forget(guest, "SSH host key removed", key));
-    return makes_host_keys(guest) ? Status() : add_host_keys_unit(repair);
+    return !guest.exists("/usr/sbin/sshd") || makes_host_keys(guest) ? Status() : add_host_keys_unit(repair);
 }
 
 namespace {

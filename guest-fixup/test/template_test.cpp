@@ -86,6 +86,14 @@ TEST_F(TemplateTest, ids_and_keys_go_and_the_second_time_nothing_is_left_to_do) 
     EXPECT_THAT(run().journal, IsEmpty());
 }
 
+// A removed package leaves its keys, and one that is installed later takes them.
+TEST_F(TemplateTest, keys_go_where_no_sshd_is_and_nothing_makes_others) {
+    fs::remove(root.path() / "usr/sbin/sshd");
+    run();
+    EXPECT_FALSE(root.has("/etc/ssh/ssh_host_rsa_key"));
+    EXPECT_FALSE(root.has("/etc/systemd/system/slipway-ssh-host-keys.service"));
+}
+
 TEST_F(TemplateTest, logs_that_are_written_stay_empty_and_the_others_go) {
     for (const char* log : {"syslog", "wtmp", "mysql/error.log"}) root.put("/var/log/" + std::string(log), "said\n");
     for (const char* log : {"syslog.1", "syslog.2.gz", "messages-20260101", "journal/0123/system.journal"})
