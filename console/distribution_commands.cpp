@@ -105,7 +105,8 @@ std::string settings_text(const json::value& s) {
                text_at(s, "interface").empty() ? "the one that speaks to the machines" : text_at(s, "interface")});
     table.row({"begin with", number_at(s, "start_machines") ? fmt::format("{} machines", number_at(s, "start_machines"))
                                                             : "all machines of the job"});
-    table.row({"wait for others", fmt::format("{} s", number_at(s, "wait_seconds"))});
+    table.row({"wait for others",
+               number_at(s, "wait_seconds") ? fmt::format("{} s", number_at(s, "wait_seconds")) : "no time"});
     for (const auto& l : array_at(s, "limits"))
         table.row({"limit of " + text_at(l, "interface"), rate_of(static_cast<std::int64_t>(number_at(l, "rate")))});
     for (const auto& w : array_at(s, "windows"))
@@ -269,10 +270,14 @@ void add_distribution_commands(CLI::App& root, Context& context) {
                                     "takes the place of the others; repeat for several: they replace those there are")
                        ->transform(window_text());
     change->add_flag("--no-windows", wanted->no_windows, "the same rates all day")->excludes(window);
-    change->add_option("--start", wanted->start,
-                       "a session begins when so many machines are there; 0 (default): all of the job; 1: at once");
-    change->add_option("--wait", wanted->wait,
-                       "seconds for the other machines of a job after its first one has come (default 30)");
+    change->add_option(
+        "--start", wanted->start,
+        "a session begins when so many machines are there; 0 (default): all of the job that may still come; "
+        "1: at once");
+    change->add_option(
+        "--wait", wanted->wait,
+        "seconds for the other machines of a job after its first one has come (default 30); 0: it begins at "
+        "once, and who comes later takes part in what is left");
     on_command(*change, context, [wanted, &context] { return set(*wanted, context); });
 }
 

@@ -5,6 +5,7 @@
 // distribution.cpp: sessions. throttle.cpp: rates, and the unicast answers that wait for their turn.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -15,6 +16,7 @@
 #include <thread>
 
 #include "deploy-server/db/database.hpp"
+#include "deploy-server/distribution/audience.hpp"
 #include "deploy-server/distribution/rates.hpp"
 #include "deploy-server/jobs/hub.hpp"
 #include "imagestore/broadcast.hpp"
@@ -86,6 +88,8 @@ private:
     struct Session {
         std::uint64_t id = 0;
         std::int64_t job = 0;
+        Audience audience;
+        unsigned start_machines = 0;  // of the settings
         std::string image;
         IpAddress interface;  // our address that speaks to the machines: whose limit it has a share of
         std::shared_ptr<const imagestore::StoredManifest> manifest;  // a lease on its chunks
@@ -93,6 +97,9 @@ private:
         std::uint64_t ceiling = 0;
         std::map<std::string, std::uint32_t> seats;   // task key -> number
         std::unique_ptr<multicast::Sending> sending;  // last: its thread uses the plan
+        unsigned waits_for(unsigned machines) const {
+            return std::max(1u, start_machines ? std::min(start_machines, machines) : machines);
+        }
     };
     using Sessions = std::map<std::pair<std::int64_t, std::string>, std::shared_ptr<Session>>;
     struct Waiting {
@@ -112,9 +119,10 @@ private:
     };
 
     Result<std::shared_ptr<Session>> session_for(const Seat& seat);
-    Result<std::shared_ptr<Session>> begin(const Seat& seat, std::int64_t job, unsigned machines);
+    Result<std::shared_ptr<Session>> begin(const Seat& seat, Audience audience, unsigned machines);
     std::shared_ptr<Session> session_of(const std::string& key);
     void note_bad_chunks(Session& session);
+    void count_again();
 
     // throttle.cpp; with mutex_ held.
     Unicast& unicast_of(const HeldTask& task, const std::string& peer_address, Instant now);

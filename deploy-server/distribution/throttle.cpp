@@ -11,6 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kLook = 250ms;   // at the clock, and at who is at work
+constexpr auto kCount = 1s;     // who may still come
 constexpr auto kActive = 5s;    // who asked for nothing for so long leaves its share to the others
 constexpr auto kLongest = 40s;  // an answer is held; agents take a silence of 60 s for death
 
@@ -174,8 +175,16 @@ Instant Distribution::next_due(Instant now) {
 
 void Distribution::run() {
     std::unique_lock lock(mutex_);
+    Instant counted{};
     while (!stopped_) {
         const auto now = Instant::clock::now();
+        if (now - counted >= kCount) {
+            counted = now;
+            lock.unlock();
+            count_again();
+            lock.lock();
+            continue;
+        }
         share(now);
         auto due = take_due(now, false);
         if (due.empty()) {

@@ -35,6 +35,20 @@ struct DistributionTest : ServerTest {
         EXPECT_EQ(api("POST", "/groups", {{"name", "lab"}, {"devices", list}}).status, 201u);
         return start_job({{"sequence_xml", deploy_xml(more)}, {"group", "lab"}});
     }
+    // Whether the one session there is begins, or is over, within that time.
+    bool begins(std::chrono::milliseconds within) {
+        const auto end = Instant::clock::now() + within;
+        for (bool came = false; Instant::clock::now() < end; std::this_thread::yield()) {
+            const auto all = api("GET", "/distribution").object().at("sessions").as_array();
+            if (all.empty() ? came : all.at(0).at("state") != "waiting") return true;
+            came |= !all.empty();
+        }
+        return false;
+    }
+    std::size_t seats() {
+        const auto all = api("GET", "/distribution").object().at("sessions").as_array();
+        return all.empty() ? 0 : all.at(0).at("devices").as_array().size();
+    }
     static std::string deploy_xml(const std::string& more = "") {
         return R"(<sequence xmlns="urn:slipway:sequence:1" name="t"><tasks><task type="boot-to-da"/>)"
                R"(<task type="deploy-image"><parameter name="image">web</parameter>)" +
@@ -164,6 +178,43 @@ TEST_F(DistributionTest, a_session_may_begin_before_all_are_there_and_who_is_lat
     EXPECT_EQ(a.disk, image.encoded);
     EXPECT_EQ(b.disk, image.encoded);
     EXPECT_TRUE(b.notes.empty());
+}
+
+TEST_F(DistributionTest, a_session_that_waits_no_time_begins_with_its_first_machine) {
+    ASSERT_EQ(api("PATCH", "/distribution", {{"wait_seconds", 0}}).status, 200u);
+    deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    std::jthread first([&] { a.hear(); });
+    EXPECT_TRUE(begins(10s)) << "b has not come";
+    b.hear();
+    first.join();
+    EXPECT_EQ(a.disk, image.encoded);
+    EXPECT_EQ(b.disk, image.encoded);
+}
+
+TEST_F(DistributionTest, machines_that_fail_or_are_cancelled_before_they_come_are_not_waited_for) {
+    ASSERT_EQ(api("PATCH", "/distribution", {{"wait_seconds", 3600}}).status, 200u);
+    const auto id = deploy_to({"a", "b", "c", "d"});
+    Machine a(*this, "a"), b(*this, "b"), c(*this, "c");
+    std::jthread first([&] { a.hear(); }), second([&] { b.hear(); });
+    const auto cancel = [&](const std::string& name) {
+        const auto whole = job(id);
+        for (const auto& child : whole.at("children").as_array())
+            if (child.at("device") == json::value(name))
+                return api("POST", fmt::format("/jobs/{}/cancel", child.at("id").to_number<std::int64_t>())).status;
+        return 0u;
+    };
+    while (seats() < 2) std::this_thread::yield();
+    EXPECT_EQ(c.report(c.task, "failed", {{"error", {{"name", "test.broken"}, {"message", "no disk"}}}}).status, 200u);
+    EXPECT_FALSE(begins(1500ms)) << "d may still come";
+    EXPECT_EQ(cancel("d"), 200u);
+    const bool without_them = begins(10s);
+    EXPECT_TRUE(without_them);
+    if (!without_them) cancel("a"), cancel("b");
+    first.join();
+    second.join();
+    EXPECT_EQ(a.disk, image.encoded);
+    EXPECT_EQ(b.disk, image.encoded);
 }
 
 TEST_F(DistributionTest, one_machine_alone_and_one_that_is_told_so_are_served_by_unicast) {

@@ -56,16 +56,18 @@ void Sending::log_unicast(std::uint32_t number) const {
                       options_.session.sender.chunks, why(m.aside));
 }
 
+void Sending::wake() const {
+    const std::uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof one);
+}
+
 // The session's thread looks again afterwards.
 template <class F>
 auto Sending::with(F&& f) {
     struct Wake {
-        int fd;
-        ~Wake() {
-            const std::uint64_t one = 1;
-            (void)!::write(fd, &one, sizeof one);
-        }
-    } wake{wake_.get()};
+        const Sending& sending;
+        ~Wake() { sending.wake(); }
+    } wake{*this};
     std::lock_guard hold(mutex_);
     return f(Instant::clock::now());
 }
@@ -85,6 +87,10 @@ Advice Sending::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_u
 }
 void Sending::leave(std::uint32_t number) {
     with([&](Instant) { session_.leave(number); });
+}
+void Sending::expect(unsigned receivers) {
+    expected_ = receivers;
+    wake();
 }
 void Sending::finish() {
     with([&](Instant now) { session_.finish(now); });
@@ -119,6 +125,7 @@ void Sending::run() {
             std::lock_guard hold(mutex_);
             if (stopped_) return;
             auto now = Instant::clock::now();
+            if (const auto receivers = expected_.exchange(0)) session_.expect(receivers, now);
             while (auto report = socket_.receive()) session_.on_packet(*report, now);
             if (!send_what_is_due(now)) until = now + kLeastSleep;
             else until = session_.deadline(now);

@@ -2,6 +2,7 @@
 // A session at work: its socket and the thread that drives it. Calls come from any thread.
 #pragma once
 
+#include <atomic>
 #include <mutex>
 #include <thread>
 
@@ -25,6 +26,7 @@ public:
     Session::Grant join(const std::string& name, std::vector<bool> wanted);
     Advice tell(std::uint32_t number, std::vector<bool> wanted, bool asks_unicast);
     void leave(std::uint32_t number);
+    void expect(unsigned receivers);  // at least 1; does not wait for the session's thread
     void finish();
     void set_ceiling(std::uint64_t bits);
     void pause(bool paused);
@@ -47,6 +49,7 @@ private:
     template <class F>
     auto with(F&& f);
     void run();
+    void wake() const;
     void log_unicast(std::uint32_t number) const;
     bool send_what_is_due(Instant now);
     void wait(Instant until);
@@ -56,6 +59,7 @@ private:
     UniqueFd wake_;
     mutable std::mutex mutex_;  // guards session_
     Session session_;
+    std::atomic<unsigned> expected_{0};  // for its thread; 0: as before
     bool stopped_ = false;
     std::optional<Bytes> held_;  // the interface's queue was full
     std::thread thread_;
