@@ -110,7 +110,7 @@ void Distribution::count_again() {
     {
         std::lock_guard hold(mutex_);
         for (const auto& [key, session] : sessions_)
-            if (session->sending->state() == multicast::SessionState::Waiting) waiting.push_back(session);
+            if (session->sending->pulse().state == multicast::SessionState::Waiting) waiting.push_back(session);
     }
     for (const auto& session : waiting)
         if (const auto machines = machines_of(db_, session->audience))

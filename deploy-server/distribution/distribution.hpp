@@ -136,7 +136,7 @@ private:
     imagestore::Store& store_;
     const Clock& clock_;
     std::function<void(std::int64_t, std::string_view, const std::string&)> note_;
-    mutable std::mutex mutex_;  // over what follows; a session's own long calls are made without it
+    mutable std::mutex mutex_;  // over what follows; of a session, only what waits for nothing is called with it
     std::condition_variable wake_;
     DistributionSettings settings_;
     Sessions sessions_;

@@ -125,7 +125,7 @@ void Distribution::share(Instant now) {
     std::vector<Sharing::Flow> all, working;
     for (auto& [key, session] : sessions_) {
         using multicast::SessionState;
-        const auto state = session->sending->state();
+        const auto state = session->sending->pulse().state;
         sessions.push_back(session.get());
         active.push_back(state == SessionState::Sending || state == SessionState::Asking);
         all.push_back({session->job, session->interface, 0});

@@ -118,10 +118,10 @@ void Session::take_events(Instant now) {
     }
 }
 
-bool Session::anybody_listens() const {
-    return std::any_of(places_.begin(), places_.end(), [](const auto& p) {
+unsigned Session::listeners() const {
+    return static_cast<unsigned>(std::count_if(places_.begin(), places_.end(), [](const auto& p) {
         return p.second.present && p.second.aside == AsideReason::None && p.second.lacking > 0;
-    });
+    }));
 }
 
 bool Session::anybody_told() const {
@@ -176,7 +176,7 @@ void Session::turn(Instant now) {
             if (now >= start_at_ || finishing_) begin(now);
             break;
         case SessionState::Sending:
-            if (!anybody_listens()) {
+            if (listeners() == 0) {
                 begin(now);  // the rest of this round is for nobody
                 break;
             }

@@ -43,7 +43,7 @@ public:
     Advice tell(std::uint32_t number, std::vector<bool> wanted, bool asks_unicast, Instant now);
     void leave(std::uint32_t number);
     void expect(unsigned receivers, Instant now);  // of those it waits for some failed: from now on start_receivers
-    void finish(Instant now);  // nobody else is expected: over when those who are there have all
+    void finish(Instant now);                      // nobody else is expected: over when those who are there have all
 
     void on_packet(ByteView packet, Instant now) { sender_.on_packet(packet, now); }
     std::optional<Bytes> poll(Instant now);
@@ -60,6 +60,7 @@ public:
         ReceiverView view;  // as its reports say
     };
     std::vector<Member> members() const;
+    unsigned listeners() const;  // who has something to get by it
     struct BadChunk {
         std::uint32_t chunk = 0;
         std::optional<Error> error;
@@ -82,7 +83,6 @@ private:
     void turn(Instant now);
     void take_events(Instant now);
     void count_vain_rounds(Place& place);
-    bool anybody_listens() const;
     bool anybody_told() const;
     bool everybody_told() const;
     std::vector<std::uint32_t> union_of_wanted() const;
