@@ -95,6 +95,7 @@ private:
         std::shared_ptr<const imagestore::StoredManifest> manifest;  // a lease on its chunks
         std::shared_ptr<const imagestore::ChunkPlan> plan;
         std::uint64_t ceiling = 0;
+        Use use{true};
         std::map<std::string, std::uint32_t> seats;   // task key -> number
         std::unique_ptr<multicast::Sending> sending;  // last: its thread uses the plan
         unsigned waits_for(unsigned machines) const {
@@ -102,21 +103,31 @@ private:
         }
     };
     using Sessions = std::map<std::pair<std::int64_t, std::string>, std::shared_ptr<Session>>;
+    struct Unicast {  // a machine
+        std::int64_t job = 0;
+        std::string device;
+        IpAddress interface;
+        Instant last;  // when it asked for something, or got it
+        std::uint64_t bytes = 0;
+        unsigned waiting = 0;  // answers
+        bool over = false;     // its task has ended
+        bool active(Instant now) const;
+    };
     struct Waiting {
+        std::string key;  // of the task
         double place = 0;
         Instant latest;
         std::function<void()> send;
     };
-    struct Unicast {
-        std::int64_t job = 0;
-        std::string device;
-        IpAddress interface;
+    // What goes by unicast for a job by one of our addresses. Each machine has one question open at a time, so that
+    // answers in the order of the questions serve them alike, and one with a slow line takes what it takes.
+    struct Row {
         Meter meter;
-        Instant last;
+        Use use{false};
         std::uint64_t bytes = 0;
-        bool over = false;  // its task has ended
-        std::deque<Waiting> row;
+        std::deque<Waiting> waiting;
     };
+    using Rows = std::map<std::pair<std::int64_t, IpAddress>, Row>;
 
     Result<std::shared_ptr<Session>> session_for(const Seat& seat);
     Result<std::shared_ptr<Session>> begin(const Seat& seat, Audience audience, unsigned machines);
@@ -126,7 +137,10 @@ private:
 
     // throttle.cpp; with mutex_ held.
     Unicast& unicast_of(const HeldTask& task, const std::string& peer_address, Instant now);
+    unsigned active_in(const Rows::key_type& row, Instant now) const;
     void share(Instant now);
+    void measure(Instant now);
+    void forget_those_that_are_over();
     std::vector<std::function<void()>> take_due(Instant now, bool all);
     Instant next_due(Instant now);
     void look_after();  // the thread runs from now on: not before the server has given up root
@@ -141,6 +155,7 @@ private:
     DistributionSettings settings_;
     Sessions sessions_;
     std::map<std::string, Unicast> unicasts_;      // by task key
+    Rows rows_;                                    // of unicasts_; made with the first, gone with the last of it
     std::map<std::int64_t, std::uint64_t> given_;  // rates of jobs, by throttle()
     std::uint16_t next_ = 0;                       // of the range of groups
     bool stopped_ = false;

@@ -80,14 +80,17 @@ void Distribution::look_after() {
     wake_.notify_all();
 }
 
+bool Distribution::Unicast::active(Instant now) const { return waiting > 0 || now - last < kActive; }
+
 Distribution::Unicast& Distribution::unicast_of(const HeldTask& task, const std::string& peer_address, Instant now) {
     if (auto found = unicasts_.find(task.key); found != unicasts_.end()) return found->second;
-    Unicast made{task.job, "", {}, Meter(now), now, 0, false, {}};
+    Unicast made{task.job, "", {}, now, 0, 0, false};
     if (const auto job = db_.job(task.job); job && *job) {
         made.device = (*job)->device;
         if ((*job)->parent) made.job = (*job)->parent;
     }
     made.interface = multicast::segment_towards(peer_address).value_or(multicast::Segment{}).address;
+    rows_.try_emplace({made.job, made.interface}, Row{Meter(now)});
     auto& out = unicasts_.emplace(task.key, std::move(made)).first->second;
     share(now);
     look_after();
@@ -99,14 +102,18 @@ void Distribution::pass(const HeldTask& task, const std::string& peer_address, s
     const auto now = Instant::clock::now();
     {
         std::lock_guard hold(mutex_);
-        auto& flow = unicast_of(task, peer_address, now);
-        const bool was_idle = now - flow.last >= kActive;
-        flow.last = now;
-        flow.bytes += bytes;
+        auto& machine = unicast_of(task, peer_address, now);
+        const bool was_idle = !machine.active(now);
+        machine.last = now;
+        machine.bytes += bytes;
         if (was_idle) share(now);
-        const auto place = flow.meter.add(bytes, now);
-        if (!stopped_ && (!flow.row.empty() || flow.meter.due(place, now) > now)) {
-            flow.row.push_back({place, now + kLongest, std::move(send)});
+        auto& row = rows_.at({machine.job, machine.interface});
+        row.bytes += bytes;
+        const auto place = row.meter.add(bytes, now);
+        if (!stopped_ && (!row.waiting.empty() || row.meter.due(place, now) > now)) {
+            row.use.held();
+            ++machine.waiting;
+            row.waiting.push_back({task.key, place, now + kLongest, std::move(send)});
             wake_.notify_all();
             return;
         }
@@ -114,62 +121,95 @@ void Distribution::pass(const HeldTask& task, const std::string& peer_address, s
     send();
 }
 
-// Who is at work shares; a session that waits, and a machine that asks for nothing, has what it would get among them.
+unsigned Distribution::active_in(const Rows::key_type& row, Instant now) const {
+    return static_cast<unsigned>(std::count_if(unicasts_.begin(), unicasts_.end(), [&](const auto& u) {
+        return u.second.job == row.first && u.second.interface == row.second && u.second.active(now);
+    }));
+}
+
+// What each used of its share since it was looked at last.
+void Distribution::measure(Instant now) {
+    for (auto& [key, session] : sessions_) {
+        const auto pulse = session->sending->pulse();
+        if (pulse.state == multicast::SessionState::Sending) session->use.look(pulse.sent, session->ceiling, now);
+        else session->use.rest();
+    }
+    for (auto& [key, row] : rows_) {
+        if (!row.waiting.empty()) row.use.held();
+        row.use.look(row.bytes, row.meter.rate(), now);
+    }
+}
+
+// Who is at work shares; a session that waits, and machines that ask for nothing, have what they would get among them.
 void Distribution::share(Instant now) {
+    measure(now);
     const auto minute = day_minute(clock_.wall());
     std::vector<Sharing::Ceiling> given;
     for (const auto& [job, rate] : given_) given.push_back({job, rate});
-    std::vector<Session*> sessions;
-    std::vector<Unicast*> machines;
     std::vector<bool> active;
     std::vector<Sharing::Flow> all, working;
-    for (auto& [key, session] : sessions_) {
+    const auto add = [&](std::int64_t job, const IpAddress& interface, bool works, unsigned weight, const Use& use) {
+        active.push_back(works);
+        all.push_back({job, interface, std::max(1u, weight), 0, 0});
+        if (works) working.push_back({job, interface, std::max(1u, weight), use.wants(), 0});
+    };
+    for (const auto& [key, session] : sessions_) {
         using multicast::SessionState;
-        const auto state = session->sending->pulse().state;
-        sessions.push_back(session.get());
-        active.push_back(state == SessionState::Sending || state == SessionState::Asking);
-        all.push_back({session->job, session->interface, 0});
+        const auto pulse = session->sending->pulse();
+        const bool works = pulse.state == SessionState::Sending || pulse.state == SessionState::Asking;
+        add(session->job, session->interface, works, pulse.listeners, session->use);
     }
-    for (auto& [key, flow] : unicasts_) {
-        machines.push_back(&flow);
-        active.push_back(!flow.row.empty() || now - flow.last < kActive);
-        all.push_back({flow.job, flow.interface, 0});
+    for (const auto& [key, row] : rows_) {
+        const auto machines = active_in(key, now);
+        add(key.first, key.second, machines > 0, machines, row.use);
     }
-    for (std::size_t i = 0; i < all.size(); ++i)
-        if (active[i]) working.push_back(all[i]);
     Sharing::share(all, settings_, given, minute);
     Sharing::share(working, settings_, given, minute);
-    for (std::size_t i = 0, at = 0; i < all.size(); ++i) {
+    std::size_t i = 0, at = 0;
+    const auto next = [&] {
         const auto rate = active[i] ? working[at++].rate : all[i].rate;
-        if (i >= sessions.size()) {
-            machines[i - sessions.size()]->meter.set_rate(rate, now);
-        } else if (sessions[i]->ceiling != rate) {
-            sessions[i]->ceiling = rate;
-            sessions[i]->sending->set_ceiling(rate);
+        ++i;
+        return rate;
+    };
+    for (auto& [key, session] : sessions_)
+        if (const auto rate = next(); session->ceiling != rate) {
+            session->ceiling = rate;
+            session->sending->set_ceiling(rate);
         }
-    }
+    for (auto& [key, row] : rows_) row.meter.set_rate(next(), now);
 }
 
 std::vector<std::function<void()>> Distribution::take_due(Instant now, bool all) {
     std::vector<std::function<void()>> out;
-    for (auto& [key, flow] : unicasts_)
-        while (!flow.row.empty()) {
-            auto& first = flow.row.front();
-            if (!all && flow.meter.due(first.place, now) > now && first.latest > now) break;
-            flow.last = now;
+    for (auto& [key, row] : rows_)
+        while (!row.waiting.empty()) {
+            auto& first = row.waiting.front();
+            if (!all && row.meter.due(first.place, now) > now && first.latest > now) break;
+            auto& machine = unicasts_.at(first.key);
+            machine.last = now;
+            --machine.waiting;
             out.push_back(std::move(first.send));
-            flow.row.pop_front();
+            row.waiting.pop_front();
         }
-    std::erase_if(unicasts_, [](const auto& u) { return u.second.over && u.second.row.empty(); });
+    forget_those_that_are_over();
     return out;
+}
+
+void Distribution::forget_those_that_are_over() {
+    if (!std::erase_if(unicasts_, [](const auto& u) { return u.second.over && u.second.waiting == 0; })) return;
+    std::erase_if(rows_, [&](const auto& row) {
+        return std::none_of(unicasts_.begin(), unicasts_.end(), [&](const auto& u) {
+            return u.second.job == row.first.first && u.second.interface == row.first.second;
+        });
+    });
 }
 
 Instant Distribution::next_due(Instant now) {
     if (sessions_.empty() && unicasts_.empty()) return now + 3600s;
     auto next = now + kLook;
-    for (auto& [key, flow] : unicasts_)
-        if (!flow.row.empty())
-            next = std::min({next, flow.meter.due(flow.row.front().place, now), flow.row.front().latest});
+    for (auto& [key, row] : rows_)
+        if (!row.waiting.empty())
+            next = std::min({next, row.meter.due(row.waiting.front().place, now), row.waiting.front().latest});
     return next;
 }
 
@@ -199,9 +239,16 @@ void Distribution::run() {
 
 std::vector<Distribution::UnicastView> Distribution::unicasts() {
     std::lock_guard hold(mutex_);
+    const auto now = Instant::clock::now();
     std::vector<UnicastView> out;
-    for (const auto& [key, flow] : unicasts_)
-        out.push_back({flow.job, flow.device, flow.interface, flow.meter.rate(), flow.bytes});
+    for (const auto& [key, machine] : unicasts_) {
+        const Rows::key_type row{machine.job, machine.interface};
+        // Its part of what its row may send.
+        const auto rate = rows_.at(row).meter.rate();
+        const auto machines = std::max(1u, active_in(row, now));
+        out.push_back({machine.job, machine.device, machine.interface,
+                       rate ? std::max<std::uint64_t>(1, rate / machines) : 0, machine.bytes});
+    }
     return out;
 }
 

@@ -263,6 +263,35 @@ TEST_F(DistributionTest, unicast_keeps_to_the_rate_of_its_job_and_goes_at_once_w
     EXPECT_EQ(channel::parse_frames(late.body)->size(), 2u);
 }
 
+TEST_F(DistributionTest, a_session_weighs_as_many_as_listen_to_it) {
+    ASSERT_EQ(api("PATCH", "/distribution", {{"start_machines", 2}, {"rate", 9'000'000}, {"adaptive", false}}).status,
+              200u);
+    auto id = deploy_to({"a", "b", "c"});
+    Machine a(*this, "a"), b(*this, "b"), c(*this, "c");
+    std::jthread asking([&] { EXPECT_EQ(c.call("/chunks/get", channel::render_ids(image.ids)).status, 200u); });
+    const auto look = [&] { return api("GET", "/distribution").object(); };
+    while (look().at("unicast").as_array().empty()) std::this_thread::yield();
+    EXPECT_EQ(look().at("unicast").at(0).at("ceiling"), 9'000'000) << "alone";
+    std::jthread first([&] { a.hear(); }), second([&] { b.hear(); });
+    json::object session, unicast;
+    const auto end = Instant::clock::now() + 10s;
+    while (Instant::clock::now() < end) {
+        const auto now = look();
+        if (now.at("sessions").as_array().empty()) continue;
+        session = now.at("sessions").at(0).as_object(), unicast = now.at("unicast").at(0).as_object();
+        if (session.at("state") == "sending" && session.at("ceiling") == 6'000'000) break;
+    }
+    EXPECT_EQ(session.at("ceiling"), 6'000'000) << "two of three machines";
+    EXPECT_EQ(unicast.at("ceiling"), 3'000'000);
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 400'000'000}}).status, 200u);
+    first.join();
+    second.join();
+    asking.join();
+    c.report(c.task, "done");
+    EXPECT_EQ(a.disk, image.encoded);
+    EXPECT_EQ(b.disk, image.encoded);
+}
+
 TEST_F(DistributionTest, limits_hold_for_the_interface_and_a_window_takes_their_place) {
     const json::array limit{json::object{{"interface", "127.0.0.1"}, {"rate", 50'000'000}}};
     EXPECT_EQ(api("PATCH", "/distribution", {{"limits", limit}}).status, 200u);
