@@ -60,6 +60,7 @@ struct JobRow {
     sequences::Values variables;
     std::optional<DeviceSpec> make_device;
     unsigned max_parallel = 0;  // Parallel: so many children at a time; 0: all
+    std::uint64_t rate = 0;     // bits a second of all that is sent for it, as it was given by hand; 0: was not
     sequences::RunState state = sequences::RunState::Queued;
     std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
 };
@@ -178,6 +179,7 @@ public:
     Result<std::optional<JobRow>> job(std::int64_t id);
     Result<std::vector<std::int64_t>> children(std::int64_t job);
     Status set_job(const JobRow& job);  // state and times
+    Status set_job_rate(std::int64_t job, std::uint64_t bits);
     Result<std::optional<RunRow>> run_of(std::int64_t job);
     Status save_run(const RunRow& run);  // the run and its steps, one transaction
     Status save_step(const RunRow& run, std::size_t step);

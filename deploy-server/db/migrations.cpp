@@ -100,6 +100,9 @@ INSERT INTO distribution_settings_6 SELECT id, multicast, adaptive, rate,
 DROP TABLE distribution_settings;
 ALTER TABLE distribution_settings_6 RENAME TO distribution_settings;
 )sql",
+    R"sql(
+ALTER TABLE jobs ADD COLUMN rate INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }

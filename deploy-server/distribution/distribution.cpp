@@ -96,6 +96,7 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
     if (!place) {
         session->sending = std::move(sending);
         place = session;
+        recall_rate(session->job);
         share(Instant::clock::now());
         look_after();
         log::info("server", "job {}: multicast of {} to {} from {} begins", session->job, session->image,

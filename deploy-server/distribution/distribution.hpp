@@ -58,7 +58,8 @@ public:
     // on a thread of ours; after 40 s in any case, so that the machine does not take us for dead.
     void pass(const HeldTask& task, const std::string& peer_address, std::size_t bytes, std::function<void()> send);
 
-    // Bits a second of all that goes out for the job (or the group job it belongs to); 0: as the settings say.
+    // Bits a second of all that goes out for the job (or the group job it belongs to); 0: as the settings say. It holds
+    // until it is changed, also after a restart and when the job is resumed.
     // Error: server.no-job when it is unknown or has ended.
     Status throttle(std::int64_t job, std::uint64_t bits);
 
@@ -140,6 +141,7 @@ private:
     unsigned active_in(const Rows::key_type& row, Instant now) const;
     void share(Instant now);
     void measure(Instant now);
+    void recall_rate(std::int64_t job);
     void forget_those_that_are_over();
     std::vector<std::function<void()>> take_due(Instant now, bool all);
     Instant next_due(Instant now);
@@ -156,7 +158,7 @@ private:
     Sessions sessions_;
     std::map<std::string, Unicast> unicasts_;      // by task key
     Rows rows_;                                    // of unicasts_; made with the first, gone with the last of it
-    std::map<std::int64_t, std::uint64_t> given_;  // rates of jobs, by throttle()
+    std::map<std::int64_t, std::uint64_t> given_;  // what throttle() gave the jobs that are sent to; 0: nothing
     std::uint16_t next_ = 0;                       // of the range of groups
     bool stopped_ = false;
     std::thread thread_;  // lets answers go, and looks at the clock

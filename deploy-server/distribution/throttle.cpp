@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <set>
 
 #include "deploy-server/distribution/distribution.hpp"
 #include "deploy-server/errors.hpp"
@@ -66,13 +67,20 @@ Status Distribution::throttle(std::int64_t job, std::uint64_t bits) {
     using sequences::RunState;
     if (!row || (row->state != RunState::Queued && row->state != RunState::Running))
         return make_error(errors::kNoJob, "nothing is sent for job {}: it is unknown or has ended", job);
-    std::lock_guard hold(mutex_);
     const auto whole = row->parent ? row->parent : job;
-    if (bits) given_[whole] = bits;
-    else given_.erase(whole);
+    TRY(db_.set_job_rate(whole, bits));
+    std::lock_guard hold(mutex_);
+    if (auto known = given_.find(whole); known != given_.end()) known->second = bits;
     share(Instant::clock::now());
     wake_.notify_all();
     return {};
+}
+
+// A job whose machines come again, after a restart or a resume, has what it was given.
+void Distribution::recall_rate(std::int64_t job) {
+    if (given_.contains(job)) return;
+    const auto row = db_.job(job);
+    given_[job] = row && *row ? (*row)->rate : 0;
 }
 
 void Distribution::look_after() {
@@ -90,6 +98,7 @@ Distribution::Unicast& Distribution::unicast_of(const HeldTask& task, const std:
         if ((*job)->parent) made.job = (*job)->parent;
     }
     made.interface = multicast::segment_towards(peer_address).value_or(multicast::Segment{}).address;
+    recall_rate(made.job);
     rows_.try_emplace({made.job, made.interface}, Row{Meter(now)});
     auto& out = unicasts_.emplace(task.key, std::move(made)).first->second;
     share(now);
@@ -145,7 +154,8 @@ void Distribution::share(Instant now) {
     measure(now);
     const auto minute = day_minute(clock_.wall());
     std::vector<Sharing::Ceiling> given;
-    for (const auto& [job, rate] : given_) given.push_back({job, rate});
+    for (const auto& [job, rate] : given_)
+        if (rate) given.push_back({job, rate});
     std::vector<bool> active;
     std::vector<Sharing::Flow> all, working;
     const auto add = [&](std::int64_t job, const IpAddress& interface, bool works, unsigned weight, const Use& use) {
@@ -196,12 +206,16 @@ std::vector<std::function<void()>> Distribution::take_due(Instant now, bool all)
 }
 
 void Distribution::forget_those_that_are_over() {
-    if (!std::erase_if(unicasts_, [](const auto& u) { return u.second.over && u.second.waiting == 0; })) return;
-    std::erase_if(rows_, [&](const auto& row) {
-        return std::none_of(unicasts_.begin(), unicasts_.end(), [&](const auto& u) {
-            return u.second.job == row.first.first && u.second.interface == row.first.second;
-        });
-    });
+    std::erase_if(unicasts_, [](const auto& u) { return u.second.over && u.second.waiting == 0; });
+    std::set<Rows::key_type> rows;
+    std::set<std::int64_t> jobs;
+    for (const auto& [key, session] : sessions_) jobs.insert(session->job);
+    for (const auto& [key, machine] : unicasts_) {
+        rows.emplace(machine.job, machine.interface);
+        jobs.insert(machine.job);
+    }
+    std::erase_if(rows_, [&](const auto& row) { return !rows.contains(row.first); });
+    std::erase_if(given_, [&](const auto& given) { return !jobs.contains(given.first); });
 }
 
 Instant Distribution::next_due(Instant now) {

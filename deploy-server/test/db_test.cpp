@@ -237,6 +237,19 @@ TEST_F(Bench, settings_of_the_distribution_come_back_in_both_families) {
     EXPECT_EQ(db->distribution_settings().value(), s);
 }
 
+TEST_F(Bench, a_rate_stays_with_its_job_whatever_becomes_of_it) {
+    JobRow job;
+    job.name = "deploy";
+    job.id = db->add_job(job).value();
+    EXPECT_EQ(db->job(job.id).value()->rate, 0u);
+    ASSERT_TRUE(db->set_job_rate(job.id, 300'000'000));
+    job.state = sequences::RunState::Failed;
+    ASSERT_TRUE(db->set_job(job));
+    EXPECT_EQ(db->job(job.id).value()->rate, 300'000'000u);
+    ASSERT_TRUE(db->set_job_rate(job.id, 0));
+    EXPECT_EQ(db->job(job.id).value()->rate, 0u);
+}
+
 TEST_F(Bench, jobs_runs_and_steps_come_back_as_they_were_saved) {
     JobRow job;
     job.name = "capture";

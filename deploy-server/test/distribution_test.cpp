@@ -263,6 +263,34 @@ TEST_F(DistributionTest, unicast_keeps_to_the_rate_of_its_job_and_goes_at_once_w
     EXPECT_EQ(channel::parse_frames(late.body)->size(), 2u);
 }
 
+TEST_F(DistributionTest, what_a_job_was_given_by_hand_stays_when_the_server_starts_again) {
+    auto id = deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    for (auto* m : {&a, &b}) m->report(m->task, "running");
+    const auto child = job(id).at("children").at(0).at("id").to_number<std::int64_t>();
+    const auto throttle = [&](std::int64_t bits) {
+        return api("POST", fmt::format("/jobs/{}/throttle", child), {{"rate", bits}}).status;
+    };
+    EXPECT_EQ(throttle(1'000'000'000), 200u) << "of a machine of the group: for the group";
+    const auto ceiling = [&] {
+        (void)a.call("/chunks/get", channel::render_ids(image.ids));
+        const auto now = api("GET", "/distribution").object();
+        return now.at("unicast").at(0).at("ceiling").to_number<std::int64_t>();
+    };
+    EXPECT_EQ(ceiling(), 1'000'000'000);
+    server.reset();
+    begin();
+    EXPECT_EQ(ceiling(), 1'000'000'000);
+    EXPECT_EQ(job(id).at("rate"), 1'000'000'000);
+    EXPECT_EQ(throttle(0), 200u);
+    EXPECT_EQ(ceiling(), 0);
+    EXPECT_FALSE(job(id).contains("rate"));
+    server.reset();
+    begin();
+    EXPECT_EQ(ceiling(), 0);
+    for (auto* m : {&a, &b}) m->report(m->task, "done");
+}
+
 TEST_F(DistributionTest, a_session_weighs_as_many_as_listen_to_it) {
     ASSERT_EQ(api("PATCH", "/distribution", {{"start_machines", 2}, {"rate", 9'000'000}, {"adaptive", false}}).status,
               200u);
