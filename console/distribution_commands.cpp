@@ -100,6 +100,8 @@ std::string settings_text(const json::value& s) {
         {"groups", fmt::format("4096 from {} on, port {}",
                                group.empty() ? "239.255.52.0 (machines that speak IPv4) or ff15::8481:0 (IPv6)" : group,
                                number_at(s, "port"))});
+    const auto reports = text_at(s, "report_ports");
+    table.row({"reports", reports.empty() ? "to a UDP port of each session's own" : "to UDP ports " + reports});
     table.row({"TTL", fmt::format("{}", number_at(s, "ttl"))});
     table.row({"interface",
                text_at(s, "interface").empty() ? "the one that speaks to the machines" : text_at(s, "interface")});
@@ -165,7 +167,7 @@ Result<ExitCode> show(const Context& context) {
 }
 
 struct Settings {
-    std::string multicast, adaptive, group, interface;
+    std::string multicast, adaptive, group, interface, reports;
     std::optional<std::uint64_t> rate;
     std::optional<unsigned> port, ttl, wait, start;
     std::vector<std::string> limits, windows;
@@ -197,6 +199,7 @@ Result<ExitCode> set(const Settings& wanted, const Context& context) {
     if (!wanted.interface.empty()) body["interface"] = wanted.interface == "auto" ? "" : wanted.interface;
     if (wanted.rate) body["rate"] = *wanted.rate;
     if (wanted.port) body["port"] = *wanted.port;
+    if (!wanted.reports.empty()) body["report_ports"] = wanted.reports == "any" ? "" : wanted.reports;
     if (wanted.ttl) body["ttl"] = *wanted.ttl;
     if (wanted.wait) body["wait_seconds"] = *wanted.wait;
     if (wanted.start) body["start_machines"] = *wanted.start;
@@ -237,6 +240,7 @@ void add_distribution_commands(CLI::App& root, Context& context) {
                     R"(  slipway distribution set --rate 300M
   slipway distribution set --limit 10.99.0.1=800M --window 22:00-06:00=unlimited
   slipway distribution set --multicast off
+  slipway distribution set --report-ports 8482-8581
   slipway distribution set --group 239.7.0.0 --ttl 4 --interface 10.99.0.1
   slipway distribution set --group ff18::7:0 --interface auto     # by IPv6, whatever the agents' channel is
 )");
@@ -256,6 +260,9 @@ void add_distribution_commands(CLI::App& root, Context& context) {
         "the first of 4096 multicast addresses, of IPv4 or IPv6 (transient ones: ff12:: to ff1e::); auto (default): "
         "239.255.52.0 or ff15::8481:0, of the family that a job's first machine speaks to the server by");
     change->add_option("--port", wanted->port, "of the groups (default 8481)");
+    change->add_option("--report-ports", wanted->reports,
+                       "FIRST-LAST: UDP ports of the server to which machines report what they lack, one for each "
+                       "session at a time, so that a firewall can let them in; any (default)");
     change->add_option("--ttl", wanted->ttl, "hops: 1 (default): this segment alone");
     change->add_option("--interface", wanted->interface,
                        "the server's address on the segment, of the group's family, or auto");

@@ -96,6 +96,7 @@ struct DistributionSettings {
     std::uint64_t rate = 0;  // bits a second of each job; 0: none, multicast is adaptive then
     IpAddress group;         // the first of 4096; none: the usual one of the family that the machines speak (route.hpp)
     std::uint16_t port = 8481;
+    std::uint16_t report_first = 0, report_last = 0;  // UDP: each session takes one of these; 0: any
     unsigned ttl = 1;             // 1: this segment; routers pass on what has more
     IpAddress interface;          // our address on the segment; none: the one that speaks to the machine
     unsigned wait_seconds = 30;   // after the first machine, for the others

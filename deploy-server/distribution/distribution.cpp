@@ -15,6 +15,7 @@ namespace slipway::server {
 
 namespace {
 
+constexpr std::chrono::seconds kSilence{4};   // of all machines; the sender gives them up after five
 constexpr std::uint32_t kSymbolBytes = 1376;  // with all headers below 1500, and a multiple of 32
 
 template <std::size_t N>
@@ -74,6 +75,7 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
         session->interface = route.channel;
         o.on = route.on;
         o.ttl = settings_.ttl;
+        o.reports = {settings_.report_first, settings_.report_last};
         o.session.start_after = std::chrono::seconds(settings_.wait_seconds);
         session->start_machines = settings_.start_machines;
         o.session.start_receivers = session->waits_for(machines);
@@ -106,16 +108,31 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
 }
 
 // Nobody waits for machines that do not come any more.
-void Distribution::count_again() {
-    std::vector<std::shared_ptr<Session>> waiting;
+void Distribution::look_in_on_sessions(Instant now) {
+    std::vector<std::shared_ptr<Session>> all;
     {
         std::lock_guard hold(mutex_);
-        for (const auto& [key, session] : sessions_)
-            if (session->sending->pulse().state == multicast::SessionState::Waiting) waiting.push_back(session);
+        for (const auto& [key, session] : sessions_) all.push_back(session);
     }
-    for (const auto& session : waiting)
+    for (const auto& session : all) {
+        note_silence(*session, now);
+        if (session->sending->pulse().state != multicast::SessionState::Waiting) continue;
         if (const auto machines = machines_of(db_, session->audience))
             session->sending->expect(session->waits_for(*machines));
+    }
+}
+
+// Who hears the group reports within a second, and who does not says so by the agent channel after three.
+void Distribution::note_silence(Session& session, Instant now) {
+    const auto pulse = session.sending->pulse();
+    if (pulse.listeners == 0 || pulse.reports > 0) session.silent_since.reset();
+    else if (!session.silent_since) session.silent_since = now;
+    if (!session.silent_since || now - *session.silent_since < kSilence || session.noted_silence || !note_) return;
+    session.noted_silence = true;
+    note_(session.job, "warning",
+          fmt::format("no machine's report has arrived at UDP port {} of {}: a firewall may keep them away (see "
+                      "`slipway distribution set --report-ports`), or the multicast of {} reaches none of them",
+                      session.sending->report_port(), session.sending->options().on.address.text(), session.image));
 }
 
 Result<channel::MulticastInvitation> Distribution::join(const Seat& seat, std::string_view wanted) {
@@ -213,7 +230,7 @@ std::vector<Distribution::View> Distribution::sessions() {
     for (const auto& [s, ceiling] : all) {
         note_bad_chunks(*s);
         out.push_back({s->id, s->job, s->image, s->sending->options().group, s->sending->options().on.address,
-                       s->plan->size(), ceiling, s->sending->look()});
+                       s->sending->report_port(), s->plan->size(), ceiling, s->sending->look()});
     }
     return out;
 }

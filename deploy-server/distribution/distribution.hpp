@@ -68,7 +68,8 @@ public:
         std::int64_t job = 0;
         std::string image;
         multicast::GroupAddress group;
-        IpAddress interface;  // our address that sends to it
+        IpAddress interface;            // our address that sends to it
+        std::uint16_t report_port = 0;  // of that address
         std::uint32_t chunks = 0;
         std::uint64_t ceiling = 0;  // 0: none
         multicast::Sending::Look look;
@@ -97,6 +98,8 @@ private:
         std::shared_ptr<const imagestore::ChunkPlan> plan;
         std::uint64_t ceiling = 0;
         Use use{true};
+        std::optional<Instant> silent_since;  // these two are look_in_on_sessions()'s alone
+        bool noted_silence = false;
         std::map<std::string, std::uint32_t> seats;   // task key -> number
         std::unique_ptr<multicast::Sending> sending;  // last: its thread uses the plan
         unsigned waits_for(unsigned machines) const {
@@ -134,7 +137,8 @@ private:
     Result<std::shared_ptr<Session>> begin(const Seat& seat, Audience audience, unsigned machines);
     std::shared_ptr<Session> session_of(const std::string& key);
     void note_bad_chunks(Session& session);
-    void count_again();
+    void look_in_on_sessions(Instant now);
+    void note_silence(Session& session, Instant now);
 
     // throttle.cpp; with mutex_ held.
     Unicast& unicast_of(const HeldTask& task, const std::string& peer_address, Instant now);

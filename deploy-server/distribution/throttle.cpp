@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kLook = 250ms;   // at the clock, and at who is at work
-constexpr auto kCount = 1s;     // who may still come
+constexpr auto kLookIn = 1s;    // on sessions: who may still come, whether anybody is heard
 constexpr auto kActive = 5s;    // who asked for nothing for so long leaves its share to the others
 constexpr auto kLongest = 40s;  // an answer is held; agents take a silence of 60 s for death
 
@@ -229,13 +229,13 @@ Instant Distribution::next_due(Instant now) {
 
 void Distribution::run() {
     std::unique_lock lock(mutex_);
-    Instant counted{};
+    Instant looked_in{};
     while (!stopped_) {
         const auto now = Instant::clock::now();
-        if (now - counted >= kCount) {
-            counted = now;
+        if (now - looked_in >= kLookIn) {
+            looked_in = now;
             lock.unlock();
-            count_again();
+            look_in_on_sessions(now);
             lock.lock();
             continue;
         }

@@ -216,6 +216,7 @@ TEST_F(Bench, addresses_of_the_distribution_that_were_numbers_are_what_they_were
         EXPECT_EQ(now.rate, 300u);
         EXPECT_EQ(now.start_machines, 2u);
         EXPECT_EQ(now.windows.size(), 1u);
+        EXPECT_EQ(now.report_first + now.report_last, 0);
         ASSERT_EQ(now.limits.size(), limits);
         if (limits) {
             EXPECT_EQ(now.limits[0], (InterfaceLimit{*IpAddress::parse("10.99.0.1"), 800}));
@@ -233,6 +234,7 @@ TEST_F(Bench, settings_of_the_distribution_come_back_in_both_families) {
     s.group = *IpAddress::parse("ff18::7:0");
     s.interface = *IpAddress::parse("fd00::1");
     s.limits = {{*IpAddress::parse("fd00::1"), 7}, {*IpAddress::parse("10.99.0.1"), 8}};
+    s.report_first = 8482, s.report_last = 65535;
     ASSERT_TRUE(db->set_distribution_settings(s));
     EXPECT_EQ(db->distribution_settings().value(), s);
 }

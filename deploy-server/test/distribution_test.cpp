@@ -2,6 +2,7 @@
 // The Image Distribution Service: two machines of a job get an image by one sending, over this machine's loopback.
 #include "deploy-server/test/server_fixture.hpp"
 #include "imagestore/multicast/hearing.hpp"
+#include "imagestore/multicast/socket_address.hpp"
 #include "lib/channel/multicast_messages.hpp"
 
 namespace slipway::server {
@@ -291,6 +292,43 @@ TEST_F(DistributionTest, what_a_job_was_given_by_hand_stays_when_the_server_star
     for (auto* m : {&a, &b}) m->report(m->task, "done");
 }
 
+TEST_F(DistributionTest, reports_arrive_at_a_port_that_a_firewall_can_let_in) {
+    const auto first = 40000 + ::getpid() % 10000;
+    const auto taken = multicast::udp_socket(true).value();
+    sockaddr_in place{AF_INET, htons(static_cast<std::uint16_t>(first)), {htonl(INADDR_LOOPBACK)}, {}};
+    (void)::bind(taken.get(), reinterpret_cast<const sockaddr*>(&place), sizeof place);  // else another has it
+    const auto set = [&](const std::string& ports) {
+        EXPECT_EQ(api("PATCH", "/distribution", {{"report_ports", ports}}).status, 200u);
+    };
+    set(std::to_string(first));
+    deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    (void)a.join({true, true});
+    EXPECT_EQ(a.joined.error(), "multicast.no-port") << "served by unicast";
+    set(fmt::format("{}-{}", first, first + 20));
+    (void)b.join({true, true});
+    EXPECT_EQ(b.joined.status, 200u) << b.joined.body;
+    const auto all = api("GET", "/distribution").object();
+    const auto port = all.at("sessions").at(0).at("report_port").to_number<int>();
+    EXPECT_GT(port, first);
+    EXPECT_LE(port, first + 20);
+    EXPECT_EQ(channel::parse_multicast_invitation(b.joined.body)->report_port, port);
+    for (auto* m : {&a, &b}) m->report(m->task, "done");
+}
+
+TEST_F(DistributionTest, reports_that_do_not_arrive_are_named_in_the_jobs_log) {
+    const auto id = deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    for (auto* m : {&a, &b}) (void)m->join({true, true});  // and says nothing
+    const auto log = [&] { return json::serialize(job(id).at("log")); };
+    const auto end = Instant::clock::now() + 20s;
+    while (log().find("no machine's report") == std::string::npos && Instant::clock::now() < end)
+        std::this_thread::yield();
+    const auto port = api("GET", "/distribution").object().at("sessions").at(0).at("report_port").to_number<int>();
+    EXPECT_THAT(log(), HasSubstr(fmt::format("has arrived at UDP port {} of 127.0.0.1", port)));
+    for (auto* m : {&a, &b}) m->report(m->task, "done");
+}
+
 TEST_F(DistributionTest, a_session_weighs_as_many_as_listen_to_it) {
     ASSERT_EQ(api("PATCH", "/distribution", {{"start_machines", 2}, {"rate", 9'000'000}, {"adaptive", false}}).status,
               200u);
@@ -376,6 +414,12 @@ TEST_F(DistributionTest, settings_are_checked_by_name) {
              {"port", 70000},
              {"rate", -1},
              {"interface", "x"},
+             {"report_ports", "x"},
+             {"report_ports", "9000-"},
+             {"report_ports", "-9000"},
+             {"report_ports", "9000-8999"},
+             {"report_ports", "1023-9000"},
+             {"report_ports", "9000-65536"},
              {"limits", "x"},
              {"limits", json::array{json::object{{"interface", "x"}, {"rate", 1}}}},
              {"windows", json::array{json::object{{"from", "6"}, {"to", "7:00"}, {"rate", 1}}}},
@@ -386,6 +430,8 @@ TEST_F(DistributionTest, settings_are_checked_by_name) {
             .object();
     EXPECT_EQ(set.at("group"), "239.1.2.0");
     EXPECT_EQ(set.at("ttl"), 4);
+    for (const char* ports : {"9000-9009", "9000", ""})
+        EXPECT_EQ(api("PATCH", "/distribution", {{"report_ports", ports}}).object().at("report_ports"), ports);
     auto other = [&](const json::object& body) { return api("PATCH", "/distribution", body); };
     EXPECT_EQ(other({{"interface", "fd00::1"}}).error(), "server.bad-request") << "of another family than the group";
     EXPECT_EQ(other({{"interface", "fd00::1"}, {"group", "ff18::7:0"}}).object().at("group"), "ff18::7:0");

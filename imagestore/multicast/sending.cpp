@@ -24,7 +24,7 @@ constexpr auto kCount = 100ms;       // its pulse, when nothing else changes it
 
 Result<std::unique_ptr<Sending>> Sending::start(Options options, ChunkFeed feed, std::function<Key()> key) {
     options.session.sender.per_packet = headers_of(options.group.group.is_v4());
-    auto socket = TRY(GroupSender::open(options.group, options.on, options.ttl));
+    auto socket = TRY(GroupSender::open(options.group, options.on, options.ttl, options.reports));
     std::unique_ptr<Sending> sending(
         new Sending(std::move(options), std::move(socket), std::move(feed), std::move(key)));
     if (!sending->wake_.valid()) return errno_error(errno, "an eventfd");
@@ -84,9 +84,10 @@ void Sending::take_pulse() {
     listeners_ = session_.listeners();
     rate_ = sender.rate();
     sent_ = sender.counts().bytes;
+    reports_ = sender.counts().reports;
 }
 
-Sending::Pulse Sending::pulse() const { return {state_, listeners_, rate_, sent_}; }
+Sending::Pulse Sending::pulse() const { return {state_, listeners_, rate_, sent_, reports_}; }
 
 Sending::~Sending() {
     with([&](Instant) { stopped_ = true; });

@@ -19,6 +19,7 @@ public:
         GroupAddress group;
         Segment on;  // of the group's family
         unsigned ttl = 1;
+        PortRange reports;  // where they arrive
     };
     // feed is called on the session's thread; key on the caller's of join().
     static Result<std::unique_ptr<Sending>> start(Options options, ChunkFeed feed, std::function<Key()> key);
@@ -38,6 +39,7 @@ public:
         SessionState state = SessionState::Waiting;
         unsigned listeners = 0;
         std::uint64_t rate = 0, sent = 0;  // bits a second; bytes, with IP and UDP headers
+        std::uint64_t reports = 0;         // of machines, that arrived
     };
     Pulse pulse() const;  // of a moment ago
 
@@ -77,7 +79,7 @@ private:
     // What pulse() says; each for itself.
     std::atomic<SessionState> state_{SessionState::Waiting};
     std::atomic<unsigned> listeners_{0};
-    std::atomic<std::uint64_t> rate_{0}, sent_{0};
+    std::atomic<std::uint64_t> rate_{0}, sent_{0}, reports_{0};
     bool stopped_ = false;
     std::optional<Bytes> held_;  // the interface's queue was full
     std::thread thread_;
