@@ -54,6 +54,8 @@ public:
     Result<std::string> tell(const HeldTask& task, std::string_view wanted, bool asks_unicast);
     void task_over(const std::string& key);
 
+    // So many chunks should go in one answer to the task's machine, by unicast.
+    std::size_t chunks_at_once(const HeldTask& task, const std::string& peer_address);
     // An answer of so many bytes to the task's machine, by unicast: `send` is called when its turn has come, at once or
     // on a thread of ours; after 40 s in any case, so that the machine does not take us for dead.
     void pass(const HeldTask& task, const std::string& peer_address, std::size_t bytes, std::function<void()> send);

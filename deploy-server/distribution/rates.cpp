@@ -183,6 +183,11 @@ void Use::look(std::uint64_t sent, std::uint64_t ceiling, Instant now) {
     }
 }
 
+std::size_t chunks_of_an_answer(std::uint64_t bits) {
+    constexpr std::uint64_t kMost = 8, kChunkBits = std::uint64_t{8} << 20;
+    return static_cast<std::size_t>(bits == 0 ? kMost : std::clamp<std::uint64_t>(bits / 4 / kChunkBits, 1, kMost));
+}
+
 void Meter::turn(Instant now) {
     if (now > last_ && rate_ > 0)
         passed_ += static_cast<double>(rate_) / 8 * std::chrono::duration<double>(now - last_).count();

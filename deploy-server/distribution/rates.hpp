@@ -76,6 +76,11 @@ private:
     double wants_ = 0;
 };
 
+// ---- how much goes in one answer by unicast, of a row of that rate: a quarter of a second's, so that over any five
+// seconds it is the rate within a twentieth, and machines wait for each other's answers no longer than they must. One
+// chunk at least, eight at most.
+std::size_t chunks_of_an_answer(std::uint64_t bits);
+
 // ---- the meter of what goes by unicast: bytes in a row, each let through when it and those before it have had their
 // time. While the last one is on its way to its machine, which asks for the next afterwards, time is not lost.
 class Meter {

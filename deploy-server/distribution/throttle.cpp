@@ -106,6 +106,12 @@ Distribution::Unicast& Distribution::unicast_of(const HeldTask& task, const std:
     return out;
 }
 
+std::size_t Distribution::chunks_at_once(const HeldTask& task, const std::string& peer_address) {
+    std::lock_guard hold(mutex_);
+    const auto& machine = unicast_of(task, peer_address, Instant::clock::now());
+    return chunks_of_an_answer(rows_.at({machine.job, machine.interface}).meter.rate());
+}
+
 void Distribution::pass(const HeldTask& task, const std::string& peer_address, std::size_t bytes,
                         std::function<void()> send) {
     const auto now = Instant::clock::now();

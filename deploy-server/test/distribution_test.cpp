@@ -329,6 +329,24 @@ TEST_F(DistributionTest, reports_that_do_not_arrive_are_named_in_the_jobs_log) {
     for (auto* m : {&a, &b}) m->report(m->task, "done");
 }
 
+TEST_F(DistributionTest, where_the_rate_is_low_an_answer_by_unicast_has_fewer_chunks_than_were_asked_for) {
+    auto id = deploy_to({"a"});
+    Machine a(*this, "a");
+    const auto chunks = [&](const std::string& call) {
+        const auto reply = a.call(call, channel::render_ids(image.ids));
+        EXPECT_EQ(reply.status, 200u) << reply.body;
+        const auto frames = channel::parse_frames(reply.body).value();
+        EXPECT_EQ(frames.at(0).id, image.ids[0]);
+        return frames.size();
+    };
+    EXPECT_EQ(chunks("/chunks/get?part=1"), 2u) << "no ceiling";
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 40'000'000}}).status, 200u);
+    EXPECT_EQ(chunks("/chunks/get?part=1"), 1u);
+    EXPECT_EQ(chunks("/chunks/get"), 2u) << "an agent that knows no parts";
+    EXPECT_EQ(a.call("/chunks/get?part=1", std::string(31, 'x')).error(), "server.bad-frames");
+    a.report(a.task, "done");
+}
+
 TEST_F(DistributionTest, a_session_weighs_as_many_as_listen_to_it) {
     ASSERT_EQ(api("PATCH", "/distribution", {{"start_machines", 2}, {"rate", 9'000'000}, {"adaptive", false}}).status,
               200u);

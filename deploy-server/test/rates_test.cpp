@@ -174,6 +174,60 @@ TEST(Rates, answers_by_unicast_keep_to_the_rate_over_any_five_seconds) {
     }
 }
 
+TEST(Rates, an_answer_is_a_quarter_of_a_seconds_or_a_chunk) {
+    EXPECT_EQ(chunks_of_an_answer(0), 8u) << "no ceiling";
+    EXPECT_EQ(chunks_of_an_answer(1), 1u);
+    EXPECT_EQ(chunks_of_an_answer(50 * M), 1u);
+    EXPECT_EQ(chunks_of_an_answer(100 * M), 2u);
+    EXPECT_EQ(chunks_of_an_answer(1000 * M), 8u);
+}
+
+// Forty machines by unicast, each of which asks for the next chunks as soon as it has the last ones.
+struct Forty {
+    std::vector<std::pair<Instant, double>> sent;  // when, bits up to then
+    Instant::duration longest{};                   // that one waited for its answer
+    Forty(std::uint64_t rate, std::size_t chunks) {
+        constexpr std::size_t kChunk = 1u << 20;
+        Instant now{1s};
+        Meter row(now);
+        row.set_rate(rate, now);
+        std::deque<std::pair<Instant, double>> waiting;  // since when, its place
+        for (int i = 0; i < 40; ++i) waiting.emplace_back(now, row.add(chunks * kChunk, now));
+        for (double bits = 0; now < Instant{300s};) {
+            const auto [since, place] = waiting.front();
+            waiting.pop_front();
+            for (auto due = row.due(place, now); due > now; due = row.due(place, now)) now = due;
+            longest = std::max(longest, now - since);
+            sent.emplace_back(now, bits += static_cast<double>(chunks * kChunk) * 8);
+            waiting.emplace_back(now, row.add(chunks * kChunk, now));
+        }
+    }
+    // The most and the least of any five seconds, in bits a second.
+    std::pair<double, double> any_five_seconds() const {
+        double most = 0, least = 1e18;
+        std::size_t i = 0, j = 0;
+        for (auto from = Instant{1s}; from + 5s < sent.back().first; from += 10ms) {
+            while (sent[i].first < from) ++i;
+            while (sent[j].first < from + 5s) ++j;
+            const auto bits = (i ? sent[j - 1].second - sent[i - 1].second : sent[j - 1].second) / 5;
+            most = std::max(most, bits), least = std::min(least, bits);
+        }
+        return {most, least};
+    }
+};
+
+TEST(Rates, forty_machines_by_unicast_keep_to_a_ceiling_and_none_waits_too_long) {
+    for (const auto rate : {50 * M, 100 * M, 400 * M, 1000 * M}) {
+        const Forty forty(rate, chunks_of_an_answer(rate));
+        const auto [most, least] = forty.any_five_seconds();
+        EXPECT_LE(most, static_cast<double>(rate) * 1.05) << rate;
+        EXPECT_GE(least, static_cast<double>(rate) * 0.95) << rate;
+        EXPECT_LT(forty.longest, 10s) << rate;
+    }
+    EXPECT_LT(Forty(10 * M, chunks_of_an_answer(10 * M)).longest, 40s) << "a quarter of a megabit each";
+    EXPECT_GT(Forty(50 * M, 8).longest, 40s) << "with 8 MiB an answer it would have to go before its time";
+}
+
 TEST(Rates, a_machine_on_a_slow_line_is_not_held_up_between_its_answers) {
     Instant now{1s};
     Meter meter(now);
