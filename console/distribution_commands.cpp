@@ -299,7 +299,10 @@ void add_throttle_command(CLI::App& job, Context& context) {
   slipway job throttle 12 off
 )");
     app->add_option("job", wanted->job, "its number")->required();
-    app->add_option("rate", wanted->rate, "bits a second as 300M or 1G; off: as `slipway distribution` says")
+    app->add_option(
+           "rate", wanted->rate,
+           "bits a second as 300M or 1G; off: as `slipway distribution` says; it stays with the job, also when the "
+           "server starts again and when the job is resumed")
         ->required()
         ->transform(rate_text());
     on_command(*app, context, [wanted, &context] { return throttle(wanted->job, wanted->rate, context); });

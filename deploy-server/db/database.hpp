@@ -97,7 +97,7 @@ struct DistributionSettings {
     IpAddress group;         // the first of 4096; none: the usual one of the family that the machines speak (route.hpp)
     std::uint16_t port = 8481;
     std::uint16_t report_first = 0, report_last = 0;  // UDP: each session takes one of these; 0: any
-    unsigned ttl = 1;             // 1: this segment; routers pass on what has more
+    unsigned ttl = 1;                                 // 1: this segment; routers pass on what has more
     IpAddress interface;          // our address on the segment; none: the one that speaks to the machine
     unsigned wait_seconds = 30;   // after the first machine, for the others
     unsigned start_machines = 0;  // a session begins when so many are there; 0: all of the job
