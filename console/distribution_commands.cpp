@@ -100,12 +100,15 @@ std::string settings_text(const json::value& s) {
         {"groups", fmt::format("4096 from {} on, port {}",
                                group.empty() ? "239.255.52.0 (machines that speak IPv4) or ff15::8481:0 (IPv6)" : group,
                                number_at(s, "port"))});
+    const auto reports = text_at(s, "report_ports");
+    table.row({"reports", reports.empty() ? "to a UDP port of each session's own" : "to UDP ports " + reports});
     table.row({"TTL", fmt::format("{}", number_at(s, "ttl"))});
     table.row({"interface",
                text_at(s, "interface").empty() ? "the one that speaks to the machines" : text_at(s, "interface")});
     table.row({"begin with", number_at(s, "start_machines") ? fmt::format("{} machines", number_at(s, "start_machines"))
                                                             : "all machines of the job"});
-    table.row({"wait for others", fmt::format("{} s", number_at(s, "wait_seconds"))});
+    table.row({"wait for others",
+               number_at(s, "wait_seconds") ? fmt::format("{} s", number_at(s, "wait_seconds")) : "no time"});
     for (const auto& l : array_at(s, "limits"))
         table.row({"limit of " + text_at(l, "interface"), rate_of(static_cast<std::int64_t>(number_at(l, "rate")))});
     for (const auto& w : array_at(s, "windows"))
@@ -164,7 +167,7 @@ Result<ExitCode> show(const Context& context) {
 }
 
 struct Settings {
-    std::string multicast, adaptive, group, interface;
+    std::string multicast, adaptive, group, interface, reports;
     std::optional<std::uint64_t> rate;
     std::optional<unsigned> port, ttl, wait, start;
     std::vector<std::string> limits, windows;
@@ -196,6 +199,7 @@ Result<ExitCode> set(const Settings& wanted, const Context& context) {
     if (!wanted.interface.empty()) body["interface"] = wanted.interface == "auto" ? "" : wanted.interface;
     if (wanted.rate) body["rate"] = *wanted.rate;
     if (wanted.port) body["port"] = *wanted.port;
+    if (!wanted.reports.empty()) body["report_ports"] = wanted.reports == "any" ? "" : wanted.reports;
     if (wanted.ttl) body["ttl"] = *wanted.ttl;
     if (wanted.wait) body["wait_seconds"] = *wanted.wait;
     if (wanted.start) body["start_machines"] = *wanted.start;
@@ -236,6 +240,7 @@ void add_distribution_commands(CLI::App& root, Context& context) {
                     R"(  slipway distribution set --rate 300M
   slipway distribution set --limit 10.99.0.1=800M --window 22:00-06:00=unlimited
   slipway distribution set --multicast off
+  slipway distribution set --report-ports 8482-8581
   slipway distribution set --group 239.7.0.0 --ttl 4 --interface 10.99.0.1
   slipway distribution set --group ff18::7:0 --interface auto     # by IPv6, whatever the agents' channel is
 )");
@@ -255,6 +260,9 @@ void add_distribution_commands(CLI::App& root, Context& context) {
         "the first of 4096 multicast addresses, of IPv4 or IPv6 (transient ones: ff12:: to ff1e::); auto (default): "
         "239.255.52.0 or ff15::8481:0, of the family that a job's first machine speaks to the server by");
     change->add_option("--port", wanted->port, "of the groups (default 8481)");
+    change->add_option("--report-ports", wanted->reports,
+                       "FIRST-LAST: UDP ports of the server to which machines report what they lack, one for each "
+                       "session at a time, so that a firewall can let them in; any (default)");
     change->add_option("--ttl", wanted->ttl, "hops: 1 (default): this segment alone");
     change->add_option("--interface", wanted->interface,
                        "the server's address on the segment, of the group's family, or auto");
@@ -269,10 +277,14 @@ void add_distribution_commands(CLI::App& root, Context& context) {
                                     "takes the place of the others; repeat for several: they replace those there are")
                        ->transform(window_text());
     change->add_flag("--no-windows", wanted->no_windows, "the same rates all day")->excludes(window);
-    change->add_option("--start", wanted->start,
-                       "a session begins when so many machines are there; 0 (default): all of the job; 1: at once");
-    change->add_option("--wait", wanted->wait,
-                       "seconds for the other machines of a job after its first one has come (default 30)");
+    change->add_option(
+        "--start", wanted->start,
+        "a session begins when so many machines are there; 0 (default): all of the job that may still come; "
+        "1: at once");
+    change->add_option(
+        "--wait", wanted->wait,
+        "seconds for the other machines of a job after its first one has come (default 30); 0: it begins at "
+        "once, and who comes later takes part in what is left");
     on_command(*change, context, [wanted, &context] { return set(*wanted, context); });
 }
 
@@ -287,7 +299,10 @@ void add_throttle_command(CLI::App& job, Context& context) {
   slipway job throttle 12 off
 )");
     app->add_option("job", wanted->job, "its number")->required();
-    app->add_option("rate", wanted->rate, "bits a second as 300M or 1G; off: as `slipway distribution` says")
+    app->add_option(
+           "rate", wanted->rate,
+           "bits a second as 300M or 1G; off: as `slipway distribution` says; it stays with the job, also when the "
+           "server starts again and when the job is resumed")
         ->required()
         ->transform(rate_text());
     on_command(*app, context, [wanted, &context] { return throttle(wanted->job, wanted->rate, context); });

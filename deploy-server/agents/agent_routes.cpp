@@ -203,7 +203,10 @@ void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask&
         [=, distribution = p.distribution](const Request& r, const http::Responder& out) {
             auto task = find(r, "deploy-image");
             if (!task) return out.send(error_response(task.error()));
-            auto chunks = desk->get(task->key, task->parameters.at("image"), r.body);
+            auto ids = std::string_view(r.body);
+            if (r.query_value("part") == "1")
+                ids = ids.substr(0, 32 * distribution->chunks_at_once(*task, r.peer_address));
+            auto chunks = desk->get(task->key, task->parameters.at("image"), ids);
             if (!chunks) return out.send(error_response(chunks.error()));
             const auto bytes = chunks->size();
             auto answer = std::make_shared<Response>(octets(std::move(*chunks)));

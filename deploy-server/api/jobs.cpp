@@ -356,6 +356,7 @@ json::object job_json(const ApiPlace& p, const JobRow& job, bool with_steps, boo
     if (!job.device.empty()) out["device"] = job.device;
     if (job.parent) out["parent"] = job.parent;
     if (job.max_parallel) out["max_parallel"] = job.max_parallel;
+    if (job.rate) out["rate"] = job.rate;
     if (!with_steps) return out;
     json::object variables;
     for (const auto& [name, value] : job.variables) variables[name] = value;

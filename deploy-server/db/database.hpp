@@ -60,6 +60,7 @@ struct JobRow {
     sequences::Values variables;
     std::optional<DeviceSpec> make_device;
     unsigned max_parallel = 0;  // Parallel: so many children at a time; 0: all
+    std::uint64_t rate = 0;     // bits a second of all that is sent for it, as it was given by hand; 0: was not
     sequences::RunState state = sequences::RunState::Queued;
     std::int64_t created_ms = 0, started_ms = 0, ended_ms = 0;
 };
@@ -95,7 +96,8 @@ struct DistributionSettings {
     std::uint64_t rate = 0;  // bits a second of each job; 0: none, multicast is adaptive then
     IpAddress group;         // the first of 4096; none: the usual one of the family that the machines speak (route.hpp)
     std::uint16_t port = 8481;
-    unsigned ttl = 1;             // 1: this segment; routers pass on what has more
+    std::uint16_t report_first = 0, report_last = 0;  // UDP: each session takes one of these; 0: any
+    unsigned ttl = 1;                                 // 1: this segment; routers pass on what has more
     IpAddress interface;          // our address on the segment; none: the one that speaks to the machine
     unsigned wait_seconds = 30;   // after the first machine, for the others
     unsigned start_machines = 0;  // a session begins when so many are there; 0: all of the job
@@ -178,6 +180,7 @@ public:
     Result<std::optional<JobRow>> job(std::int64_t id);
     Result<std::vector<std::int64_t>> children(std::int64_t job);
     Status set_job(const JobRow& job);  // state and times
+    Status set_job_rate(std::int64_t job, std::uint64_t bits);
     Result<std::optional<RunRow>> run_of(std::int64_t job);
     Status save_run(const RunRow& run);  // the run and its steps, one transaction
     Status save_step(const RunRow& run, std::size_t step);

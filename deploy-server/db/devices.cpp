@@ -181,7 +181,7 @@ Result<DistributionSettings> Database::distribution_settings() {
     DistributionSettings out;
     TRY(
         sqlite_->query("SELECT multicast, adaptive, rate, group_address, port, ttl, interface, wait, start_machines, "
-                       "limits, windows FROM "
+                       "limits, windows, report_first, report_last FROM "
                        "distribution_settings",
                        {}, [&](Row r) {
                            out.multicast = r.number(0) != 0;
@@ -195,6 +195,8 @@ Result<DistributionSettings> Database::distribution_settings() {
                            out.start_machines = static_cast<unsigned>(r.number(8));
                            out.limits = limits_from_json(r.text(9));
                            out.windows = windows_from_json(r.text(10));
+                           out.report_first = static_cast<std::uint16_t>(r.number(11));
+                           out.report_last = static_cast<std::uint16_t>(r.number(12));
                        }));
     return out;
 }
@@ -203,9 +205,10 @@ Status Database::set_distribution_settings(const DistributionSettings& s) {
     const auto number = [](auto v) { return static_cast<std::int64_t>(v); };
     const auto group = s.group.text(), interface = s.interface.text();
     return sqlite_->run(
-        "INSERT OR REPLACE INTO distribution_settings VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO distribution_settings VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         {number(s.multicast), number(s.adaptive), number(s.rate), group, number(s.port), number(s.ttl), interface,
-         number(s.wait_seconds), number(s.start_machines), limits_to_json(s.limits), windows_to_json(s.windows)});
+         number(s.wait_seconds), number(s.start_machines), limits_to_json(s.limits), windows_to_json(s.windows),
+         number(s.report_first), number(s.report_last)});
 }
 
 Result<bool> Database::remove_device(std::string_view name) {

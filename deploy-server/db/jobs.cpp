@@ -22,7 +22,7 @@ static RunState state_named(std::string_view text) {
 
 static constexpr std::string_view kJobColumns =
     "SELECT id, parent, mode, name, sequence_name, sequence_xml, device, variables, make_device, state, created, "
-    "started, ended, max_parallel FROM jobs ";
+    "started, ended, max_parallel, rate FROM jobs ";
 
 static Result<std::vector<JobRow>> select_jobs(Sqlite& db, std::string_view where,
                                                std::initializer_list<SqlValue> values) {
@@ -43,6 +43,7 @@ static Result<std::vector<JobRow>> select_jobs(Sqlite& db, std::string_view wher
         j.started_ms = r.number(11);
         j.ended_ms = r.number(12);
         j.max_parallel = static_cast<unsigned>(r.number(13));
+        j.rate = static_cast<std::uint64_t>(r.number(14));
         out.push_back(std::move(j));
     }));
     return out;
@@ -83,6 +84,10 @@ Result<std::vector<std::int64_t>> Database::children(std::int64_t job) {
 Status Database::set_job(const JobRow& j) {
     return sqlite_->run("UPDATE jobs SET state = ?, started = ?, ended = ? WHERE id = ?",
                         {sequences::name_of(j.state), j.started_ms, j.ended_ms, j.id});
+}
+
+Status Database::set_job_rate(std::int64_t job, std::uint64_t bits) {
+    return sqlite_->run("UPDATE jobs SET rate = ? WHERE id = ?", {static_cast<std::int64_t>(bits), job});
 }
 
 Result<std::optional<RunRow>> Database::run_of(std::int64_t job) {

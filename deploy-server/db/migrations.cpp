@@ -100,6 +100,13 @@ INSERT INTO distribution_settings_6 SELECT id, multicast, adaptive, rate,
 DROP TABLE distribution_settings;
 ALTER TABLE distribution_settings_6 RENAME TO distribution_settings;
 )sql",
+    R"sql(
+ALTER TABLE jobs ADD COLUMN rate INTEGER NOT NULL DEFAULT 0;
+)sql",
+    R"sql(
+ALTER TABLE distribution_settings ADD COLUMN report_first INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE distribution_settings ADD COLUMN report_last INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 int Database::schema_version() { return static_cast<int>(std::size(kMigrations)); }

@@ -4,7 +4,6 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
-#include <climits>
 
 #include "deploy-server/distribution/route.hpp"
 #include "deploy-server/errors.hpp"
@@ -16,6 +15,7 @@ namespace slipway::server {
 
 namespace {
 
+constexpr std::chrono::seconds kSilence{4};   // of all machines; the sender gives them up after five
 constexpr std::uint32_t kSymbolBytes = 1376;  // with all headers below 1500, and a multiple of 32
 
 template <std::size_t N>
@@ -40,41 +40,26 @@ std::string parameter(const HeldTask& task, const char* name) {
 
 }  // namespace
 
-// The job that the machines of a group have in common, and how many of them may come at a time. Jobs that run one after
-// the other, as those of a migration do, are of one machine.
-static Result<std::pair<std::int64_t, unsigned>> audience_of(Database& db, const HeldTask& task) {
-    const auto job = TRY(db.job(task.job));
-    if (!job || job->parent == 0) return std::pair{task.job, 1u};
-    const auto parent = TRY(db.job(job->parent));
-    if (!parent || parent->mode != JobMode::Parallel) return std::pair{task.job, 1u};
-    const auto most = parent->max_parallel ? parent->max_parallel : UINT_MAX;
-    unsigned machines = 0;
-    for (const auto id : TRY(db.children(job->parent))) {
-        const auto child = TRY(db.job(id));
-        using sequences::RunState;
-        machines += child && (child->state == RunState::Queued || child->state == RunState::Running);
-    }
-    return std::pair{job->parent, std::min(machines, most)};
-}
-
 Result<std::shared_ptr<Distribution::Session>> Distribution::session_for(const Seat& seat) {
     if (parameter(seat.task, "multicast") == "off")
         return make_error(errors::kNoMulticast, "the task says multicast=off");
-    const auto [job, machines] = TRY(audience_of(db_, seat.task));
+    auto audience = TRY(audience_of(db_, seat.task.job));
     {
         std::lock_guard hold(mutex_);
         if (!settings_.multicast) return make_error(errors::kNoMulticast, "multicast is switched off here");
         if (stopped_) return make_error(errors::kNoMulticast, "the server stops");
-        if (auto found = sessions_.find({job, seat.digest}); found != sessions_.end()) return found->second;
+        if (auto found = sessions_.find({audience.job, seat.digest}); found != sessions_.end()) return found->second;
     }
+    const auto machines = TRY(machines_of(db_, audience));
     if (machines < 2) return make_error(errors::kNoMulticast, "one machine alone is served by unicast");
-    return begin(seat, job, machines);
+    return begin(seat, std::move(audience), machines);
 }
 
-Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& seat, std::int64_t job,
+Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& seat, Audience audience,
                                                                    unsigned machines) {
     auto session = std::make_shared<Session>();
-    session->job = job;
+    session->job = audience.job;
+    session->audience = std::move(audience);
     const auto ref = TRY(imagestore::ImageRef::parse(parameter(seat.task, "image")));
     session->manifest = TRY(store_.manifest(ref));
     if (digest_of(*session->manifest) != seat.digest)
@@ -90,8 +75,10 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
         session->interface = route.channel;
         o.on = route.on;
         o.ttl = settings_.ttl;
+        o.reports = {settings_.report_first, settings_.report_last};
         o.session.start_after = std::chrono::seconds(settings_.wait_seconds);
-        o.session.start_receivers = settings_.start_machines ? std::min(settings_.start_machines, machines) : machines;
+        session->start_machines = settings_.start_machines;
+        o.session.start_receivers = session->waits_for(machines);
         session->ceiling = job_rate(settings_, day_minute(clock_.wall()));
         sender.pace = {session->ceiling, settings_.adaptive, 20'000'000};
         o.group = {route.first_group.plus(next_ % multicast::kGroups), settings_.port};
@@ -107,16 +94,45 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
     std::lock_guard hold(mutex_);
     if (stopped_) return make_error(errors::kNoMulticast, "the server stops");
     // Two of a job may have come at once: the first one's session is everybody's.
-    auto& place = sessions_[{job, seat.digest}];
+    auto& place = sessions_[{session->job, seat.digest}];
     if (!place) {
         session->sending = std::move(sending);
         place = session;
+        recall_rate(session->job);
         share(Instant::clock::now());
         look_after();
-        log::info("server", "job {}: multicast of {} to {} from {} begins", job, session->image,
+        log::info("server", "job {}: multicast of {} to {} from {} begins", session->job, session->image,
                   session->sending->options().group.text(), session->sending->options().on.address.text());
     }
     return place;
+}
+
+// Nobody waits for machines that do not come any more.
+void Distribution::look_in_on_sessions(Instant now) {
+    std::vector<std::shared_ptr<Session>> all;
+    {
+        std::lock_guard hold(mutex_);
+        for (const auto& [key, session] : sessions_) all.push_back(session);
+    }
+    for (const auto& session : all) {
+        note_silence(*session, now);
+        if (session->sending->pulse().state != multicast::SessionState::Waiting) continue;
+        if (const auto machines = machines_of(db_, session->audience))
+            session->sending->expect(session->waits_for(*machines));
+    }
+}
+
+// Who hears the group reports within a second, and who does not says so by the agent channel after three.
+void Distribution::note_silence(Session& session, Instant now) {
+    const auto pulse = session.sending->pulse();
+    if (pulse.listeners == 0 || pulse.reports > 0) session.silent_since.reset();
+    else if (!session.silent_since) session.silent_since = now;
+    if (!session.silent_since || now - *session.silent_since < kSilence || session.noted_silence || !note_) return;
+    session.noted_silence = true;
+    note_(session.job, "warning",
+          fmt::format("no machine's report has arrived at UDP port {} of {}: a firewall may keep them away (see "
+                      "`slipway distribution set --report-ports`), or the multicast of {} reaches none of them",
+                      session.sending->report_port(), session.sending->options().on.address.text(), session.image));
 }
 
 Result<channel::MulticastInvitation> Distribution::join(const Seat& seat, std::string_view wanted) {
@@ -214,7 +230,7 @@ std::vector<Distribution::View> Distribution::sessions() {
     for (const auto& [s, ceiling] : all) {
         note_bad_chunks(*s);
         out.push_back({s->id, s->job, s->image, s->sending->options().group, s->sending->options().on.address,
-                       s->plan->size(), ceiling, s->sending->look()});
+                       s->sending->report_port(), s->plan->size(), ceiling, s->sending->look()});
     }
     return out;
 }

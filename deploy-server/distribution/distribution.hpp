@@ -5,6 +5,7 @@
 // distribution.cpp: sessions. throttle.cpp: rates, and the unicast answers that wait for their turn.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -15,6 +16,7 @@
 #include <thread>
 
 #include "deploy-server/db/database.hpp"
+#include "deploy-server/distribution/audience.hpp"
 #include "deploy-server/distribution/rates.hpp"
 #include "deploy-server/jobs/hub.hpp"
 #include "imagestore/broadcast.hpp"
@@ -52,11 +54,14 @@ public:
     Result<std::string> tell(const HeldTask& task, std::string_view wanted, bool asks_unicast);
     void task_over(const std::string& key);
 
+    // So many chunks should go in one answer to the task's machine, by unicast.
+    std::size_t chunks_at_once(const HeldTask& task, const std::string& peer_address);
     // An answer of so many bytes to the task's machine, by unicast: `send` is called when its turn has come, at once or
     // on a thread of ours; after 40 s in any case, so that the machine does not take us for dead.
     void pass(const HeldTask& task, const std::string& peer_address, std::size_t bytes, std::function<void()> send);
 
-    // Bits a second of all that goes out for the job (or the group job it belongs to); 0: as the settings say.
+    // Bits a second of all that goes out for the job (or the group job it belongs to); 0: as the settings say. It holds
+    // until it is changed, also after a restart and when the job is resumed.
     // Error: server.no-job when it is unknown or has ended.
     Status throttle(std::int64_t job, std::uint64_t bits);
 
@@ -65,7 +70,8 @@ public:
         std::int64_t job = 0;
         std::string image;
         multicast::GroupAddress group;
-        IpAddress interface;  // our address that sends to it
+        IpAddress interface;            // our address that sends to it
+        std::uint16_t report_port = 0;  // of that address
         std::uint32_t chunks = 0;
         std::uint64_t ceiling = 0;  // 0: none
         multicast::Sending::Look look;
@@ -86,39 +92,63 @@ private:
     struct Session {
         std::uint64_t id = 0;
         std::int64_t job = 0;
+        Audience audience;
+        unsigned start_machines = 0;  // of the settings
         std::string image;
         IpAddress interface;  // our address that speaks to the machines: whose limit it has a share of
         std::shared_ptr<const imagestore::StoredManifest> manifest;  // a lease on its chunks
         std::shared_ptr<const imagestore::ChunkPlan> plan;
         std::uint64_t ceiling = 0;
+        Use use{true};
+        std::optional<Instant> silent_since;  // these two are look_in_on_sessions()'s alone
+        bool noted_silence = false;
         std::map<std::string, std::uint32_t> seats;   // task key -> number
         std::unique_ptr<multicast::Sending> sending;  // last: its thread uses the plan
+        unsigned waits_for(unsigned machines) const {
+            return std::max(1u, start_machines ? std::min(start_machines, machines) : machines);
+        }
     };
     using Sessions = std::map<std::pair<std::int64_t, std::string>, std::shared_ptr<Session>>;
+    struct Unicast {  // a machine
+        std::int64_t job = 0;
+        std::string device;
+        IpAddress interface;
+        Instant last;  // when it asked for something, or got it
+        std::uint64_t bytes = 0;
+        unsigned waiting = 0;  // answers
+        bool over = false;     // its task has ended
+        bool active(Instant now) const;
+    };
     struct Waiting {
+        std::string key;  // of the task
         double place = 0;
         Instant latest;
         std::function<void()> send;
     };
-    struct Unicast {
-        std::int64_t job = 0;
-        std::string device;
-        IpAddress interface;
+    // What goes by unicast for a job by one of our addresses. Each machine has one question open at a time, so that
+    // answers in the order of the questions serve them alike, and one with a slow line takes what it takes.
+    struct Row {
         Meter meter;
-        Instant last;
+        Use use{false};
         std::uint64_t bytes = 0;
-        bool over = false;  // its task has ended
-        std::deque<Waiting> row;
+        std::deque<Waiting> waiting;
     };
+    using Rows = std::map<std::pair<std::int64_t, IpAddress>, Row>;
 
     Result<std::shared_ptr<Session>> session_for(const Seat& seat);
-    Result<std::shared_ptr<Session>> begin(const Seat& seat, std::int64_t job, unsigned machines);
+    Result<std::shared_ptr<Session>> begin(const Seat& seat, Audience audience, unsigned machines);
     std::shared_ptr<Session> session_of(const std::string& key);
     void note_bad_chunks(Session& session);
+    void look_in_on_sessions(Instant now);
+    void note_silence(Session& session, Instant now);
 
     // throttle.cpp; with mutex_ held.
     Unicast& unicast_of(const HeldTask& task, const std::string& peer_address, Instant now);
+    unsigned active_in(const Rows::key_type& row, Instant now) const;
     void share(Instant now);
+    void measure(Instant now);
+    void recall_rate(std::int64_t job);
+    void forget_those_that_are_over();
     std::vector<std::function<void()>> take_due(Instant now, bool all);
     Instant next_due(Instant now);
     void look_after();  // the thread runs from now on: not before the server has given up root
@@ -128,12 +158,13 @@ private:
     imagestore::Store& store_;
     const Clock& clock_;
     std::function<void(std::int64_t, std::string_view, const std::string&)> note_;
-    mutable std::mutex mutex_;  // over what follows; a session's own long calls are made without it
+    mutable std::mutex mutex_;  // over what follows; of a session, only what waits for nothing is called with it
     std::condition_variable wake_;
     DistributionSettings settings_;
     Sessions sessions_;
     std::map<std::string, Unicast> unicasts_;      // by task key
-    std::map<std::int64_t, std::uint64_t> given_;  // rates of jobs, by throttle()
+    Rows rows_;                                    // of unicasts_; made with the first, gone with the last of it
+    std::map<std::int64_t, std::uint64_t> given_;  // what throttle() gave the jobs that are sent to; 0: nothing
     std::uint16_t next_ = 0;                       // of the range of groups
     bool stopped_ = false;
     std::thread thread_;  // lets answers go, and looks at the clock

@@ -29,26 +29,60 @@ std::uint64_t job_rate(const DistributionSettings& settings, unsigned minute);
 std::uint64_t interface_rate(const DistributionSettings& settings, const IpAddress& interface, unsigned minute);
 
 // ---- shares
-// Max-min: what one cannot use goes to the others. ceilings: of each; total 0: everyone its ceiling.
-std::vector<std::uint64_t> fair_shares(std::uint64_t total, std::span<const std::uint64_t> ceilings);
+struct Claim {
+    unsigned weight = 1;      // at least 1
+    std::uint64_t wants = 0;  // what it can use as things are; 0: anything
+    std::uint64_t most = 0;   // what it may have; 0: anything
+};
+// Max-min by weight: what one cannot use goes to the others. What none of them wants is shared out all the same, up to
+// what each may have, so that who becomes faster has room at once. total 0: everyone its most.
+std::vector<std::uint64_t> fair_shares(std::uint64_t total, std::span<const Claim> claims);
 
 struct Sharing {
     struct Flow {
         std::int64_t job = 0;
         IpAddress interface;
-        std::uint64_t rate = 0;  // the answer
+        unsigned weight = 1;      // machines that are served by it
+        std::uint64_t wants = 0;  // as of Claim
+        std::uint64_t rate = 0;   // the answer
     };
     struct Ceiling {
         std::int64_t job = 0;
         std::uint64_t rate = 0;
     };
-    // An interface's limit is shared by its jobs, a job's share by its flows: a multicast session is one, a machine
-    // that is served by unicast another. given: a job's own ceiling, in place of `rate`.
+    // An interface's limit is shared by its jobs alike, a job's share by its flows as they have machines: its multicast
+    // session is one flow, all that it sends by unicast another. given: a job's own ceiling, in place of `rate`.
     static void share(std::vector<Flow>& flows, const DistributionSettings& settings, std::span<const Ceiling> given,
                       unsigned minute);
 };
 
-// ---- a unicast flow's meter: bytes in a row, each let through when those before it have had their time
+// ---- what a flow uses of what it is given
+class Use {
+public:
+    // even: it sends as evenly as its ceiling says, so that how fast it was since the last look shows whether the
+    // ceiling holds it back. Of others, held() says that.
+    explicit Use(bool even) : even_(even) {}
+    void held() { held_ = true; }
+    // sent: bytes up to now; ceiling: its own, 0: none. Too soon after the last one: nothing.
+    void look(std::uint64_t sent, std::uint64_t ceiling, Instant now);
+    void rest() { seen_.clear(); }  // it does nothing for a reason of its own, which says nothing of what it can use
+    // Bits a second: a quarter more than it took in the last seconds, and more with each look while it is held back.
+    // 0: as much as there is, as long as that is not known.
+    std::uint64_t wants() const { return static_cast<std::uint64_t>(wants_); }
+
+private:
+    bool even_, held_ = false;
+    std::deque<std::pair<Instant, std::uint64_t>> seen_;  // of the last seconds
+    double wants_ = 0;
+};
+
+// ---- how much goes in one answer by unicast, of a row of that rate: a quarter of a second's, so that over any five
+// seconds it is the rate within a twentieth, and machines wait for each other's answers no longer than they must. One
+// chunk at least, eight at most.
+std::size_t chunks_of_an_answer(std::uint64_t bits);
+
+// ---- the meter of what goes by unicast: bytes in a row, each let through when it and those before it have had their
+// time. While the last one is on its way to its machine, which asks for the next afterwards, time is not lost.
 class Meter {
 public:
     explicit Meter(Instant now) : last_(now) {}
@@ -63,6 +97,7 @@ private:
     void turn(Instant now);
     std::uint64_t rate_ = 0;
     double passed_ = 0, end_ = 0;  // bytes since the beginning
+    double last_size_ = 0;         // passed_ is beyond end_ by so much at most
     Instant last_;
 };
 

@@ -39,6 +39,12 @@ std::string_view name_of(multicast::AsideReason reason) {
     return "";
 }
 
+std::string ports_text(const DistributionSettings& s) {
+    if (s.report_first == 0) return "";
+    if (s.report_first == s.report_last) return std::to_string(s.report_first);
+    return fmt::format("{}-{}", s.report_first, s.report_last);
+}
+
 json::object settings_json(const DistributionSettings& s) {
     json::array limits, windows;
     for (const auto& l : s.limits) limits.push_back({{"interface", l.interface.text()}, {"rate", l.rate}});
@@ -51,6 +57,7 @@ json::object settings_json(const DistributionSettings& s) {
             {"rate", s.rate},
             {"group", s.group.is_zero() ? "" : s.group.text()},
             {"port", s.port},
+            {"report_ports", ports_text(s)},
             {"ttl", s.ttl},
             {"interface", s.interface.is_zero() ? "" : s.interface.text()},
             {"wait_seconds", s.wait_seconds},
@@ -72,6 +79,7 @@ json::object session_json(const Distribution::View& view) {
             {"group", view.group.group.text()},
             {"port", view.group.port},
             {"interface", view.interface.text()},
+            {"report_port", view.report_port},
             {"state", jview(name_of(view.look.state))},
             {"round", view.look.round},
             {"rate", view.look.rate},
@@ -180,6 +188,20 @@ Status read_place(const json::object& o, DistributionSettings& s) {
     return {};
 }
 
+// "8482-8581", "8482", or empty: any. Those below 1024 are root's, which the server is not when a session begins.
+Status read_report_ports(const json::object& o, DistributionSettings& s) {
+    const auto text = TRY(optional_text(o, "report_ports"));
+    if (!text) return {};
+    const auto dash = text->find('-');
+    const auto first = text->empty() ? 0 : parse_u64(std::string_view(*text).substr(0, dash));
+    const auto last = dash == std::string::npos ? first : parse_u64(std::string_view(*text).substr(dash + 1));
+    if (!first || !last || *last < *first || *last > 65535 || (!text->empty() && *first < 1024))
+        return make_error(errors::kBadRequest, "'{}' are no ports as 8482-8581, from 1024 to 65535", printable(*text));
+    s.report_first = static_cast<std::uint16_t>(*first);
+    s.report_last = static_cast<std::uint16_t>(*last);
+    return {};
+}
+
 Answer change(Distribution& d, const Request& r) {
     const auto o = TRY(parse_object(r.body));
     auto s = d.settings();
@@ -194,6 +216,7 @@ Answer change(Distribution& d, const Request& r) {
     s.wait_seconds = static_cast<unsigned>(TRY(number_in(o, "wait_seconds", s.wait_seconds, 0, 86400)));
     s.start_machines = static_cast<unsigned>(TRY(number_in(o, "start_machines", s.start_machines, 0, 1'000'000)));
     TRY(read_place(o, s));
+    TRY(read_report_ports(o, s));
     TRY(read_limits(o, s));
     TRY(read_windows(o, s));
     TRY(d.set(s));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <set>
 
 #include "deploy-server/distribution/distribution.hpp"
 #include "deploy-server/errors.hpp"
@@ -11,6 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kLook = 250ms;   // at the clock, and at who is at work
+constexpr auto kLookIn = 1s;    // on sessions: who may still come, whether anybody is heard
 constexpr auto kActive = 5s;    // who asked for nothing for so long leaves its share to the others
 constexpr auto kLongest = 40s;  // an answer is held; agents take a silence of 60 s for death
 
@@ -65,13 +67,20 @@ Status Distribution::throttle(std::int64_t job, std::uint64_t bits) {
     using sequences::RunState;
     if (!row || (row->state != RunState::Queued && row->state != RunState::Running))
         return make_error(errors::kNoJob, "nothing is sent for job {}: it is unknown or has ended", job);
-    std::lock_guard hold(mutex_);
     const auto whole = row->parent ? row->parent : job;
-    if (bits) given_[whole] = bits;
-    else given_.erase(whole);
+    TRY(db_.set_job_rate(whole, bits));
+    std::lock_guard hold(mutex_);
+    if (auto known = given_.find(whole); known != given_.end()) known->second = bits;
     share(Instant::clock::now());
     wake_.notify_all();
     return {};
+}
+
+// A job whose machines come again, after a restart or a resume, has what it was given.
+void Distribution::recall_rate(std::int64_t job) {
+    if (given_.contains(job)) return;
+    const auto row = db_.job(job);
+    given_[job] = row && *row ? (*row)->rate : 0;
 }
 
 void Distribution::look_after() {
@@ -79,18 +88,28 @@ void Distribution::look_after() {
     wake_.notify_all();
 }
 
+bool Distribution::Unicast::active(Instant now) const { return waiting > 0 || now - last < kActive; }
+
 Distribution::Unicast& Distribution::unicast_of(const HeldTask& task, const std::string& peer_address, Instant now) {
     if (auto found = unicasts_.find(task.key); found != unicasts_.end()) return found->second;
-    Unicast made{task.job, "", {}, Meter(now), now, 0, false, {}};
+    Unicast made{task.job, "", {}, now, 0, 0, false};
     if (const auto job = db_.job(task.job); job && *job) {
         made.device = (*job)->device;
         if ((*job)->parent) made.job = (*job)->parent;
     }
     made.interface = multicast::segment_towards(peer_address).value_or(multicast::Segment{}).address;
+    recall_rate(made.job);
+    rows_.try_emplace({made.job, made.interface}, Row{Meter(now)});
     auto& out = unicasts_.emplace(task.key, std::move(made)).first->second;
     share(now);
     look_after();
     return out;
+}
+
+std::size_t Distribution::chunks_at_once(const HeldTask& task, const std::string& peer_address) {
+    std::lock_guard hold(mutex_);
+    const auto& machine = unicast_of(task, peer_address, Instant::clock::now());
+    return chunks_of_an_answer(rows_.at({machine.job, machine.interface}).meter.rate());
 }
 
 void Distribution::pass(const HeldTask& task, const std::string& peer_address, std::size_t bytes,
@@ -98,14 +117,18 @@ void Distribution::pass(const HeldTask& task, const std::string& peer_address, s
     const auto now = Instant::clock::now();
     {
         std::lock_guard hold(mutex_);
-        auto& flow = unicast_of(task, peer_address, now);
-        const bool was_idle = now - flow.last >= kActive;
-        flow.last = now;
-        flow.bytes += bytes;
+        auto& machine = unicast_of(task, peer_address, now);
+        const bool was_idle = !machine.active(now);
+        machine.last = now;
+        machine.bytes += bytes;
         if (was_idle) share(now);
-        const auto place = flow.meter.add(bytes, now);
-        if (!stopped_ && (!flow.row.empty() || flow.meter.due(place, now) > now)) {
-            flow.row.push_back({place, now + kLongest, std::move(send)});
+        auto& row = rows_.at({machine.job, machine.interface});
+        row.bytes += bytes;
+        const auto place = row.meter.add(bytes, now);
+        if (!stopped_ && (!row.waiting.empty() || row.meter.due(place, now) > now)) {
+            row.use.held();
+            ++machine.waiting;
+            row.waiting.push_back({task.key, place, now + kLongest, std::move(send)});
             wake_.notify_all();
             return;
         }
@@ -113,69 +136,115 @@ void Distribution::pass(const HeldTask& task, const std::string& peer_address, s
     send();
 }
 
-// Who is at work shares; a session that waits, and a machine that asks for nothing, has what it would get among them.
+unsigned Distribution::active_in(const Rows::key_type& row, Instant now) const {
+    return static_cast<unsigned>(std::count_if(unicasts_.begin(), unicasts_.end(), [&](const auto& u) {
+        return u.second.job == row.first && u.second.interface == row.second && u.second.active(now);
+    }));
+}
+
+// What each used of its share since it was looked at last.
+void Distribution::measure(Instant now) {
+    for (auto& [key, session] : sessions_) {
+        const auto pulse = session->sending->pulse();
+        if (pulse.state == multicast::SessionState::Sending) session->use.look(pulse.sent, session->ceiling, now);
+        else session->use.rest();
+    }
+    for (auto& [key, row] : rows_) {
+        if (!row.waiting.empty()) row.use.held();
+        row.use.look(row.bytes, row.meter.rate(), now);
+    }
+}
+
+// Who is at work shares; a session that waits, and machines that ask for nothing, have what they would get among them.
 void Distribution::share(Instant now) {
+    measure(now);
     const auto minute = day_minute(clock_.wall());
     std::vector<Sharing::Ceiling> given;
-    for (const auto& [job, rate] : given_) given.push_back({job, rate});
-    std::vector<Session*> sessions;
-    std::vector<Unicast*> machines;
+    for (const auto& [job, rate] : given_)
+        if (rate) given.push_back({job, rate});
     std::vector<bool> active;
     std::vector<Sharing::Flow> all, working;
-    for (auto& [key, session] : sessions_) {
+    const auto add = [&](std::int64_t job, const IpAddress& interface, bool works, unsigned weight, const Use& use) {
+        active.push_back(works);
+        all.push_back({job, interface, std::max(1u, weight), 0, 0});
+        if (works) working.push_back({job, interface, std::max(1u, weight), use.wants(), 0});
+    };
+    for (const auto& [key, session] : sessions_) {
         using multicast::SessionState;
-        const auto state = session->sending->state();
-        sessions.push_back(session.get());
-        active.push_back(state == SessionState::Sending || state == SessionState::Asking);
-        all.push_back({session->job, session->interface, 0});
+        const auto pulse = session->sending->pulse();
+        const bool works = pulse.state == SessionState::Sending || pulse.state == SessionState::Asking;
+        add(session->job, session->interface, works, pulse.listeners, session->use);
     }
-    for (auto& [key, flow] : unicasts_) {
-        machines.push_back(&flow);
-        active.push_back(!flow.row.empty() || now - flow.last < kActive);
-        all.push_back({flow.job, flow.interface, 0});
+    for (const auto& [key, row] : rows_) {
+        const auto machines = active_in(key, now);
+        add(key.first, key.second, machines > 0, machines, row.use);
     }
-    for (std::size_t i = 0; i < all.size(); ++i)
-        if (active[i]) working.push_back(all[i]);
     Sharing::share(all, settings_, given, minute);
     Sharing::share(working, settings_, given, minute);
-    for (std::size_t i = 0, at = 0; i < all.size(); ++i) {
+    std::size_t i = 0, at = 0;
+    const auto next = [&] {
         const auto rate = active[i] ? working[at++].rate : all[i].rate;
-        if (i >= sessions.size()) {
-            machines[i - sessions.size()]->meter.set_rate(rate, now);
-        } else if (sessions[i]->ceiling != rate) {
-            sessions[i]->ceiling = rate;
-            sessions[i]->sending->set_ceiling(rate);
+        ++i;
+        return rate;
+    };
+    for (auto& [key, session] : sessions_)
+        if (const auto rate = next(); session->ceiling != rate) {
+            session->ceiling = rate;
+            session->sending->set_ceiling(rate);
         }
-    }
+    for (auto& [key, row] : rows_) row.meter.set_rate(next(), now);
 }
 
 std::vector<std::function<void()>> Distribution::take_due(Instant now, bool all) {
     std::vector<std::function<void()>> out;
-    for (auto& [key, flow] : unicasts_)
-        while (!flow.row.empty()) {
-            auto& first = flow.row.front();
-            if (!all && flow.meter.due(first.place, now) > now && first.latest > now) break;
-            flow.last = now;
+    for (auto& [key, row] : rows_)
+        while (!row.waiting.empty()) {
+            auto& first = row.waiting.front();
+            if (!all && row.meter.due(first.place, now) > now && first.latest > now) break;
+            auto& machine = unicasts_.at(first.key);
+            machine.last = now;
+            --machine.waiting;
             out.push_back(std::move(first.send));
-            flow.row.pop_front();
+            row.waiting.pop_front();
         }
-    std::erase_if(unicasts_, [](const auto& u) { return u.second.over && u.second.row.empty(); });
+    forget_those_that_are_over();
     return out;
+}
+
+void Distribution::forget_those_that_are_over() {
+    std::erase_if(unicasts_, [](const auto& u) { return u.second.over && u.second.waiting == 0; });
+    std::set<Rows::key_type> rows;
+    std::set<std::int64_t> jobs;
+    for (const auto& [key, session] : sessions_) jobs.insert(session->job);
+    for (const auto& [key, machine] : unicasts_) {
+        rows.emplace(machine.job, machine.interface);
+        jobs.insert(machine.job);
+    }
+    std::erase_if(rows_, [&](const auto& row) { return !rows.contains(row.first); });
+    std::erase_if(given_, [&](const auto& given) { return !jobs.contains(given.first); });
 }
 
 Instant Distribution::next_due(Instant now) {
     if (sessions_.empty() && unicasts_.empty()) return now + 3600s;
     auto next = now + kLook;
-    for (auto& [key, flow] : unicasts_)
-        if (!flow.row.empty())
-            next = std::min({next, flow.meter.due(flow.row.front().place, now), flow.row.front().latest});
+    for (auto& [key, row] : rows_)
+        if (!row.waiting.empty())
+            next = std::min({next, row.meter.due(row.waiting.front().place, now), row.waiting.front().latest});
     return next;
 }
 
 void Distribution::run() {
     std::unique_lock lock(mutex_);
+    Instant looked_in{};
     while (!stopped_) {
         const auto now = Instant::clock::now();
+        if (now - looked_in >= kLookIn) {
+            looked_in = now;
+            lock.unlock();
+            look_in_on_sessions(now);
+            lock.lock();
+            continue;
+        }
         share(now);
         auto due = take_due(now, false);
         if (due.empty()) {
@@ -190,9 +259,16 @@ void Distribution::run() {
 
 std::vector<Distribution::UnicastView> Distribution::unicasts() {
     std::lock_guard hold(mutex_);
+    const auto now = Instant::clock::now();
     std::vector<UnicastView> out;
-    for (const auto& [key, flow] : unicasts_)
-        out.push_back({flow.job, flow.device, flow.interface, flow.meter.rate(), flow.bytes});
+    for (const auto& [key, machine] : unicasts_) {
+        const Rows::key_type row{machine.job, machine.interface};
+        // Its part of what its row may send.
+        const auto rate = rows_.at(row).meter.rate();
+        const auto machines = std::max(1u, active_in(row, now));
+        out.push_back({machine.job, machine.device, machine.interface,
+                       rate ? std::max<std::uint64_t>(1, rate / machines) : 0, machine.bytes});
+    }
     return out;
 }
 

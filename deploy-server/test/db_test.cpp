@@ -216,6 +216,7 @@ TEST_F(Bench, addresses_of_the_distribution_that_were_numbers_are_what_they_were
         EXPECT_EQ(now.rate, 300u);
         EXPECT_EQ(now.start_machines, 2u);
         EXPECT_EQ(now.windows.size(), 1u);
+        EXPECT_EQ(now.report_first + now.report_last, 0);
         ASSERT_EQ(now.limits.size(), limits);
         if (limits) {
             EXPECT_EQ(now.limits[0], (InterfaceLimit{*IpAddress::parse("10.99.0.1"), 800}));
@@ -233,8 +234,22 @@ TEST_F(Bench, settings_of_the_distribution_come_back_in_both_families) {
     s.group = *IpAddress::parse("ff18::7:0");
     s.interface = *IpAddress::parse("fd00::1");
     s.limits = {{*IpAddress::parse("fd00::1"), 7}, {*IpAddress::parse("10.99.0.1"), 8}};
+    s.report_first = 8482, s.report_last = 65535;
     ASSERT_TRUE(db->set_distribution_settings(s));
     EXPECT_EQ(db->distribution_settings().value(), s);
+}
+
+TEST_F(Bench, a_rate_stays_with_its_job_whatever_becomes_of_it) {
+    JobRow job;
+    job.name = "deploy";
+    job.id = db->add_job(job).value();
+    EXPECT_EQ(db->job(job.id).value()->rate, 0u);
+    ASSERT_TRUE(db->set_job_rate(job.id, 300'000'000));
+    job.state = sequences::RunState::Failed;
+    ASSERT_TRUE(db->set_job(job));
+    EXPECT_EQ(db->job(job.id).value()->rate, 300'000'000u);
+    ASSERT_TRUE(db->set_job_rate(job.id, 0));
+    EXPECT_EQ(db->job(job.id).value()->rate, 0u);
 }
 
 TEST_F(Bench, jobs_runs_and_steps_come_back_as_they_were_saved) {

@@ -2,6 +2,7 @@
 // The Image Distribution Service: two machines of a job get an image by one sending, over this machine's loopback.
 #include "deploy-server/test/server_fixture.hpp"
 #include "imagestore/multicast/hearing.hpp"
+#include "imagestore/multicast/socket_address.hpp"
 #include "lib/channel/multicast_messages.hpp"
 
 namespace slipway::server {
@@ -34,6 +35,20 @@ struct DistributionTest : ServerTest {
         }
         EXPECT_EQ(api("POST", "/groups", {{"name", "lab"}, {"devices", list}}).status, 201u);
         return start_job({{"sequence_xml", deploy_xml(more)}, {"group", "lab"}});
+    }
+    // Whether the one session there is begins, or is over, within that time.
+    bool begins(std::chrono::milliseconds within) {
+        const auto end = Instant::clock::now() + within;
+        for (bool came = false; Instant::clock::now() < end; std::this_thread::yield()) {
+            const auto all = api("GET", "/distribution").object().at("sessions").as_array();
+            if (all.empty() ? came : all.at(0).at("state") != "waiting") return true;
+            came |= !all.empty();
+        }
+        return false;
+    }
+    std::size_t seats() {
+        const auto all = api("GET", "/distribution").object().at("sessions").as_array();
+        return all.empty() ? 0 : all.at(0).at("devices").as_array().size();
     }
     static std::string deploy_xml(const std::string& more = "") {
         return R"(<sequence xmlns="urn:slipway:sequence:1" name="t"><tasks><task type="boot-to-da"/>)"
@@ -166,6 +181,43 @@ TEST_F(DistributionTest, a_session_may_begin_before_all_are_there_and_who_is_lat
     EXPECT_TRUE(b.notes.empty());
 }
 
+TEST_F(DistributionTest, a_session_that_waits_no_time_begins_with_its_first_machine) {
+    ASSERT_EQ(api("PATCH", "/distribution", {{"wait_seconds", 0}}).status, 200u);
+    deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    std::jthread first([&] { a.hear(); });
+    EXPECT_TRUE(begins(10s)) << "b has not come";
+    b.hear();
+    first.join();
+    EXPECT_EQ(a.disk, image.encoded);
+    EXPECT_EQ(b.disk, image.encoded);
+}
+
+TEST_F(DistributionTest, machines_that_fail_or_are_cancelled_before_they_come_are_not_waited_for) {
+    ASSERT_EQ(api("PATCH", "/distribution", {{"wait_seconds", 3600}}).status, 200u);
+    const auto id = deploy_to({"a", "b", "c", "d"});
+    Machine a(*this, "a"), b(*this, "b"), c(*this, "c");
+    std::jthread first([&] { a.hear(); }), second([&] { b.hear(); });
+    const auto cancel = [&](const std::string& name) {
+        const auto whole = job(id);
+        for (const auto& child : whole.at("children").as_array())
+            if (child.at("device") == json::value(name))
+                return api("POST", fmt::format("/jobs/{}/cancel", child.at("id").to_number<std::int64_t>())).status;
+        return 0u;
+    };
+    while (seats() < 2) std::this_thread::yield();
+    EXPECT_EQ(c.report(c.task, "failed", {{"error", {{"name", "test.broken"}, {"message", "no disk"}}}}).status, 200u);
+    EXPECT_FALSE(begins(1500ms)) << "d may still come";
+    EXPECT_EQ(cancel("d"), 200u);
+    const bool without_them = begins(10s);
+    EXPECT_TRUE(without_them);
+    if (!without_them) cancel("a"), cancel("b");
+    first.join();
+    second.join();
+    EXPECT_EQ(a.disk, image.encoded);
+    EXPECT_EQ(b.disk, image.encoded);
+}
+
 TEST_F(DistributionTest, one_machine_alone_and_one_that_is_told_so_are_served_by_unicast) {
     deploy_to({"a"});
     Machine a(*this, "a");
@@ -210,6 +262,118 @@ TEST_F(DistributionTest, unicast_keeps_to_the_rate_of_its_job_and_goes_at_once_w
     asking.join();
     EXPECT_EQ(late.status, 200u);
     EXPECT_EQ(channel::parse_frames(late.body)->size(), 2u);
+}
+
+TEST_F(DistributionTest, what_a_job_was_given_by_hand_stays_when_the_server_starts_again) {
+    auto id = deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    for (auto* m : {&a, &b}) m->report(m->task, "running");
+    const auto child = job(id).at("children").at(0).at("id").to_number<std::int64_t>();
+    const auto throttle = [&](std::int64_t bits) {
+        return api("POST", fmt::format("/jobs/{}/throttle", child), {{"rate", bits}}).status;
+    };
+    EXPECT_EQ(throttle(1'000'000'000), 200u) << "of a machine of the group: for the group";
+    const auto ceiling = [&] {
+        (void)a.call("/chunks/get", channel::render_ids(image.ids));
+        const auto now = api("GET", "/distribution").object();
+        return now.at("unicast").at(0).at("ceiling").to_number<std::int64_t>();
+    };
+    EXPECT_EQ(ceiling(), 1'000'000'000);
+    server.reset();
+    begin();
+    EXPECT_EQ(ceiling(), 1'000'000'000);
+    EXPECT_EQ(job(id).at("rate"), 1'000'000'000);
+    EXPECT_EQ(throttle(0), 200u);
+    EXPECT_EQ(ceiling(), 0);
+    EXPECT_FALSE(job(id).contains("rate"));
+    server.reset();
+    begin();
+    EXPECT_EQ(ceiling(), 0);
+    for (auto* m : {&a, &b}) m->report(m->task, "done");
+}
+
+TEST_F(DistributionTest, reports_arrive_at_a_port_that_a_firewall_can_let_in) {
+    const auto first = 40000 + ::getpid() % 10000;
+    const auto taken = multicast::udp_socket(true).value();
+    sockaddr_in place{AF_INET, htons(static_cast<std::uint16_t>(first)), {htonl(INADDR_LOOPBACK)}, {}};
+    (void)::bind(taken.get(), reinterpret_cast<const sockaddr*>(&place), sizeof place);  // else another has it
+    const auto set = [&](const std::string& ports) {
+        EXPECT_EQ(api("PATCH", "/distribution", {{"report_ports", ports}}).status, 200u);
+    };
+    set(std::to_string(first));
+    deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    (void)a.join({true, true});
+    EXPECT_EQ(a.joined.error(), "multicast.no-port") << "served by unicast";
+    set(fmt::format("{}-{}", first, first + 20));
+    (void)b.join({true, true});
+    EXPECT_EQ(b.joined.status, 200u) << b.joined.body;
+    const auto all = api("GET", "/distribution").object();
+    const auto port = all.at("sessions").at(0).at("report_port").to_number<int>();
+    EXPECT_GT(port, first);
+    EXPECT_LE(port, first + 20);
+    EXPECT_EQ(channel::parse_multicast_invitation(b.joined.body)->report_port, port);
+    for (auto* m : {&a, &b}) m->report(m->task, "done");
+}
+
+TEST_F(DistributionTest, reports_that_do_not_arrive_are_named_in_the_jobs_log) {
+    const auto id = deploy_to({"a", "b"});
+    Machine a(*this, "a"), b(*this, "b");
+    for (auto* m : {&a, &b}) (void)m->join({true, true});  // and says nothing
+    const auto log = [&] { return json::serialize(job(id).at("log")); };
+    const auto end = Instant::clock::now() + 20s;
+    while (log().find("no machine's report") == std::string::npos && Instant::clock::now() < end)
+        std::this_thread::yield();
+    const auto port = api("GET", "/distribution").object().at("sessions").at(0).at("report_port").to_number<int>();
+    EXPECT_THAT(log(), HasSubstr(fmt::format("has arrived at UDP port {} of 127.0.0.1", port)));
+    for (auto* m : {&a, &b}) m->report(m->task, "done");
+}
+
+TEST_F(DistributionTest, where_the_rate_is_low_an_answer_by_unicast_has_fewer_chunks_than_were_asked_for) {
+    auto id = deploy_to({"a"});
+    Machine a(*this, "a");
+    const auto chunks = [&](const std::string& call) {
+        const auto reply = a.call(call, channel::render_ids(image.ids));
+        EXPECT_EQ(reply.status, 200u) << reply.body;
+        const auto frames = channel::parse_frames(reply.body).value();
+        EXPECT_EQ(frames.at(0).id, image.ids[0]);
+        return frames.size();
+    };
+    EXPECT_EQ(chunks("/chunks/get?part=1"), 2u) << "no ceiling";
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 40'000'000}}).status, 200u);
+    EXPECT_EQ(chunks("/chunks/get?part=1"), 1u);
+    EXPECT_EQ(chunks("/chunks/get"), 2u) << "an agent that knows no parts";
+    EXPECT_EQ(a.call("/chunks/get?part=1", std::string(31, 'x')).error(), "server.bad-frames");
+    a.report(a.task, "done");
+}
+
+TEST_F(DistributionTest, a_session_weighs_as_many_as_listen_to_it) {
+    ASSERT_EQ(api("PATCH", "/distribution", {{"start_machines", 2}, {"rate", 9'000'000}, {"adaptive", false}}).status,
+              200u);
+    auto id = deploy_to({"a", "b", "c"});
+    Machine a(*this, "a"), b(*this, "b"), c(*this, "c");
+    std::jthread asking([&] { EXPECT_EQ(c.call("/chunks/get", channel::render_ids(image.ids)).status, 200u); });
+    const auto look = [&] { return api("GET", "/distribution").object(); };
+    while (look().at("unicast").as_array().empty()) std::this_thread::yield();
+    EXPECT_EQ(look().at("unicast").at(0).at("ceiling"), 9'000'000) << "alone";
+    std::jthread first([&] { a.hear(); }), second([&] { b.hear(); });
+    json::object session, unicast;
+    const auto end = Instant::clock::now() + 10s;
+    while (Instant::clock::now() < end) {
+        const auto now = look();
+        if (now.at("sessions").as_array().empty()) continue;
+        session = now.at("sessions").at(0).as_object(), unicast = now.at("unicast").at(0).as_object();
+        if (session.at("state") == "sending" && session.at("ceiling") == 6'000'000) break;
+    }
+    EXPECT_EQ(session.at("ceiling"), 6'000'000) << "two of three machines";
+    EXPECT_EQ(unicast.at("ceiling"), 3'000'000);
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 400'000'000}}).status, 200u);
+    first.join();
+    second.join();
+    asking.join();
+    c.report(c.task, "done");
+    EXPECT_EQ(a.disk, image.encoded);
+    EXPECT_EQ(b.disk, image.encoded);
 }
 
 TEST_F(DistributionTest, limits_hold_for_the_interface_and_a_window_takes_their_place) {
@@ -268,6 +432,12 @@ TEST_F(DistributionTest, settings_are_checked_by_name) {
              {"port", 70000},
              {"rate", -1},
              {"interface", "x"},
+             {"report_ports", "x"},
+             {"report_ports", "9000-"},
+             {"report_ports", "-9000"},
+             {"report_ports", "9000-8999"},
+             {"report_ports", "1023-9000"},
+             {"report_ports", "9000-65536"},
              {"limits", "x"},
              {"limits", json::array{json::object{{"interface", "x"}, {"rate", 1}}}},
              {"windows", json::array{json::object{{"from", "6"}, {"to", "7:00"}, {"rate", 1}}}},
@@ -278,6 +448,8 @@ TEST_F(DistributionTest, settings_are_checked_by_name) {
             .object();
     EXPECT_EQ(set.at("group"), "239.1.2.0");
     EXPECT_EQ(set.at("ttl"), 4);
+    for (const char* ports : {"9000-9009", "9000", ""})
+        EXPECT_EQ(api("PATCH", "/distribution", {{"report_ports", ports}}).object().at("report_ports"), ports);
     auto other = [&](const json::object& body) { return api("PATCH", "/distribution", body); };
     EXPECT_EQ(other({{"interface", "fd00::1"}}).error(), "server.bad-request") << "of another family than the group";
     EXPECT_EQ(other({{"interface", "fd00::1"}, {"group", "ff18::7:0"}}).object().at("group"), "ff18::7:0");

@@ -109,6 +109,12 @@ TEST_F(SlipwayTest, distribution_is_shown_and_set_and_a_job_that_sends_nothing_i
     EXPECT_THAT(run({"distribution", "show"}).output, HasSubstr("from 22:00 to 06:00  unlimited"));
     EXPECT_EQ(asked({"distribution", "set", "--limit", "10.99.0.1=off"}).at("limits").as_array().size(), 1u);
     EXPECT_EQ(asked({"distribution", "set", "--no-windows"}).at("windows").as_array().size(), 0u);
+    EXPECT_EQ(asked({"distribution", "set", "--report-ports", "8482-8581"}).at("report_ports"), "8482-8581");
+    EXPECT_THAT(run({"distribution", "show"}).output, HasSubstr("to UDP ports 8482-8581"));
+    EXPECT_THAT(run({"distribution", "set", "--report-ports", "80-90"}).error_text, HasSubstr("from 1024 to 65535"));
+    EXPECT_EQ(asked({"distribution", "set", "--report-ports", "any"}).at("report_ports"), "");
+    done({"distribution", "set", "--wait", "0"});
+    EXPECT_THAT(run({"distribution", "show"}).output, HasSubstr("no time"));
     EXPECT_EQ(run({"distribution", "set", "--window", "22:00=1M"}).exit_code, 2);
     EXPECT_EQ(run({"distribution", "set", "--limit", "10.99.0.1"}).exit_code, 2);
     EXPECT_THAT(run({"distribution", "set", "--window", "25:00-06:00=1M"}).error_text, HasSubstr("no time of day"));

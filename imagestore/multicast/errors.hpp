@@ -17,4 +17,10 @@ inline constexpr ErrorId kNoSegment{
     "family: slipway distribution set --interface ADDRESS --group GROUP.",
     false};
 
+inline constexpr ErrorId kNoPort{
+    "multicast.no-port",
+    "The image comes by unicast. Each session takes one port for the machines' reports: slipway distribution set "
+    "--report-ports FIRST-LAST, as many as there are sessions at a time.",
+    true};
+
 }  // namespace slipway::multicast::errors

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -70,7 +71,16 @@ bool is_first_group(const IpAddress& address) {
     return is_group(address) && is_group(last) && address < last;
 }
 
-Result<GroupSender> GroupSender::open(const GroupAddress& to, const Segment& on, unsigned ttl) {
+static Status bind_to_one_of(int fd, const Segment& on, bool v4, PortRange ports) {
+    for (unsigned port = ports.first; port <= std::max(ports.first, ports.last); ++port) {
+        const SocketAddress place(v4, {on.address, static_cast<std::uint16_t>(port)}, on.index);
+        if (::bind(fd, place.get(), place.size()) == 0) return {};
+        if (errno != EADDRINUSE) return errno_error(errno, fmt::format("binding to {} of {}", port, on.address.text()));
+    }
+    return make_error(errors::kNoPort, "UDP {} to {} of {} are taken", ports.first, ports.last, on.address.text());
+}
+
+Result<GroupSender> GroupSender::open(const GroupAddress& to, const Segment& on, unsigned ttl, PortRange reports) {
     const auto& family = family_of(to);
     auto fd = TRY(udp_socket(to.group.is_v4()));
     TRY(set_interface(fd.get(), family, on.index));
@@ -78,8 +88,7 @@ Result<GroupSender> GroupSender::open(const GroupAddress& to, const Segment& on,
     // A receiver on this very machine (a VM host's agent) hears it too.
     TRY(set(fd.get(), family.level, family.loop, 1, "multicast to this machine"));
     ask_for_buffer(fd.get(), 4 << 20);
-    const SocketAddress place(to.group.is_v4(), {on.address, 0}, on.index);
-    if (::bind(fd.get(), place.get(), place.size()) != 0) return errno_error(errno, "binding to " + on.address.text());
+    TRY(bind_to_one_of(fd.get(), on, to.group.is_v4(), reports));
     const auto mine = TRY(own_address(fd.get()));
     return GroupSender(std::move(fd), mine.port, to, on.index);
 }

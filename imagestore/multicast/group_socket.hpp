@@ -43,10 +43,15 @@ Result<Segment> segment_of(const IpAddress& ours);
 // routers pass on.
 Result<Segment> segment_in(bool v4, const Segment& there, bool beyond_the_link);
 
+// Of UDP, from first to last.
+struct PortRange {
+    std::uint16_t first = 0, last = 0;  // 0: any, as the kernel gives it
+};
+
 class GroupSender {
 public:
-    // on: of the group's family.
-    static Result<GroupSender> open(const GroupAddress& to, const Segment& on, unsigned ttl);
+    // on: of the group's family. reports: it takes the first of these that is free. Error: multicast.no-port.
+    static Result<GroupSender> open(const GroupAddress& to, const Segment& on, unsigned ttl, PortRange reports = {});
     int fd() const { return fd_.get(); }
     std::uint16_t port() const { return port_; }  // where reports arrive
     // A full queue of the interface is waited for by the caller: false then. Other errors are the packet's loss.

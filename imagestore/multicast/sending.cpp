@@ -18,12 +18,13 @@ using namespace std::chrono_literals;
 
 constexpr int kAtOnce = 64;          // packets before others have their turn at the session
 constexpr auto kLeastSleep = 500us;  // the pace makes up for it
+constexpr auto kCount = 100ms;       // its pulse, when nothing else changes it
 
 }  // namespace
 
 Result<std::unique_ptr<Sending>> Sending::start(Options options, ChunkFeed feed, std::function<Key()> key) {
     options.session.sender.per_packet = headers_of(options.group.group.is_v4());
-    auto socket = TRY(GroupSender::open(options.group, options.on, options.ttl));
+    auto socket = TRY(GroupSender::open(options.group, options.on, options.ttl, options.reports));
     std::unique_ptr<Sending> sending(
         new Sending(std::move(options), std::move(socket), std::move(feed), std::move(key)));
     if (!sending->wake_.valid()) return errno_error(errno, "an eventfd");
@@ -56,19 +57,37 @@ void Sending::log_unicast(std::uint32_t number) const {
                       options_.session.sender.chunks, why(m.aside));
 }
 
+void Sending::wake() const {
+    const std::uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof one);
+}
+
 // The session's thread looks again afterwards.
 template <class F>
 auto Sending::with(F&& f) {
     struct Wake {
-        int fd;
-        ~Wake() {
-            const std::uint64_t one = 1;
-            (void)!::write(fd, &one, sizeof one);
-        }
-    } wake{wake_.get()};
+        const Sending& sending;
+        ~Wake() { sending.wake(); }
+    } wake{*this};
+    struct Count {
+        Sending& sending;
+        ~Count() { sending.take_pulse(); }
+    };
     std::lock_guard hold(mutex_);
+    const Count count{*this};
     return f(Instant::clock::now());
 }
+
+void Sending::take_pulse() {
+    const auto& sender = session_.sender();
+    state_ = session_.state();
+    listeners_ = session_.listeners();
+    rate_ = sender.rate();
+    sent_ = sender.counts().bytes;
+    reports_ = sender.counts().reports;
+}
+
+Sending::Pulse Sending::pulse() const { return {state_, listeners_, rate_, sent_, reports_}; }
 
 Sending::~Sending() {
     with([&](Instant) { stopped_ = true; });
@@ -86,11 +105,21 @@ Advice Sending::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_u
 void Sending::leave(std::uint32_t number) {
     with([&](Instant) { session_.leave(number); });
 }
+void Sending::expect(unsigned receivers) {
+    expected_ = receivers;
+    wake();
+}
 void Sending::finish() {
     with([&](Instant now) { session_.finish(now); });
 }
 void Sending::set_ceiling(std::uint64_t bits) {
-    with([&](Instant) { session_.set_ceiling(bits); });
+    ceiling_ = static_cast<std::int64_t>(bits);
+    wake();
+}
+void Sending::carry_out_orders(Instant now) {
+    if (const auto receivers = expected_.exchange(0)) session_.expect(receivers, now);
+    if (const auto bits = ceiling_.exchange(kAsBefore); bits != kAsBefore)
+        session_.set_ceiling(static_cast<std::uint64_t>(bits));
 }
 void Sending::pause(bool paused) {
     with([&](Instant now) { session_.pause(paused, now); });
@@ -102,26 +131,27 @@ Sending::Look Sending::look() const {
     return {session_.state(), sender.round(), sender.rate(), sender.counts(), session_.members()};
 }
 
-SessionState Sending::state() const {
-    std::lock_guard hold(mutex_);
-    return session_.state();
-}
-
 std::vector<Session::BadChunk> Sending::take_bad_chunks() {
     std::lock_guard hold(mutex_);
     return session_.take_bad_chunks();
 }
 
 void Sending::run() {
+    Instant counted{};
     while (true) {
         Instant until;
         {
             std::lock_guard hold(mutex_);
             if (stopped_) return;
             auto now = Instant::clock::now();
+            carry_out_orders(now);
             while (auto report = socket_.receive()) session_.on_packet(*report, now);
             if (!send_what_is_due(now)) until = now + kLeastSleep;
             else until = session_.deadline(now);
+            if (now - counted >= kCount || session_.state() != state_) {
+                counted = now;
+                take_pulse();
+            }
         }
         wait(until);
     }

@@ -31,13 +31,23 @@ Session::Grant Session::join(const std::string& name, std::vector<bool> wanted, 
     const Grant grant{number, key_()};
     sender_.add_receiver(number, grant.key, now);
     if (state_ == SessionState::Waiting) {
-        const auto here = static_cast<unsigned>(places_.size());
-        if (options_.start_receivers > 0 && here >= options_.start_receivers) start_at_ = now;
-        else if (options_.start_after.count() > 0) start_at_ = std::min(start_at_, now + options_.start_after);
+        if (options_.start_after) start_at_ = std::min(start_at_, now + *options_.start_after);
+        start_if_all_are_here(now);
     } else if (state_ == SessionState::Idle && place.lacking > 0) {
         start_at_ = std::min(start_at_, now + options_.gather);
     }
     return grant;
+}
+
+void Session::start_if_all_are_here(Instant now) {
+    if (state_ != SessionState::Waiting || options_.start_receivers == 0) return;
+    const auto here = std::count_if(places_.begin(), places_.end(), [](const auto& p) { return p.second.present; });
+    if (here > 0 && static_cast<std::size_t>(here) >= options_.start_receivers) start_at_ = std::min(start_at_, now);
+}
+
+void Session::expect(unsigned receivers, Instant now) {
+    options_.start_receivers = receivers;
+    start_if_all_are_here(now);
 }
 
 Advice Session::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_unicast, Instant now) {
@@ -108,10 +118,10 @@ void Session::take_events(Instant now) {
     }
 }
 
-bool Session::anybody_listens() const {
-    return std::any_of(places_.begin(), places_.end(), [](const auto& p) {
+unsigned Session::listeners() const {
+    return static_cast<unsigned>(std::count_if(places_.begin(), places_.end(), [](const auto& p) {
         return p.second.present && p.second.aside == AsideReason::None && p.second.lacking > 0;
-    });
+    }));
 }
 
 bool Session::anybody_told() const {
@@ -166,7 +176,7 @@ void Session::turn(Instant now) {
             if (now >= start_at_ || finishing_) begin(now);
             break;
         case SessionState::Sending:
-            if (!anybody_listens()) {
+            if (listeners() == 0) {
                 begin(now);  // the rest of this round is for nobody
                 break;
             }

@@ -12,9 +12,10 @@ namespace slipway::multicast {
 
 struct SessionOptions {
     SenderOptions sender;
-    // It starts when so many have joined, or so long after the first one; whatever comes first. 0: does not count.
+    // It starts when so many are there (0: does not count), or so long after one has come (0: at once; none: does not
+    // count); whatever comes first.
     unsigned start_receivers = 1;
-    std::chrono::seconds start_after{0};
+    std::optional<std::chrono::seconds> start_after;
     std::chrono::milliseconds gather{500};  // later rounds wait so long for others that join
     std::chrono::seconds answer_within{5};  // after a round, with what is lacking; then it goes on without the rest
 };
@@ -41,7 +42,8 @@ public:
     // asks_unicast: it hears nothing, or has its own reason.
     Advice tell(std::uint32_t number, std::vector<bool> wanted, bool asks_unicast, Instant now);
     void leave(std::uint32_t number);
-    void finish(Instant now);  // nobody else is expected: over when those who are there have all
+    void expect(unsigned receivers, Instant now);  // of those it waits for some failed: from now on start_receivers
+    void finish(Instant now);                      // nobody else is expected: over when those who are there have all
 
     void on_packet(ByteView packet, Instant now) { sender_.on_packet(packet, now); }
     std::optional<Bytes> poll(Instant now);
@@ -58,6 +60,7 @@ public:
         ReceiverView view;  // as its reports say
     };
     std::vector<Member> members() const;
+    unsigned listeners() const;  // who has something to get by it
     struct BadChunk {
         std::uint32_t chunk = 0;
         std::optional<Error> error;
@@ -80,11 +83,11 @@ private:
     void turn(Instant now);
     void take_events(Instant now);
     void count_vain_rounds(Place& place);
-    bool anybody_listens() const;
     bool anybody_told() const;
     bool everybody_told() const;
     std::vector<std::uint32_t> union_of_wanted() const;
     void begin(Instant now);
+    void start_if_all_are_here(Instant now);
 
     SessionOptions options_;
     std::function<Key()> key_;

@@ -85,11 +85,11 @@ Result<std::vector<Bytes>> RemoteSource::get_many(std::span<const ChunkId> ids) 
     std::vector<Bytes> out;
     while (out.size() < ids.size()) {
         auto part = ids.subspan(out.size(), std::min(kGetAtOnce, ids.size() - out.size()));
-        auto answer = TRY(calls_.call("get", render_ids(part), part.size() * (kMaxFrame + 36)));
+        auto answer = TRY(calls_.call(kGet, render_ids(part), part.size() * (kMaxFrame + 36)));
         auto frames = TRY(parse_frames(answer));
-        if (frames.size() != part.size())
+        if (frames.empty() || frames.size() > part.size())
             return make_error(errors::kBadMessage, "{} chunks for {} ids", frames.size(), part.size());
-        for (std::size_t i = 0; i < part.size(); ++i) {
+        for (std::size_t i = 0; i < frames.size(); ++i) {
             if (frames[i].id != part[i]) return make_error(errors::kBadMessage, "another chunk than was asked for");
             out.emplace_back(frames[i].encoded.begin(), frames[i].encoded.end());
         }

@@ -17,12 +17,16 @@ struct CommitAnswer {
     std::string content_type, body;
 };
 
+// The answer may be only the first few chunks of those asked for, as the server's rates have it; one at least. A server
+// that knows no parts answers with all.
+inline constexpr const char* kGet = "get?part=1";
+
 // How a call gets to the server and its answer back; what trying again may cure has been tried again. A status of 400
 // and more is the server's error, but the 409 of a commit.
 class ChunkCalls {
 public:
     virtual ~ChunkCalls() = default;
-    // verb: "have", "flush", "get", or "" for a put. The answer's body, of at most max_answer bytes.
+    // verb: "have", "flush", kGet, or "" for a put. The answer's body, of at most max_answer bytes.
     virtual Result<std::string> call(const std::string& verb, const std::string& body, std::uint64_t max_answer) = 0;
     virtual Result<CommitAnswer> commit(const std::string& name, std::string manifest, std::uint64_t max_answer) = 0;
 };

@@ -35,6 +35,24 @@ TEST(GroupSocket, headers_are_those_of_the_family) {
         << "a packet of the server's symbols, in an Ethernet frame";
 }
 
+TEST(GroupSocket, reports_arrive_at_a_port_of_the_range) {
+    const GroupAddress group{at("239.77.0.2"), 8481};
+    const auto here = segment_of(at("127.0.0.1")).value();
+    auto any = GroupSender::open(group, here, 1);
+    ASSERT_TRUE(any);
+    const auto taken = any->port();
+    ASSERT_NE(taken, 0);
+    EXPECT_TRUE(GroupSender::open(group, here, 1, {taken, taken}).error().is(errors::kNoPort)) << "by the first one";
+    const auto last = static_cast<std::uint16_t>(taken + 20);
+    auto next = GroupSender::open(group, here, 1, {taken, last});
+    ASSERT_TRUE(next) << next.error().describe();
+    EXPECT_GT(next->port(), taken);
+    EXPECT_LE(next->port(), last);
+    { const auto closed = std::move(*any); }
+    EXPECT_EQ(GroupSender::open(group, here, 1, {taken, last}).value().port(), taken) << "free again";
+    EXPECT_EQ(GroupSender::open(group, here, 1, {taken, taken}).value().port(), taken) << "a range of one";
+}
+
 TEST(GroupSocket, a_segment_is_found_by_either_end) {
     const auto here = segment_of(at("127.0.0.1")).value();
     EXPECT_NE(here.index, 0u);
