@@ -64,6 +64,9 @@ void Receiver::on_packet(ByteView packet, Instant now) {
     if (!body) ++counts_.malformed;
     else if (const auto* data = std::get_if<DataBody>(&*body)) on_data(*data, now);
     else if (const auto* sync = std::get_if<SyncBody>(&*body)) on_sync(*sync, now);
+    else if (const auto* aside = std::get_if<AsideBody>(&*body))
+        sent_away_ |=
+            std::find(aside->receivers.begin(), aside->receivers.end(), options_.number) != aside->receivers.end();
 }
 
 // Every sixteenth number, and whether it came: the sender compares them between receivers.

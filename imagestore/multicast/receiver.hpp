@@ -68,6 +68,9 @@ public:
     std::uint32_t lacking() const { return lacking_; }
     const ReceiverCounts& counts() const { return counts_; }
     std::optional<SyncBody> last_sync() const { return sync_; }
+    // The sender says that it is moved aside. Anyone who has the session's key may say so: its server knows.
+    bool sent_away() const { return sent_away_; }
+    void stays() { sent_away_ = false; }
     // The sender has been heard within the last three seconds (or three have not passed since it began to listen).
     bool hears(Instant now) const { return now - heard_ < kSilence; }
     static constexpr std::chrono::seconds kSilence{3};
@@ -127,7 +130,7 @@ private:
     std::uint64_t report_number_, first_number_ = 0;
     std::uint64_t packets_told_ = 0, expected_told_ = 0;  // by its reports so far
     std::uint64_t sample_lost_ = 0;
-    bool told_complete_ = false;
+    bool told_complete_ = false, sent_away_ = false;
     ReceiverCounts counts_;
 };
 

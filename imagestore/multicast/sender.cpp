@@ -12,6 +12,10 @@ namespace {
 constexpr std::chrono::milliseconds kJudge{500};
 constexpr std::chrono::seconds kPatience{2};  // with one who holds the others up
 constexpr std::chrono::seconds kPatienceAlone{10};
+// Who is moved aside for its loss loses nine of ten of these as well: 120 kbit/s. After so long without a word it is
+// assumed to have gone; with the next word it is told again.
+constexpr std::chrono::milliseconds kAsideEvery{5};
+constexpr std::chrono::seconds kAsideFor{3};
 constexpr double kHopeless = 0.9;  // loss of one alone that is better served otherwise
 constexpr unsigned kMaxAhead = 32;
 constexpr unsigned kSampled = 16;  // every such packet's loss is told of
@@ -54,15 +58,36 @@ Sender::Sender(SenderOptions options, ChunkFeed feed, Instant now)
       next_look_(now + Pace::kReact) {}
 
 void Sender::add_receiver(std::uint32_t number, const Key& key, Instant now) {
-    remove_receiver(number);
+    forget_receiver(number);
     auto& member = audience_.emplace(number, Member{.seal = Seal(key)}).first->second;
     member.view.heard = member.telling_since = now;
     next_sync_ = std::min(next_sync_, now);
 }
 
 const ReceiverView* Sender::receiver(std::uint32_t number) const {
-    auto found = audience_.find(number);
-    return found == audience_.end() ? nullptr : &found->second.view;
+    for (const auto* where : {&audience_, &absent_, &parted_})
+        if (auto found = where->find(number); found != where->end()) return &found->second.view;
+    return nullptr;
+}
+
+void Sender::remove_receiver(std::uint32_t number) {
+    for (auto* where : {&audience_, &absent_})
+        if (auto member = where->extract(number)) parted_.insert(std::move(member));
+    if (auto found = parted_.find(number); found != parted_.end()) found->second.sent_away = false;
+    leaving_.erase(number);
+}
+
+void Sender::forget_receiver(std::uint32_t number) {
+    for (auto* where : {&audience_, &absent_, &parted_}) where->erase(number);
+    leaving_.erase(number);
+}
+
+// Moved aside: it is told so by multicast, which is what reaches it without delay, until it has asked its server.
+void Sender::part(std::uint32_t number, Instant now) {
+    remove_receiver(number);
+    parted_.at(number).sent_away = true;
+    leaving_[number] = now + kAsideFor;
+    next_aside_ = now;
 }
 
 void Sender::begin_round(std::vector<std::uint32_t> chunks, Instant now) {
@@ -83,6 +108,7 @@ void Sender::begin_round(std::vector<std::uint32_t> chunks, Instant now) {
 
 void Sender::end(Instant now) {
     over_ = true;
+    leaving_.clear();
     next_sync_ = now;
 }
 
@@ -293,12 +319,25 @@ Bytes Sender::sync_packet(Instant now) {
     return sealed(PacketType::Sync, writer.view());
 }
 
+std::optional<Bytes> Sender::aside_packet(Instant now) {
+    std::erase_if(leaving_, [&](const auto& entry) { return entry.second <= now; });
+    if (leaving_.empty() || now < next_aside_) return std::nullopt;
+    next_aside_ = now + kAsideEvery;
+    AsideBody body;
+    for (const auto& [number, until] : leaving_)
+        if (body.receivers.size() < kMaxAside) body.receivers.push_back(number);
+    ByteWriter writer;
+    write_body(body, writer);
+    return sealed(PacketType::Aside, writer.view());
+}
+
 std::optional<Bytes> Sender::poll(Instant now) {
     if (now >= next_judgement_) judge(now);
     if (now < pace_.ready()) return std::nullopt;
     std::optional<Bytes> packet;
     if (now >= next_sync_) packet = sync_packet(now);
-    else if (!paused_ && !over_ && !unheard_ && !(packet = repair_packet(now)) && !(packet = fresh_packet(now)))
+    else if (!(packet = aside_packet(now)) && !paused_ && !over_ && !unheard_ && !(packet = repair_packet(now)) &&
+             !(packet = fresh_packet(now)))
         packet = later_packet(now);
     if (packet) pace_.spend(packet->size() + options_.per_packet, now);
     return packet;
@@ -306,6 +345,7 @@ std::optional<Bytes> Sender::poll(Instant now) {
 
 Instant Sender::deadline(Instant now) {
     auto next = std::min(next_sync_, next_judgement_);
+    if (!leaving_.empty()) next = std::min(next, next_aside_);
     if (has_work() && !unheard_) next = now;
     else if (!settling_.empty()) next = std::min(next, settling_.front().first + options_.settle);
     return std::max(next, pace_.ready());
@@ -344,13 +384,18 @@ void Sender::on_packet(ByteView packet, Instant now) {
         ++counts_.malformed;
         return;
     }
+    if (auto parted = parted_.find(header->source); parted != parted_.end()) {
+        ++counts_.late;
+        if (parted->second.sent_away && !over_) part(header->source, now);
+        return;
+    }
     ++counts_.reports;
     if (absent_.contains(header->source)) welcome_back(header->source, now);
     on_report(*speaker(*header), std::get<ReportBody>(*body), now);
 }
 
 Sender::Member* Sender::speaker(const Header& header) {
-    for (auto* where : {&audience_, &absent_})
+    for (auto* where : {&audience_, &absent_, &parted_})
         if (auto found = where->find(header.source); found != where->end()) return &found->second;
     return nullptr;
 }
@@ -536,7 +581,7 @@ void Sender::judge(Instant now) {
         events_.push_back({*why, number, 0, {}});
         const auto leaves = it++;
         if (why == SenderEvent::Kind::Gone) absent_.insert(audience_.extract(leaves));
-        else audience_.erase(leaves);
+        else part(leaves->first, now);
     }
     // No news is bad news: it goes on at half the rate.
     if (!std::exchange(unheard_, most_are_silent(now)) && unheard_ && pace_.on_lag(0)) rate_since_ = number_;

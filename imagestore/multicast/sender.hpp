@@ -41,6 +41,7 @@ struct SenderCounts {
     std::uint64_t packets = 0, bytes = 0;  // with IP and UDP headers
     std::uint64_t source_symbols = 0, ahead_symbols = 0, repair_symbols = 0;
     std::uint64_t reports = 0, forged = 0, replayed = 0, malformed = 0;
+    std::uint64_t late = 0;  // reports of those that take no part any more
 };
 
 struct ReceiverView {
@@ -68,8 +69,10 @@ public:
 
     // number >= 1, its own key. A receiver that comes again gets another number.
     void add_receiver(std::uint32_t number, const Key& key, Instant now);
-    void remove_receiver(std::uint32_t number) { audience_.erase(number), absent_.erase(number); }
-    const ReceiverView* receiver(std::uint32_t number) const;
+    // It takes no part any more, and knows it. What it has still said is known as its own.
+    void remove_receiver(std::uint32_t number);
+    void forget_receiver(std::uint32_t number);
+    const ReceiverView* receiver(std::uint32_t number) const;  // of one that takes no part: as it was
     std::size_t receivers() const { return audience_.size(); }
 
     // chunks: ascending. The receivers learn of the round with its first SYNC.
@@ -104,6 +107,7 @@ private:
         Instant telling_since{};  // of those that do not make kToldOf yet
         std::uint64_t telling_expected = 0, telling_received = 0;
         std::optional<Instant> bad_since, slow_since;
+        bool sent_away = false;  // moved aside, and has not been heard to know it
     };
     struct Cached {
         std::uint32_t chunk;
@@ -128,6 +132,8 @@ private:
     Bytes data_packet(std::uint32_t chunk, const Bytes& bytes, const Partition& partition, unsigned block,
                       unsigned symbol);
     Bytes sync_packet(Instant now);
+    std::optional<Bytes> aside_packet(Instant now);
+    void part(std::uint32_t number, Instant now);
     Bytes sealed(PacketType type, ByteView body);
     bool has_work() const;
     void settle(Instant now);
@@ -157,6 +163,8 @@ private:
     Repairs repairs_;
     std::map<std::uint32_t, Member> audience_;
     std::map<std::uint32_t, Member> absent_;  // those that are Gone
+    std::map<std::uint32_t, Member> parted_;  // those that take no part any more
+    std::map<std::uint32_t, Instant> leaving_;  // of them, who is told to go, and until when
     std::uint64_t rate_since_ = 0;            // number of the first packet at the rate of now
     std::vector<std::uint32_t> chunks_;       // of this round
     std::size_t position_ = 0;                // those sent once
@@ -176,7 +184,7 @@ private:
     bool paused_ = false, over_ = false;
     double loss_limit_ = 1;  // beyond it a receiver holds the others up
     bool unheard_ = false;   // most receivers are not heard: what is sent now would be sent again
-    Instant next_sync_, next_judgement_, next_look_, ends_since_{};
+    Instant next_sync_, next_judgement_, next_look_, next_aside_{}, ends_since_{};
     SenderCounts counts_;
 };
 

@@ -58,6 +58,20 @@ Result<Body> read_sync(ByteView body) {
     return Body(std::move(sync));
 }
 
+Result<Body> read_aside(ByteView body) {
+    ByteReader reader(body);
+    const auto count = reader.be16();
+    if (reader.failed() || count == 0 || count > kMaxAside || reader.remaining() != count * std::size_t{4})
+        return make_error(errors::kBadPacket, "ASIDE of {} bytes", body.size());
+    AsideBody aside;
+    aside.receivers.reserve(count);
+    for (unsigned i = 0; i < count; ++i) {
+        aside.receivers.push_back(reader.be32());
+        if (aside.receivers.back() == kSenderSource) return make_error(errors::kBadPacket, "the sender, aside");
+    }
+    return Body(std::move(aside));
+}
+
 Result<Body> read_report(ByteView body) {
     ByteReader reader(body);
     ReportBody report;
@@ -95,6 +109,7 @@ Result<Header> parse_header(ByteView packet) {
     switch (type) {
         case static_cast<std::uint8_t>(PacketType::Data):
         case static_cast<std::uint8_t>(PacketType::Sync):
+        case static_cast<std::uint8_t>(PacketType::Aside):
             if (header.source != kSenderSource) return make_error(errors::kBadPacket, "type {} of a receiver", type);
             break;
         case static_cast<std::uint8_t>(PacketType::Report):
@@ -111,6 +126,7 @@ Result<Body> parse_body(PacketType type, ByteView body) {
     switch (type) {
         case PacketType::Data: return read_data(body);
         case PacketType::Sync: return read_sync(body);
+        case PacketType::Aside: return read_aside(body);
         case PacketType::Report: return read_report(body);
     }
     return make_error(errors::kBadPacket, "type {}", static_cast<unsigned>(type));
@@ -130,6 +146,12 @@ void write_body(const SyncBody& body, ByteWriter& to) {
     to.be16(static_cast<std::uint16_t>(body.round)).be32(body.rate_kbits).be32(body.next);
     to.be16(body.backoff_ms);
     write_deficits(body.known, to);
+}
+
+void write_body(const AsideBody& body, ByteWriter& to) {
+    const auto count = std::min(body.receivers.size(), kMaxAside);
+    to.be16(static_cast<std::uint16_t>(count));
+    for (std::size_t i = 0; i < count; ++i) to.be32(body.receivers[i]);
 }
 
 void write_body(const ReportBody& body, ByteWriter& to) {

@@ -16,11 +16,12 @@ inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kHeaderBytes = 24, kTagBytes = 16, kDataHeadBytes = 12;
 inline constexpr std::size_t kMaxPacket = 9000 - 48;  // the largest Ethernet frame there is, without IPv6 and UDP
 inline constexpr std::size_t kMaxDeficits = 160;      // in one packet of an Ethernet of 1500
+inline constexpr std::size_t kMaxAside = 300;         // and receivers
 inline constexpr std::uint32_t kSenderSource = 0;
 // Backoffs between two reports of a receiver that has nothing to ask for; at the end of a round until that is over.
 inline constexpr unsigned kHeartbeats = 20, kEndBeats = 4;
 
-enum class PacketType : std::uint8_t { Data = 1, Sync = 2, Report = 16 };
+enum class PacketType : std::uint8_t { Data = 1, Sync = 2, Aside = 3, Report = 16 };
 
 // 0 version:u8  1 type:u8  2 flags:u8 (bit 0: body in the clear)  3 zero:u8  4 source:u32  8 session:u64  16 number:u64
 struct Header {
@@ -61,6 +62,11 @@ struct SyncBody {
     std::vector<Deficit> known;    // what the sender will repair anyway
 };
 
+// 0 count:u16, then the numbers of receivers, u32
+struct AsideBody {
+    std::vector<std::uint32_t> receivers;  // are to leave the group and to ask the server what to do
+};
+
 // 0 newest:u64  8 received:u32  12 expected:u32  16 sampled:u64  24 lost:u64  32 room:u32  36 written:u32  40 flags:u8
 // 41 zero:u8  42 count:u16, then deficits
 struct ReportBody {
@@ -74,7 +80,7 @@ struct ReportBody {
     std::vector<Deficit> wanted;
 };
 
-using Body = std::variant<DataBody, SyncBody, ReportBody>;
+using Body = std::variant<DataBody, SyncBody, AsideBody, ReportBody>;
 
 struct Packet {
     Header header;
@@ -89,6 +95,7 @@ Result<Body> parse_body(PacketType type, ByteView body);
 void write_header(const Header& header, ByteWriter& to);
 void write_body(const DataBody& body, ByteWriter& to);
 void write_body(const SyncBody& body, ByteWriter& to);  // at most kMaxDeficits of known
+void write_body(const AsideBody& body, ByteWriter& to);  // at most kMaxAside of them
 void write_body(const ReportBody& body, ByteWriter& to);
 
 }  // namespace slipway::multicast

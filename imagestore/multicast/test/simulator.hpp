@@ -30,6 +30,18 @@ inline Key key_for(std::uint32_t number) {
     return key;
 }
 
+// A line with a queue: false when the packet finds it full.
+inline bool pass(Instant& line_free, std::uint64_t bits, std::size_t queue, std::size_t bytes, Instant& at) {
+    const auto takes = [&](std::size_t n) {
+        return std::chrono::nanoseconds(
+            static_cast<std::int64_t>(8e9 * static_cast<double>(n) / static_cast<double>(bits)));
+    };
+    if (line_free > at + takes(queue)) return false;
+    line_free = std::max(line_free, at) + takes(bytes);
+    at = line_free;
+    return true;
+}
+
 class Simulation {
 public:
     struct Node {
@@ -226,17 +238,6 @@ private:
             const int times = chance(node->link.repeated) ? 2 : 1;
             for (int i = 0; i < times; ++i) arrive(node.get(), node->link, shared, there);
         }
-    }
-    // A line with a queue: false when the packet finds it full.
-    static bool pass(Instant& line_free, std::uint64_t bits, std::size_t queue, std::size_t bytes, Instant& at) {
-        const auto takes = [&](std::size_t n) {
-            return std::chrono::nanoseconds(
-                static_cast<std::int64_t>(8e9 * static_cast<double>(n) / static_cast<double>(bits)));
-        };
-        if (line_free > at + takes(queue)) return false;
-        line_free = std::max(line_free, at) + takes(bytes);
-        at = line_free;
-        return true;
     }
     void arrive(Node* to, const Link& link, Bytes packet) {
         arrive(to, link, std::make_shared<const Bytes>(std::move(packet)), now);

@@ -36,7 +36,7 @@ TEST(MulticastWire, headers_that_cannot_be_are_refused) {
     EXPECT_FALSE(parse_header(packet_of({PacketType::Sync, false, 0, 1, 2}, kMaxPacket)));
     EXPECT_FALSE(parse_header(packet_of({PacketType::Sync, false, 3, 1, 2}))) << "a receiver that speaks as sender";
     EXPECT_FALSE(parse_header(packet_of({PacketType::Report, false, 0, 1, 2}))) << "a sender that reports";
-    for (auto [at, value] : {std::pair{0u, 2}, {1u, 3}, {2u, 2}, {3u, 1}}) {
+    for (auto [at, value] : {std::pair{0u, 2}, {1u, 4}, {2u, 2}, {3u, 1}}) {
         auto bad = good;
         bad[at] = static_cast<std::byte>(value);
         EXPECT_FALSE(parse_header(bad)) << at;
@@ -76,6 +76,19 @@ TEST(MulticastWire, sync_and_report_are_read_as_they_were_written) {
     EXPECT_TRUE(back.disk_behind);
     EXPECT_TRUE(back.round_complete);
     EXPECT_EQ(back.wanted, report.wanted);
+}
+
+TEST(MulticastWire, aside_is_read_as_it_was_written_and_names_somebody) {
+    EXPECT_EQ(to_hex(body_of(AsideBody{{7, 300}})), "0002000000070000012c");
+    auto bytes = body_of(AsideBody{std::vector<std::uint32_t>(kMaxAside + 5, 9)});
+    EXPECT_EQ(std::get<AsideBody>(parse_body(PacketType::Aside, bytes).value()).receivers,
+              std::vector<std::uint32_t>(kMaxAside, 9));
+    bytes.push_back(std::byte{0});
+    EXPECT_FALSE(parse_body(PacketType::Aside, bytes));
+    bytes.resize(bytes.size() - 2);
+    EXPECT_FALSE(parse_body(PacketType::Aside, bytes));
+    EXPECT_FALSE(parse_body(PacketType::Aside, body_of(AsideBody{}))) << "nobody";
+    EXPECT_FALSE(parse_body(PacketType::Aside, body_of(AsideBody{{3, kSenderSource}})));
 }
 
 TEST(MulticastWire, a_list_of_deficits_has_exactly_its_length) {
