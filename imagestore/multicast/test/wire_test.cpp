@@ -64,13 +64,26 @@ TEST(MulticastWire, sync_and_report_are_read_as_they_were_written) {
     EXPECT_EQ(read.next, 12u);
     EXPECT_EQ(read.backoff_ms, 50u);
     EXPECT_EQ(read.known, sync.known);
-    ReportBody report{100, 90, 91, 96, 0b101, 16384, 30000, true, true, {{9, 0, 1}}};
+    ReportBody report{.newest = 900,
+                      .received = 90,
+                      .expected = 91,
+                      .block = 12,
+                      .stride = 2,
+                      .lost = {0b101, 0},
+                      .held_ms = 7,
+                      .room_kib = 16384,
+                      .written_kib = 30000,
+                      .disk_behind = true,
+                      .round_complete = true,
+                      .wanted = {{9, 0, 1}}};
     auto back = std::get<ReportBody>(parse_body(PacketType::Report, body_of(report)).value());
-    EXPECT_EQ(back.newest, 100u);
+    EXPECT_EQ(back.newest, 900u);
     EXPECT_EQ(back.received, 90u);
     EXPECT_EQ(back.expected, 91u);
-    EXPECT_EQ(back.sampled, 96u);
-    EXPECT_EQ(back.lost, 0b101u);
+    EXPECT_EQ(back.block, 12u);
+    EXPECT_EQ(back.stride, 2u);
+    EXPECT_EQ(back.lost, report.lost);
+    EXPECT_EQ(back.held_ms, 7u);
     EXPECT_EQ(back.room_kib, 16384u);
     EXPECT_EQ(back.written_kib, 30000u);
     EXPECT_TRUE(back.disk_behind);
