@@ -67,6 +67,7 @@ public:
 
     const std::vector<bool>& wanted() const { return wanted_; }
     std::uint32_t lacking() const { return lacking_; }
+    std::size_t memory() const { return used_; }  // of its options', as it is now
     const ReceiverCounts& counts() const { return counts_; }
     std::optional<SyncBody> last_sync() const { return sync_; }
     // The sender says that it is moved aside. Anyone who has the session's key may say so: its server knows.
