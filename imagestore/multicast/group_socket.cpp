@@ -41,11 +41,12 @@ Status set_interface(int fd, const Family& family, unsigned index) {
 }
 
 // RFC 3678, for both families.
-Status join(int fd, const Family& family, const SocketAddress& group, unsigned index) {
+Status take_part(bool on, int fd, const Family& family, const SocketAddress& group, unsigned index) {
     group_req request{};
     request.gr_interface = index;
     std::memcpy(&request.gr_group, group.get(), group.size());
-    return set(fd, family.level, MCAST_JOIN_GROUP, request, "joining the group");
+    return set(fd, family.level, on ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP, request,
+               on ? "joining the group" : "leaving the group");
 }
 
 // More than rmem_max where we may; else as much as we get: what the kernel says it is.
@@ -113,12 +114,17 @@ Result<GroupReceiver> GroupReceiver::open(const GroupAddress& from, const Segmen
     // Bound to the group: what comes to the port by other ways is not ours.
     const SocketAddress group(from.group.is_v4(), {from.group, from.port}, on.index);
     if (::bind(fd.get(), group.get(), group.size()) != 0) return errno_error(errno, "binding to " + from.text());
-    TRY(join(fd.get(), family, group, on.index));
+    TRY(take_part(true, fd.get(), family, group, on.index));
     // Only of that interface, not whatever another program of this machine has joined.
     TRY(set(fd.get(), family.level, family.all, 0, "the groups of this socket alone"));
     constexpr std::size_t kAccounted = 4096;  // for a datagram in an Ethernet frame, adapters' pages included
     const auto holds = ask_for_buffer(fd.get(), static_cast<int>(buffer)) / kAccounted;
-    return GroupReceiver(std::move(fd), holds, on.index);
+    return GroupReceiver(std::move(fd), from, holds, on.index);
+}
+
+Status GroupReceiver::listen(bool on) {
+    const SocketAddress group(from_.group.is_v4(), {from_.group, from_.port}, index_);
+    return take_part(on, fd_.get(), family_of(from_), group, index_);
 }
 
 std::vector<ByteView> GroupReceiver::receive() {

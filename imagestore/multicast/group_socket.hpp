@@ -79,12 +79,15 @@ public:
     // Datagrams that are there, at most 64; views are good until the next call.
     std::vector<ByteView> receive();
     void send(ByteView report, const IpEndpoint& to);
+    // Leaves the group or joins it again; what has come before stays to be read.
+    Status listen(bool on);
 
 private:
-    GroupReceiver(UniqueFd fd, std::size_t holds, unsigned index)
-        : fd_(std::move(fd)), holds_(holds), index_(index), buffer_(64 * kSlot) {}
+    GroupReceiver(UniqueFd fd, const GroupAddress& from, std::size_t holds, unsigned index)
+        : fd_(std::move(fd)), from_(from), holds_(holds), index_(index), buffer_(64 * kSlot) {}
     static constexpr std::size_t kSlot = 9216;
     UniqueFd fd_;
+    GroupAddress from_;
     std::size_t holds_;
     unsigned index_;
     Bytes buffer_;

@@ -168,6 +168,7 @@ private:
     std::size_t room() override { return writer_.room(); }
     void put(Receiver::Whole chunk) override { writer_.put(std::move(chunk)); }
     std::vector<Written> written() override { return writer_.verdicts(); }
+    bool listen(bool on) override { return socket_.listen(on).ok(); }
     std::optional<Advice> tell(const std::vector<bool>& wanted, bool asks_unicast) override {
         const auto advice = calls_.tell(invitation_.number, wanted, asks_unicast);
         return advice ? std::optional(*advice) : std::nullopt;

@@ -48,12 +48,26 @@ void Listener::take_written() {
     }
 }
 
-// At the end of a round, when nothing is heard, and when the sender has ended.
+// Its line is full of what is sent to the others: that ends first, so that the answer can come. Who is to stay after
+// all was told so by another receiver, and does not listen to the next such word for a while.
+void Listener::step_aside(Instant now) {
+    if (stepped_aside_ && now - *stepped_aside_ < kNotAgain) return receiver_.stays();
+    stepped_aside_ = now;
+    (void)around_.listen(false);
+    over_ = !tell(false) || !around_.listen(true);
+    receiver_.stays();
+}
+
+// When it is moved aside, at the end of a round, when nothing is heard, and when the sender has ended.
 void Listener::speak_with_server(Instant now) {
     if (deaf()) {
         tell(true);
         over_ = true;
         return;
+    }
+    if (receiver_.sent_away()) {
+        step_aside(now);
+        if (over_) return;
     }
     const auto sync = receiver_.last_sync();
     if (!sync || sync->state == SyncState::Running || sync->state == SyncState::Paused) return;

@@ -26,6 +26,8 @@ public:
     virtual std::size_t room() = 0;  // for chunks that wait for the disk, bytes
     virtual void put(Receiver::Whole chunk) = 0;
     virtual std::vector<Written> written() = 0;  // since the last call
+    // Whether the group is heard. False: that could not be.
+    virtual bool listen(bool on) = 0;
     // Over the agent channel, which takes its time. Nothing: no answer.
     virtual std::optional<Advice> tell(const std::vector<bool>& wanted, bool asks_unicast) = 0;
 };
@@ -53,9 +55,10 @@ public:
 
 private:
     // kReading: without its reports and its clock; kTurn: not longer without a look at who has cancelled.
-    static constexpr std::chrono::milliseconds kBatch{4}, kReading{20}, kTurn{200};
+    static constexpr std::chrono::milliseconds kBatch{4}, kReading{20}, kTurn{200}, kNotAgain{10'000};
     std::size_t read(Instant until, bool& more);
     void speak_with_server(Instant now);
+    void step_aside(Instant now);
 
     Surroundings& around_;
     Receiver receiver_;
@@ -63,6 +66,7 @@ private:
     Instant last_turn_{};
     Instant::duration deaf_{};
     std::optional<std::uint32_t> told_round_;
+    std::optional<Instant> stepped_aside_;
     bool batches_ = false, over_ = false, joins_again_ = false;
 };
 

@@ -6,8 +6,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
-#include <optional>
 
 #include "lib/base/clock.hpp"
 
@@ -26,11 +24,17 @@ public:
     void set_ceiling(std::uint64_t bits);  // 0: none
     // A slow disk: not faster than this for a second.
     void hold_to(std::uint64_t bits, Instant now);
-    // What share of the packets nearly all receivers missed. True when that made the rate another.
-    bool on_common_loss(double share, Instant now);
+    struct Losses {
+        double share = 0;    // of the packets, that nearly all receivers missed
+        bool event = false;  // some of them began a loss event
+        double fair = 1e11;  // bits a second that a TCP would take here
+    };
+    // True when that made the rate another.
+    bool on_losses(const Losses& losses, Instant now);
+    bool searching() const { return searching_; }
     // Most receivers lag behind what is sent, and take so many bits a second. True when that made the rate lower.
     bool on_lag(double bits);
-    static constexpr double kBearable = 0.01;                // common loss that does not slow it
+    static constexpr double kBearable = 0.01;                // loss of most that does not slow it
     static constexpr std::chrono::milliseconds kReact{200};  // it is asked so often
 
     std::uint64_t rate() const;  // bits a second
@@ -47,25 +51,6 @@ private:
     std::uint64_t held_ = 0;
     Instant held_until_{}, changed_, ready_;
     Instant due_;  // when, at the rate, all that was sent would be out
-};
-
-// Which of the sampled packets nearly all receivers missed.
-class CommonLoss {
-public:
-    // Bit i of lost: packet 16 * (newest - i) did not come to `receiver`; of those the last `fresh` are new.
-    void add(std::uint64_t newest, std::uint64_t lost, unsigned fresh);
-    // The share of samples that most receivers have told of, since the last call; nothing when there are fewer than 8.
-    std::optional<double> share(std::size_t receivers);
-    // What was sent at another rate says nothing of this one.
-    void forget_before(std::uint64_t index);
-
-private:
-    struct Sample {
-        std::uint64_t index;
-        std::uint32_t heard = 0, lost = 0;
-    };
-    std::deque<Sample> samples_;  // by index, without gaps; at most kKept
-    std::uint64_t done_ = 0;      // samples below it were counted
 };
 
 }  // namespace slipway::multicast

@@ -8,7 +8,7 @@ namespace slipway::multicast {
 
 namespace {
 
-constexpr std::uint64_t kSample = 16;
+constexpr std::uint64_t kReordered = 8;  // a packet may be overtaken by so many
 
 std::size_t overhead_of(const Partition& partition) { return 512 + std::size_t{partition.blocks()} * 512; }
 
@@ -64,23 +64,57 @@ void Receiver::on_packet(ByteView packet, Instant now) {
     if (!body) ++counts_.malformed;
     else if (const auto* data = std::get_if<DataBody>(&*body)) on_data(*data, now);
     else if (const auto* sync = std::get_if<SyncBody>(&*body)) on_sync(*sync, now);
+    else if (const auto* aside = std::get_if<AsideBody>(&*body))
+        sent_away_ |=
+            std::find(aside->receivers.begin(), aside->receivers.end(), options_.number) != aside->receivers.end();
 }
 
-// Every sixteenth number, and whether it came: the sender compares them between receivers.
+// Which packets came, by blocks: the sender compares them between receivers.
 void Receiver::note_number(std::uint64_t number) {
     const auto before = window_.newest();
+    const auto block = number / kToldPackets, bit = std::uint64_t{1} << number % kToldPackets;
     if (!before) {
         first_number_ = number;
+        told_block_ = told_before_ = block;  // the rest of it went by before it listened
+    } else if (number > *before) {
+        for (auto b = std::max(*before / kToldPackets + 1, block - std::min<std::uint64_t>(block, kKept)); b <= block;
+             ++b)
+            came_[b % kKept] = 0;
+        if (number > *before + 1) {
+            newest_lost_block_ = (number - 1) / kToldPackets;
+            if (!lost_block_) lost_block_ = (*before + 1) / kToldPackets;
+        }
+    } else if (*before / kToldPackets - block >= kKept) {
         return;
     }
-    if (number > *before) {
-        const auto passed = number / kSample - *before / kSample;
-        sample_lost_ = passed >= 64 ? ~std::uint64_t{0} : sample_lost_ << passed | ((std::uint64_t{1} << passed) - 1);
-        if (passed > 0 && number % kSample == 0) sample_lost_ &= ~std::uint64_t{1};
-    } else if (number % kSample == 0) {
-        const auto back = *before / kSample - number / kSample;
-        if (back < 64) sample_lost_ &= ~(std::uint64_t{1} << back);
+    came_[block % kKept] |= bit;
+}
+
+// The newest of which nothing more is to come.
+std::optional<std::uint64_t> Receiver::whole_block() const {
+    const auto newest = window_.newest().value_or(0);
+    if (newest < kToldPackets + kReordered) return std::nullopt;
+    const auto block = (newest - kReordered + 1) / kToldPackets - 1;
+    return block > first_number_ / kToldPackets ? std::optional(block) : std::nullopt;
+}
+
+// What the last report told as well, which may have been lost.
+void Receiver::tell_losses(ReportBody& body) {
+    const auto newest = whole_block();
+    if (!newest) return;
+    while (body.stride < kMaxStride && std::uint64_t{kToldBlocks} << body.stride < *newest - told_before_)
+        ++body.stride;
+    const auto step = std::uint64_t{1} << body.stride;
+    const auto oldest =
+        std::max(first_number_ / kToldPackets + 1, *newest - std::min<std::uint64_t>(*newest, kKept / 2));
+    body.block = *newest / step * step;
+    for (auto b = body.block; b >= oldest && body.lost.size() < kToldBlocks; b -= step) {
+        body.lost.push_back(~came_[b % kKept]);
+        if (b < step) break;
     }
+    told_before_ = std::exchange(told_block_, *newest);
+    if (lost_block_ && *lost_block_ <= *newest)
+        lost_block_ = newest_lost_block_ > *newest ? std::optional(newest_lost_block_) : std::nullopt;
 }
 
 void Receiver::on_data(const DataBody& data, Instant now) {
@@ -311,7 +345,8 @@ void Receiver::wish_to_speak(Instant now) {
 }
 
 Instant Receiver::next_beat() const {
-    const auto beats = sync_->state == SyncState::RoundEnds ? kEndBeats : kHeartbeats;
+    const bool has_lost = lost_block_ && lost_block_ <= whole_block();
+    const auto beats = sync_->state == SyncState::RoundEnds ? kEndBeats : has_lost ? kLossBeats : kHeartbeats;
     return last_report_ + std::chrono::milliseconds(beats * sync_->backoff_ms);
 }
 
@@ -335,8 +370,9 @@ Bytes Receiver::report(Instant now) {
     body.received = static_cast<std::uint32_t>(counts_.packets - std::exchange(packets_told_, counts_.packets));
     body.expected = static_cast<std::uint32_t>(expected - std::exchange(expected_told_, expected));
     counts_.lost = expected - std::min(expected, counts_.packets);
-    body.sampled = body.newest / kSample * kSample;
-    body.lost = sample_lost_;
+    tell_losses(body);
+    body.held_ms = static_cast<std::uint16_t>(
+        std::clamp<std::int64_t>(std::chrono::floor<std::chrono::milliseconds>(now - heard_).count(), 0, UINT16_MAX));
     body.room_kib = static_cast<std::uint32_t>(
         std::min<std::size_t>(room_, options_.memory - std::min(used_, options_.memory)) / 1024);
     const auto ms = std::max<std::int64_t>(

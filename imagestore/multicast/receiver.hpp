@@ -4,6 +4,7 @@
 // has held it against its SHA-256.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -66,8 +67,12 @@ public:
 
     const std::vector<bool>& wanted() const { return wanted_; }
     std::uint32_t lacking() const { return lacking_; }
+    std::size_t memory() const { return used_; }  // of its options', as it is now
     const ReceiverCounts& counts() const { return counts_; }
     std::optional<SyncBody> last_sync() const { return sync_; }
+    // The sender says that it is moved aside. Anyone who has the session's key may say so: its server knows.
+    bool sent_away() const { return sent_away_; }
+    void stays() { sent_away_ = false; }
     // The sender has been heard within the last three seconds (or three have not passed since it began to listen).
     bool hears(Instant now) const { return now - heard_ < kSilence; }
     static constexpr std::chrono::seconds kSilence{3};
@@ -94,6 +99,8 @@ private:
     void begin_round();
     void look_up_to(std::uint32_t next);
     void note_number(std::uint64_t number);
+    std::optional<std::uint64_t> whole_block() const;
+    void tell_losses(ReportBody& body);
     Open* open_for(const DataBody& data);
     bool make_room(std::size_t bytes, std::uint32_t chunk);
     bool add_symbol(Open& open, const DataBody& data);
@@ -126,8 +133,12 @@ private:
     std::optional<Instant> speak_;
     std::uint64_t report_number_, first_number_ = 0;
     std::uint64_t packets_told_ = 0, expected_told_ = 0;  // by its reports so far
-    std::uint64_t sample_lost_ = 0;
-    bool told_complete_ = false;
+    static constexpr std::size_t kKept = 1024;
+    std::array<std::uint64_t, kKept> came_{};         // packets of the newest blocks, a bit each
+    std::uint64_t told_block_ = 0, told_before_ = 0;  // the newest one of its last report, and of that before
+    std::optional<std::uint64_t> lost_block_;         // the first one of which something was lost and not told
+    std::uint64_t newest_lost_block_ = 0;
+    bool told_complete_ = false, sent_away_ = false;
     ReceiverCounts counts_;
 };
 

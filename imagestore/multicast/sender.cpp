@@ -5,6 +5,8 @@
 #include <cmath>
 #include <utility>
 
+#include "imagestore/multicast/middle.hpp"
+
 namespace slipway::multicast {
 
 namespace {
@@ -12,15 +14,12 @@ namespace {
 constexpr std::chrono::milliseconds kJudge{500};
 constexpr std::chrono::seconds kPatience{2};  // with one who holds the others up
 constexpr std::chrono::seconds kPatienceAlone{10};
+// Who is moved aside for its loss loses nine of ten of these as well: 120 kbit/s. After so long without a word it is
+// assumed to have gone; with the next word it is told again.
+constexpr std::chrono::milliseconds kAsideEvery{5};
+constexpr std::chrono::seconds kAsideFor{3};
 constexpr double kHopeless = 0.9;  // loss of one alone that is better served otherwise
 constexpr unsigned kMaxAhead = 32;
-constexpr unsigned kSampled = 16;  // every such packet's loss is told of
-// So much older than what is sent now: they do not keep up, or might not at more.
-constexpr std::chrono::milliseconds kLagging{300}, kNoLag{150};
-constexpr std::chrono::milliseconds kToldOf{100};
-constexpr double kGoesBy = 0.75;         // of the rate
-constexpr std::size_t kKeptTimes = 600;  // of SYNCs: a minute
-constexpr double kOverload = 0.15;  // losses of most receivers beyond it are of one cause, whichever packets they hit
 
 // The chance that more than `spare` of n packets are lost.
 double tail(unsigned n, unsigned spare, double loss) {
@@ -30,15 +29,6 @@ double tail(unsigned n, unsigned spare, double loss) {
         sum += term;
     }
     return 1 - sum;
-}
-
-// 0 of none.
-template <typename T>
-T middle_of(std::vector<T> all) {
-    if (all.empty()) return 0;
-    const auto middle = all.begin() + static_cast<std::ptrdiff_t>(all.size() / 2);
-    std::nth_element(all.begin(), middle, all.end());
-    return *middle;
 }
 
 }  // namespace
@@ -54,15 +44,36 @@ Sender::Sender(SenderOptions options, ChunkFeed feed, Instant now)
       next_look_(now + Pace::kReact) {}
 
 void Sender::add_receiver(std::uint32_t number, const Key& key, Instant now) {
-    remove_receiver(number);
+    forget_receiver(number);
     auto& member = audience_.emplace(number, Member{.seal = Seal(key)}).first->second;
     member.view.heard = member.telling_since = now;
     next_sync_ = std::min(next_sync_, now);
 }
 
 const ReceiverView* Sender::receiver(std::uint32_t number) const {
-    auto found = audience_.find(number);
-    return found == audience_.end() ? nullptr : &found->second.view;
+    for (const auto* where : {&audience_, &absent_, &parted_})
+        if (auto found = where->find(number); found != where->end()) return &found->second.view;
+    return nullptr;
+}
+
+void Sender::remove_receiver(std::uint32_t number) {
+    for (auto* where : {&audience_, &absent_})
+        if (auto member = where->extract(number)) parted_.insert(std::move(member));
+    if (auto found = parted_.find(number); found != parted_.end()) found->second.sent_away = false;
+    leaving_.erase(number);
+}
+
+void Sender::forget_receiver(std::uint32_t number) {
+    for (auto* where : {&audience_, &absent_, &parted_}) where->erase(number);
+    leaving_.erase(number);
+}
+
+// Moved aside: it is told so by multicast, which is what reaches it without delay, until it has asked its server.
+void Sender::part(std::uint32_t number, Instant now) {
+    remove_receiver(number);
+    parted_.at(number).sent_away = true;
+    leaving_[number] = now + kAsideFor;
+    next_aside_ = now;
 }
 
 void Sender::begin_round(std::vector<std::uint32_t> chunks, Instant now) {
@@ -83,6 +94,7 @@ void Sender::begin_round(std::vector<std::uint32_t> chunks, Instant now) {
 
 void Sender::end(Instant now) {
     over_ = true;
+    leaving_.clear();
     next_sync_ = now;
 }
 
@@ -286,11 +298,21 @@ Bytes Sender::sync_packet(Instant now) {
     for (const auto chunk : later_)
         if (body.known.size() < kMaxDeficits) body.known.push_back({chunk, kWholeChunk, 255});
     next_sync_ = over_ ? Instant::max() : now + options_.sync_every;
-    when_.emplace_back(number_, now);
-    if (when_.size() > kKeptTimes) when_.pop_front();
     ByteWriter writer;
     write_body(body, writer);
     return sealed(PacketType::Sync, writer.view());
+}
+
+std::optional<Bytes> Sender::aside_packet(Instant now) {
+    std::erase_if(leaving_, [&](const auto& entry) { return entry.second <= now; });
+    if (leaving_.empty() || now < next_aside_) return std::nullopt;
+    next_aside_ = now + kAsideEvery;
+    AsideBody body;
+    for (const auto& [number, until] : leaving_)
+        if (body.receivers.size() < kMaxAside) body.receivers.push_back(number);
+    ByteWriter writer;
+    write_body(body, writer);
+    return sealed(PacketType::Aside, writer.view());
 }
 
 std::optional<Bytes> Sender::poll(Instant now) {
@@ -298,14 +320,18 @@ std::optional<Bytes> Sender::poll(Instant now) {
     if (now < pace_.ready()) return std::nullopt;
     std::optional<Bytes> packet;
     if (now >= next_sync_) packet = sync_packet(now);
-    else if (!paused_ && !over_ && !unheard_ && !(packet = repair_packet(now)) && !(packet = fresh_packet(now)))
+    else if (!(packet = aside_packet(now)) && !paused_ && !over_ && !unheard_ && !(packet = repair_packet(now)) &&
+             !(packet = fresh_packet(now)))
         packet = later_packet(now);
-    if (packet) pace_.spend(packet->size() + options_.per_packet, now);
+    if (!packet) return packet;
+    pace_.spend(packet->size() + options_.per_packet, now);
+    note_sent(now);
     return packet;
 }
 
 Instant Sender::deadline(Instant now) {
     auto next = std::min(next_sync_, next_judgement_);
+    if (!leaving_.empty()) next = std::min(next, next_aside_);
     if (has_work() && !unheard_) next = now;
     else if (!settling_.empty()) next = std::min(next, settling_.front().first + options_.settle);
     return std::max(next, pace_.ready());
@@ -344,13 +370,18 @@ void Sender::on_packet(ByteView packet, Instant now) {
         ++counts_.malformed;
         return;
     }
+    if (auto parted = parted_.find(header->source); parted != parted_.end()) {
+        ++counts_.late;
+        if (parted->second.sent_away && !over_) part(header->source, now);
+        return;
+    }
     ++counts_.reports;
     if (absent_.contains(header->source)) welcome_back(header->source, now);
     on_report(*speaker(*header), std::get<ReportBody>(*body), now);
 }
 
 Sender::Member* Sender::speaker(const Header& header) {
-    for (auto* where : {&audience_, &absent_})
+    for (auto* where : {&audience_, &absent_, &parted_})
         if (auto found = where->find(header.source); found != where->end()) return &found->second;
     return nullptr;
 }
@@ -382,14 +413,8 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
         const auto weight = std::min(0.5, report.expected / 1000.0);
         view.loss += weight * (loss - view.loss);
     }
-    const auto sample = report.sampled / kSampled;
-    if (sample > member.sampled && sample <= number_ / kSampled) {
-        // The newest may still be on its way.
-        const auto fresh = std::min<std::uint64_t>(63, sample - member.sampled);
-        common_.add(sample - 1, report.lost >> 1, static_cast<unsigned>(fresh));
-        member.sampled = sample;
-    }
-    look_at_common_loss(now);
+    note_losses(member, report);
+    look_at_losses(now);
     if (report.disk_behind && view.written_kib > 0) {
         const auto bits = std::uint64_t{view.written_kib} * 8192;
         if (view.written_kib * std::uint64_t{2} >= usual_disk()) {
@@ -420,79 +445,6 @@ const Sender::SentOnce* Sender::sent_once(std::uint32_t chunk) const {
     if (at == end || *at != chunk || unreadable_.contains(chunk)) return nullptr;
     const auto& once = once_[static_cast<std::size_t>(at - chunks_.begin())];
     return once.length ? &once : nullptr;
-}
-
-// A receiver with deep buffers tells of what was sent seconds ago, and of a part that came whole. So it becomes faster
-// only by what most have told of all that went out since the rate changed last, and where that went by as it was sent
-// (as RFC 5348, 4.3, bounds a rate by what is received).
-void Sender::look_at_common_loss(Instant now) {
-    if (now < next_look_) return;
-    const auto share = common_.share(audience_.size()), most = loss_of_most();
-    const auto loss = std::max(share.value_or(0), most && *most > kOverload ? *most : 0);
-    const auto lag = lag_of_most();
-    const bool keeps_up = most && lag <= kNoLag && passes_most() >= kGoesBy * static_cast<double>(pace_.rate());
-    if (loss <= Pace::kBearable && lag <= kLagging && !keeps_up) return;
-    next_look_ = now + Pace::kReact;
-    const bool other = lag > kLagging && loss <= Pace::kBearable ? pace_.on_lag(most_take())
-                       : loss > Pace::kBearable || keeps_up      ? pace_.on_common_loss(loss, now)
-                                                                 : false;
-    if (!other) return;
-    common_.forget_before(number_ / kSampled + 1);
-    rate_since_ = number_;
-}
-
-// Machines that are slower than the line lose each other packets than the next: none is missed by all of them. But
-// where most lose much, it is the rate that they cannot hold, and moving one after the other aside would be wrong.
-// What they lost at an earlier rate says nothing; nothing while most have told of no other.
-std::optional<double> Sender::loss_of_most() const {
-    std::vector<double> losses;
-    for (const auto& [number, member] : audience_)
-        if (member.told_from >= rate_since_) losses.push_back(member.told_loss);
-    if (losses.size() * 2 <= audience_.size()) return std::nullopt;
-    return middle_of(std::move(losses));
-}
-
-// One with deep buffers is seconds behind before it loses any. A few packets say nothing of a rate.
-void Sender::note_told(Member& member, const ReportBody& report, Instant now) const {
-    const auto after = std::upper_bound(when_.begin(), when_.end(), report.newest,
-                                        [](std::uint64_t n, const auto& at) { return n < at.first; });
-    member.lag = after == when_.end() ? Instant::duration{} : now - after->second;
-    if (report.expected > number_ || report.newest >= number_) return;
-    member.telling_expected += report.expected;
-    member.telling_received += std::min(report.received, report.expected);
-    const auto since = now - member.telling_since;
-    if (since < kToldOf || member.telling_expected == 0) return;
-    const auto bits = [&](std::uint64_t packets) {
-        return 8.0 * static_cast<double>(packets * (options_.symbol_bytes + options_.per_packet)) /
-               std::chrono::duration<double>(since).count();
-    };
-    member.told_from = report.newest + 1 - std::min(member.telling_expected, report.newest + 1);
-    member.told_loss = 1 - static_cast<double>(member.telling_received) / static_cast<double>(member.telling_expected);
-    member.passes = bits(member.telling_expected);
-    member.took = std::exchange(member.takes, bits(member.telling_received));
-    member.telling_since = now;
-    member.telling_expected = member.telling_received = 0;
-}
-
-// How fast what is sent goes by at the middle one, lost or not: less than the rate, where it waits in buffers.
-double Sender::passes_most() const {
-    std::vector<double> bits;
-    for (const auto& [number, member] : audience_) bits.push_back(member.passes);
-    return middle_of(std::move(bits));
-}
-
-Instant::duration Sender::lag_of_most() const {
-    std::vector<double> lags;
-    for (const auto& [number, member] : audience_) lags.push_back(static_cast<double>(member.lag.count()));
-    return Instant::duration(static_cast<std::int64_t>(middle_of(std::move(lags))));
-}
-
-// A machine that stood still for one report's time has taken nothing in that: the better of two counts.
-double Sender::most_take() const {
-    std::vector<double> bits;
-    for (const auto& [number, member] : audience_)
-        if (member.lag > kLagging) bits.push_back(std::max(member.takes, member.took));
-    return middle_of(std::move(bits));
 }
 
 void Sender::want(const Deficit& deficit, Instant now) {
@@ -536,7 +488,7 @@ void Sender::judge(Instant now) {
         events_.push_back({*why, number, 0, {}});
         const auto leaves = it++;
         if (why == SenderEvent::Kind::Gone) absent_.insert(audience_.extract(leaves));
-        else audience_.erase(leaves);
+        else part(leaves->first, now);
     }
     // No news is bad news: it goes on at half the rate.
     if (!std::exchange(unheard_, most_are_silent(now)) && unheard_ && pace_.on_lag(0)) rate_since_ = number_;

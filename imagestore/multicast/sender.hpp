@@ -13,6 +13,7 @@
 #include <set>
 #include <vector>
 
+#include "imagestore/multicast/congestion.hpp"
 #include "imagestore/multicast/fec.hpp"
 #include "imagestore/multicast/pace.hpp"
 #include "imagestore/multicast/repairs.hpp"
@@ -41,6 +42,7 @@ struct SenderCounts {
     std::uint64_t packets = 0, bytes = 0;  // with IP and UDP headers
     std::uint64_t source_symbols = 0, ahead_symbols = 0, repair_symbols = 0;
     std::uint64_t reports = 0, forged = 0, replayed = 0, malformed = 0;
+    std::uint64_t late = 0;  // reports of those that take no part any more
 };
 
 struct ReceiverView {
@@ -68,8 +70,10 @@ public:
 
     // number >= 1, its own key. A receiver that comes again gets another number.
     void add_receiver(std::uint32_t number, const Key& key, Instant now);
-    void remove_receiver(std::uint32_t number) { audience_.erase(number), absent_.erase(number); }
-    const ReceiverView* receiver(std::uint32_t number) const;
+    // It takes no part any more, and knows it. What it has still said is known as its own.
+    void remove_receiver(std::uint32_t number);
+    void forget_receiver(std::uint32_t number);
+    const ReceiverView* receiver(std::uint32_t number) const;  // of one that takes no part: as it was
     std::size_t receivers() const { return audience_.size(); }
 
     // chunks: ascending. The receivers learn of the round with its first SYNC.
@@ -95,15 +99,17 @@ private:
         Seal seal;
         ReplayWindow window;
         ReceiverView view;
-        std::uint64_t sampled = 0;  // samples it has told of
+        std::uint64_t told_block = 0;  // it has told of the losses before it
         // Its reports of at least kToldOf: of the packets from told_from on, of which it lost so many; bits a second
         // that went by, that it took in, and had taken in before.
         std::uint64_t told_from = 0;
         double told_loss = 0, passes = 0, takes = 0, took = 0;
-        Instant::duration lag{};  // how old the newest packet was when it told of it
+        Instant::duration lag{};  // from the sending of the newest packet it told of to that word, its delay left out
+        std::optional<double> round_trip;  // seconds; the lag, smoothed
         Instant telling_since{};  // of those that do not make kToldOf yet
         std::uint64_t telling_expected = 0, telling_received = 0;
         std::optional<Instant> bad_since, slow_since;
+        bool sent_away = false;  // moved aside, and has not been heard to know it
     };
     struct Cached {
         std::uint32_t chunk;
@@ -128,6 +134,8 @@ private:
     Bytes data_packet(std::uint32_t chunk, const Bytes& bytes, const Partition& partition, unsigned block,
                       unsigned symbol);
     Bytes sync_packet(Instant now);
+    std::optional<Bytes> aside_packet(Instant now);
+    void part(std::uint32_t number, Instant now);
     Bytes sealed(PacketType type, ByteView body);
     bool has_work() const;
     void settle(Instant now);
@@ -137,7 +145,13 @@ private:
     void on_report(Member& member, const ReportBody& report, Instant now);
     Member* speaker(const Header& header);
     void welcome_back(std::uint32_t number, Instant now);
-    void look_at_common_loss(Instant now);
+    void look_at_losses(Instant now);
+    void note_losses(Member& member, const ReportBody& report);
+    void note_sent(Instant now);
+    std::optional<Instant> sent_at(std::uint64_t number) const;
+    Pace::Losses common_losses();
+    Instant::duration round_trip() const;
+    double packet_bytes() const;
     std::optional<double> loss_of_most() const;
     Instant::duration lag_of_most() const;
     double most_take() const;
@@ -154,9 +168,13 @@ private:
     Seal seal_;
     Pace pace_;
     CommonLoss common_;
+    LossEvents loss_events_;
+    std::uint64_t told_ = 0, lost_ = 0;  // packets since rate_since_ that most have told of, and lost
     Repairs repairs_;
     std::map<std::uint32_t, Member> audience_;
     std::map<std::uint32_t, Member> absent_;  // those that are Gone
+    std::map<std::uint32_t, Member> parted_;  // those that take no part any more
+    std::map<std::uint32_t, Instant> leaving_;  // of them, who is told to go, and until when
     std::uint64_t rate_since_ = 0;            // number of the first packet at the rate of now
     std::vector<std::uint32_t> chunks_;       // of this round
     std::size_t position_ = 0;                // those sent once
@@ -172,11 +190,11 @@ private:
     std::set<std::uint32_t> unreadable_;
     std::uint32_t round_ = 0;
     std::uint64_t number_ = 0;
-    std::deque<std::pair<std::uint64_t, Instant>> when_;  // packets below the number had gone by then; one a SYNC
+    std::deque<std::pair<std::uint64_t, Instant>> when_;  // from this number on, packets went then or later
     bool paused_ = false, over_ = false;
     double loss_limit_ = 1;  // beyond it a receiver holds the others up
     bool unheard_ = false;   // most receivers are not heard: what is sent now would be sent again
-    Instant next_sync_, next_judgement_, next_look_, ends_since_{};
+    Instant next_sync_, next_judgement_, next_look_, next_aside_{}, ends_since_{};
     SenderCounts counts_;
 };
 

@@ -16,10 +16,7 @@ Session::Session(SessionOptions options, ChunkFeed feed, std::function<Key()> ke
 
 Session::Grant Session::join(const std::string& name, std::vector<bool> wanted, Instant now) {
     for (auto& [number, place] : places_)
-        if (place.name == name && place.present) {
-            place.present = false;
-            sender_.remove_receiver(number);
-        }
+        if (place.name == name) sender_.forget_receiver(number);
     std::erase_if(places_, [&](const auto& p) { return p.second.name == name; });
     const auto number = ++numbers_;
     auto& place = places_[number];
@@ -51,6 +48,7 @@ void Session::expect(unsigned receivers, Instant now) {
 }
 
 Advice Session::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_unicast, Instant now) {
+    take_events(now);  // that it is moved aside may be the reason for which it speaks
     auto found = places_.find(number);
     if (found == places_.end() || !found->second.present) return Advice::Unicast;
     auto& place = found->second;
@@ -68,6 +66,7 @@ Advice Session::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_u
         place.aside = asks_unicast ? AsideReason::Asked : AsideReason::Vain;
         sender_.remove_receiver(number);
     }
+    if (place.aside == AsideReason::Loss || place.aside == AsideReason::Disk) sender_.remove_receiver(number);
     // What the server cannot read the others lack as well: asking for it by name says what is wrong.
     bool only_unreadable = true;
     for (std::uint32_t c = 0; c < place.wanted.size(); ++c)

@@ -22,10 +22,10 @@ Result<std::vector<Deficit>> read_deficits(ByteReader& reader, std::size_t count
     return out;
 }
 
+std::size_t count_of(const std::vector<Deficit>& deficits) { return std::min(deficits.size(), kMaxDeficits); }
+
 void write_deficits(const std::vector<Deficit>& deficits, ByteWriter& to) {
-    const auto count = std::min(deficits.size(), kMaxDeficits);
-    to.be16(static_cast<std::uint16_t>(count));
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = 0; i < count_of(deficits); ++i)
         to.be32(deficits[i].chunk).be16(deficits[i].block).u8(deficits[i].missing).u8(0);
 }
 
@@ -58,21 +58,37 @@ Result<Body> read_sync(ByteView body) {
     return Body(std::move(sync));
 }
 
+Result<Body> read_aside(ByteView body) {
+    ByteReader reader(body);
+    const auto count = reader.be16();
+    if (reader.failed() || count == 0 || count > kMaxAside || reader.remaining() != count * std::size_t{4})
+        return make_error(errors::kBadPacket, "ASIDE of {} bytes", body.size());
+    AsideBody aside;
+    aside.receivers.reserve(count);
+    for (unsigned i = 0; i < count; ++i) {
+        aside.receivers.push_back(reader.be32());
+        if (aside.receivers.back() == kSenderSource) return make_error(errors::kBadPacket, "the sender, aside");
+    }
+    return Body(std::move(aside));
+}
+
 Result<Body> read_report(ByteView body) {
     ByteReader reader(body);
     ReportBody report;
     report.newest = reader.be64();
     report.received = reader.be32();
     report.expected = reader.be32();
-    report.sampled = reader.be64();
-    report.lost = reader.be64();
+    report.block = reader.be64();
     report.room_kib = reader.be32();
     report.written_kib = reader.be32();
     const auto flags = reader.u8();
-    const auto zero = reader.u8();
-    const auto count = reader.be16();
-    if (reader.failed() || zero != 0 || flags > 3)
+    report.stride = reader.u8();
+    report.held_ms = reader.be16();
+    const auto told = reader.be16(), count = reader.be16();
+    if (reader.failed() || flags > 3 || report.stride > kMaxStride || report.block % (1u << report.stride) != 0 ||
+        told > kToldBlocks || reader.remaining() < told * std::size_t{8})
         return make_error(errors::kBadPacket, "REPORT of {} bytes", body.size());
+    for (unsigned i = 0; i < told; ++i) report.lost.push_back(reader.be64());
     report.disk_behind = flags & 1;
     report.round_complete = flags & 2;
     report.wanted = TRY(read_deficits(reader, count));
@@ -95,6 +111,7 @@ Result<Header> parse_header(ByteView packet) {
     switch (type) {
         case static_cast<std::uint8_t>(PacketType::Data):
         case static_cast<std::uint8_t>(PacketType::Sync):
+        case static_cast<std::uint8_t>(PacketType::Aside):
             if (header.source != kSenderSource) return make_error(errors::kBadPacket, "type {} of a receiver", type);
             break;
         case static_cast<std::uint8_t>(PacketType::Report):
@@ -111,6 +128,7 @@ Result<Body> parse_body(PacketType type, ByteView body) {
     switch (type) {
         case PacketType::Data: return read_data(body);
         case PacketType::Sync: return read_sync(body);
+        case PacketType::Aside: return read_aside(body);
         case PacketType::Report: return read_report(body);
     }
     return make_error(errors::kBadPacket, "type {}", static_cast<unsigned>(type));
@@ -128,14 +146,23 @@ void write_body(const DataBody& body, ByteWriter& to) {
 void write_body(const SyncBody& body, ByteWriter& to) {
     to.u8(static_cast<std::uint8_t>(body.state)).u8(static_cast<std::uint8_t>(body.round >> 16));
     to.be16(static_cast<std::uint16_t>(body.round)).be32(body.rate_kbits).be32(body.next);
-    to.be16(body.backoff_ms);
+    to.be16(body.backoff_ms).be16(static_cast<std::uint16_t>(count_of(body.known)));
     write_deficits(body.known, to);
 }
 
+void write_body(const AsideBody& body, ByteWriter& to) {
+    const auto count = std::min(body.receivers.size(), kMaxAside);
+    to.be16(static_cast<std::uint16_t>(count));
+    for (std::size_t i = 0; i < count; ++i) to.be32(body.receivers[i]);
+}
+
 void write_body(const ReportBody& body, ByteWriter& to) {
-    to.be64(body.newest).be32(body.received).be32(body.expected).be64(body.sampled).be64(body.lost);
+    to.be64(body.newest).be32(body.received).be32(body.expected).be64(body.block);
     to.be32(body.room_kib).be32(body.written_kib);
-    to.u8(static_cast<std::uint8_t>((body.disk_behind ? 1 : 0) | (body.round_complete ? 2 : 0))).u8(0);
+    to.u8(static_cast<std::uint8_t>((body.disk_behind ? 1 : 0) | (body.round_complete ? 2 : 0))).u8(body.stride);
+    const auto told = std::min<std::size_t>(body.lost.size(), kToldBlocks), count = count_of(body.wanted);
+    to.be16(body.held_ms).be16(static_cast<std::uint16_t>(told)).be16(static_cast<std::uint16_t>(count));
+    for (std::size_t i = 0; i < told; ++i) to.be64(body.lost[i]);
     write_deficits(body.wanted, to);
 }
 

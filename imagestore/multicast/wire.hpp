@@ -15,12 +15,16 @@ namespace slipway::multicast {
 inline constexpr std::uint8_t kVersion = 1;
 inline constexpr std::size_t kHeaderBytes = 24, kTagBytes = 16, kDataHeadBytes = 12;
 inline constexpr std::size_t kMaxPacket = 9000 - 48;  // the largest Ethernet frame there is, without IPv6 and UDP
-inline constexpr std::size_t kMaxDeficits = 160;      // in one packet of an Ethernet of 1500
+inline constexpr std::size_t kMaxDeficits = 150;      // in one packet of an Ethernet of 1500
+inline constexpr std::size_t kMaxAside = 300;         // and receivers
 inline constexpr std::uint32_t kSenderSource = 0;
 // Backoffs between two reports of a receiver that has nothing to ask for; at the end of a round until that is over.
 inline constexpr unsigned kHeartbeats = 20, kEndBeats = 4;
+// What was lost is told of by blocks of so many packet numbers, in each report of so many of them, which may be each
+// 2^stride-th one alone; and sooner than by the next heartbeat.
+inline constexpr unsigned kToldPackets = 64, kToldBlocks = 16, kMaxStride = 6, kLossBeats = 5;
 
-enum class PacketType : std::uint8_t { Data = 1, Sync = 2, Report = 16 };
+enum class PacketType : std::uint8_t { Data = 1, Sync = 2, Aside = 3, Report = 16 };
 
 // 0 version:u8  1 type:u8  2 flags:u8 (bit 0: body in the clear)  3 zero:u8  4 source:u32  8 session:u64  16 number:u64
 struct Header {
@@ -61,12 +65,21 @@ struct SyncBody {
     std::vector<Deficit> known;    // what the sender will repair anyway
 };
 
-// 0 newest:u64  8 received:u32  12 expected:u32  16 sampled:u64  24 lost:u64  32 room:u32  36 written:u32  40 flags:u8
-// 41 zero:u8  42 count:u16, then deficits
+// 0 count:u16, then the numbers of receivers, u32
+struct AsideBody {
+    std::vector<std::uint32_t> receivers;  // are to leave the group and to ask the server what to do
+};
+
+// 0 newest:u64  8 received:u32  12 expected:u32  16 block:u64  24 room:u32  28 written:u32  32 flags:u8  33 stride:u8
+// 34 held:u16  36 told:u16  38 count:u16, then blocks of 8 bytes, then deficits
 struct ReportBody {
     std::uint64_t newest = 0;                  // number of the newest packet it has
     std::uint32_t received = 0, expected = 0;  // packets since its last report
-    std::uint64_t sampled = 0, lost = 0;       // bit i of lost: packet (sampled - 16 * i) did not come
+    // Bit i of lost[j]: packet 64 * (block - j * 2^stride) + i did not come. 2^stride divides block.
+    std::uint64_t block = 0;
+    std::uint8_t stride = 0;
+    std::vector<std::uint64_t> lost;           // at most kToldBlocks
+    std::uint16_t held_ms = 0;                 // since the newest packet came
     std::uint32_t room_kib = 0;                // memory for chunks under way
     std::uint32_t written_kib = 0;             // a second, to its disk
     bool disk_behind = false;                  // it had to leave packets out for want of room
@@ -74,7 +87,7 @@ struct ReportBody {
     std::vector<Deficit> wanted;
 };
 
-using Body = std::variant<DataBody, SyncBody, ReportBody>;
+using Body = std::variant<DataBody, SyncBody, AsideBody, ReportBody>;
 
 struct Packet {
     Header header;
@@ -89,6 +102,7 @@ Result<Body> parse_body(PacketType type, ByteView body);
 void write_header(const Header& header, ByteWriter& to);
 void write_body(const DataBody& body, ByteWriter& to);
 void write_body(const SyncBody& body, ByteWriter& to);  // at most kMaxDeficits of known
+void write_body(const AsideBody& body, ByteWriter& to);  // at most kMaxAside of them
 void write_body(const ReportBody& body, ByteWriter& to);
 
 }  // namespace slipway::multicast

@@ -2,6 +2,7 @@
 #include "imagestore/multicast/group_socket.hpp"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include "imagestore/multicast/errors.hpp"
 #include "imagestore/multicast/wire.hpp"
@@ -63,6 +64,25 @@ TEST(GroupSocket, a_segment_is_found_by_either_end) {
     EXPECT_TRUE(segment_of(at("192.0.2.1")).error().is(errors::kNoSegment));
     for (const char* wrong : {"", "x", "0.0.0.0", "::", "%lo"})
         EXPECT_TRUE(segment_towards(wrong).error().is(errors::kNoSegment)) << wrong;
+}
+
+TEST(GroupSocket, one_that_leaves_the_group_hears_it_no_more_until_it_joins_again) {
+    const auto here = segment_of(at("127.0.0.1")).value();
+    const GroupAddress group{at("239.77.0.2"), static_cast<std::uint16_t>(20000 + ::getpid() % 20000)};
+    auto sender = GroupSender::open(group, here, 0).value();
+    auto receiver = GroupReceiver::open(group, here).value();
+    const auto heard = [&]() -> std::string {
+        pollfd fd{receiver.fd(), POLLIN, 0};
+        if (::poll(&fd, 1, 5000) != 1) return "nothing";
+        return std::string(as_text(receiver.receive().at(0)));
+    };
+    ASSERT_TRUE(sender.send(to_bytes("first")));
+    EXPECT_EQ(heard(), "first");
+    ASSERT_TRUE(receiver.listen(false));
+    ASSERT_TRUE(sender.send(to_bytes("while it is away")));
+    ASSERT_TRUE(receiver.listen(true));
+    ASSERT_TRUE(sender.send(to_bytes("last")));
+    EXPECT_EQ(heard(), "last");
 }
 
 }  // namespace

@@ -58,14 +58,14 @@ TEST(MulticastPace, a_session_that_waits_for_its_machines_does_not_speed_up) {
         const auto now = start + milliseconds(100 * i);
         ASSERT_LE(pace.ready(), now) << "it goes on, SYNC by SYNC";
         pace.spend(100, now);
-        if (i % 2 == 0) (void)pace.on_common_loss(0, now);
+        if (i % 2 == 0) (void)pace.on_losses({}, now);
     }
     EXPECT_EQ(pace.rate(), 20'000'000u);
     // With something to send it searches.
     const auto later = start + std::chrono::seconds(3600);
     for (int ms = 1; ms <= 600; ++ms) {
         (void)send(pace, later + milliseconds(ms));
-        if (ms % 200 == 0) (void)pace.on_common_loss(0, later + milliseconds(ms));
+        if (ms % 200 == 0) (void)pace.on_losses({}, later + milliseconds(ms));
     }
     EXPECT_GT(pace.rate(), 40'000'000u);
 }
@@ -76,7 +76,7 @@ TEST(MulticastPace, without_any_loss_it_still_has_an_end) {
     for (int i = 1; i <= 1000; ++i) {
         const auto now = start + milliseconds(200 * i);
         pace.spend(std::size_t{1} << 45, now);
-        (void)pace.on_common_loss(0, now);
+        (void)pace.on_losses({}, now);
     }
     EXPECT_LE(pace.rate(), 100'000'000'000u);
     EXPECT_GT(pace.rate(), 1'000'000'000u);
@@ -85,12 +85,13 @@ TEST(MulticastPace, without_any_loss_it_still_has_an_end) {
 TEST(MulticastPace, a_ceiling_taken_away_and_given_again_leaves_a_fixed_pace_fixed) {
     const Instant start{};
     Pace pace({kRate, false, 20'000'000}, start);
-    EXPECT_FALSE(pace.on_common_loss(0.5, start + milliseconds(200))) << "a fixed rate does not yield";
+    EXPECT_FALSE(pace.on_losses({.share = 0.5}, start + milliseconds(200))) << "a fixed rate does not yield";
     pace.set_ceiling(0);
-    EXPECT_TRUE(pace.on_common_loss(0.5, start + milliseconds(400))) << "without a ceiling something has to hold it";
+    EXPECT_TRUE(pace.on_losses({.share = 0.5}, start + milliseconds(400)))
+        << "without a ceiling something has to hold it";
     pace.set_ceiling(kRate / 2);
     EXPECT_EQ(pace.rate(), kRate / 2);
-    EXPECT_FALSE(pace.on_common_loss(0.5, start + milliseconds(600)));
+    EXPECT_FALSE(pace.on_losses({.share = 0.5}, start + milliseconds(600)));
     EXPECT_EQ(pace.rate(), kRate / 2);
 }
 

@@ -24,6 +24,7 @@ struct Build {
     std::vector<Stall> stalls;
     std::chrono::milliseconds call{20};  // of the agent channel
     double loss = 0;
+    std::uint64_t bits = 0;  // a second of its link, whose queue is 64 KiB; 0: as fast as it comes
     bool dies = false;       // at its first stall, for good
     bool hears_data = true;  // false: only small packets come through
     bool mute = false;       // its reports do not come through
@@ -40,6 +41,8 @@ public:
     bool whole() const;
     bool by_unicast() const { return listener_ && listener_->over() && lacking() > 0; }
     std::uint32_t lacking() const { return listener_->receiver().lacking(); }
+    // Moved aside: when it has fetched by unicast what it lacked, over a link that is its own then.
+    Instant fetched() const;
     bool ended() const { return dead_ || (listener_ && (listener_->over() || lacking() == 0)); }
 
     Instant now() override { return clock_; }
@@ -47,6 +50,10 @@ public:
     void report(ByteView packet) override;
     std::size_t room() override { return std::size_t{16} << 20; }
     void put(Receiver::Whole chunk) override;
+    bool listen(bool on) override {
+        in_group_ = on;
+        return true;
+    }
     std::vector<Written> written() override { return std::exchange(written_, {}); }
     std::optional<Advice> tell(const std::vector<bool>& wanted, bool asks_unicast) override;
 
@@ -67,8 +74,8 @@ private:
     std::vector<Bytes> disk_;
     std::vector<Written> written_;
     std::optional<Listener> listener_;
-    Instant rests_until_{};
-    bool dead_ = false;
+    Instant rests_until_{}, line_free_{}, left_{};
+    bool dead_ = false, in_group_ = true;
 };
 
 class Rack {
@@ -78,6 +85,7 @@ public:
         PaceOptions pace{40'000'000, false, 20'000'000};
         std::uint64_t seed = 1;
         std::chrono::seconds limit{300};
+        std::function<void(Rack&, Instant)> each_tick;
     };
     explicit Rack(Options o) : options(o), random(o.seed) {
         for (std::uint32_t c = 0; c < o.chunks; ++c) {
@@ -103,6 +111,7 @@ public:
         const auto end = now + options.limit;
         for (auto tick = now; tick < end; tick += 1ms) {
             serve_until(tick);
+            if (options.each_tick) options.each_tick(*this, tick);
             for (auto& m : machines) m->turn_if_due(tick);
             if (std::all_of(machines.begin(), machines.end(), [](auto& m) { return m->ended(); })) return true;
         }
@@ -123,6 +132,7 @@ public:
             bool sent = false;
             while (auto packet = session->poll(now)) {
                 const auto shared = std::make_shared<const Bytes>(std::move(*packet));
+                if (on_wire) on_wire(shared);
                 for (auto& m : machines) m->arrive(shared, now + 500us);
                 sent = true;
             }
@@ -145,6 +155,7 @@ public:
     std::vector<std::unique_ptr<Machine>> machines;
     std::vector<Bytes> image;
     std::deque<std::pair<Instant, Bytes>> reports;
+    std::function<void(const std::shared_ptr<const Bytes>&)> on_wire;
 
 private:
     std::uint32_t keys_ = 100;
@@ -188,14 +199,16 @@ inline void Machine::turn_if_due(Instant now) {
     if (dead_ || clock_ > now) return;
     listener_->turn();
     rests_until_ = clock_ + listener_->rest();
+    if (listener_->over()) left_ = clock_;
     if (lacking() > 0) return;
     finished = clock_;
     (void)listener_->tell(false);
 }
 
 inline void Machine::arrive(const std::shared_ptr<const Bytes>& packet, Instant at) {
-    if (ended() || rack_.chance(build_.loss) || (!build_.hears_data && packet->size() > 1000)) return;
+    if (ended() || !in_group_ || rack_.chance(build_.loss) || (!build_.hears_data && packet->size() > 1000)) return;
     auto there = at;
+    if (build_.bits > 0 && !pass(line_free_, build_.bits, 64u << 10, packet->size() + 28, there)) return;
     auto room = build_.holds;
     for (const auto& stall : build_.stalls)
         if (stall.holds(at)) there = Instant(stall.to) + 5ms, room = build_.ring;
@@ -233,6 +246,13 @@ inline std::optional<Advice> Machine::tell(const std::vector<bool>& wanted, bool
     rack_.serve_until(clock_);
     advice.push_back(rack_.session->tell(number_, wanted, asks_unicast, rack_.now));
     return advice.back();
+}
+
+inline Instant Machine::fetched() const {
+    std::uint64_t bits = 0;
+    for (std::size_t c = 0; c < disk_.size(); ++c)
+        if (disk_[c].empty()) bits += 8 * rack_.image[c].size();
+    return left_ + std::chrono::microseconds(bits * 1'000'000 / build_.bits);
 }
 
 inline bool Machine::whole() const { return disk_ == rack_.image; }

@@ -8,6 +8,7 @@
 
 #include "imagestore/multicast/receiver.hpp"
 #include "imagestore/multicast/sender.hpp"
+#include "imagestore/multicast/test/tcp.hpp"
 #include "lib/base/sha256.hpp"
 
 namespace slipway::multicast::test {
@@ -30,6 +31,18 @@ inline Key key_for(std::uint32_t number) {
     return key;
 }
 
+// A line with a queue: false when the packet finds it full.
+inline bool pass(Instant& line_free, std::uint64_t bits, std::size_t queue, std::size_t bytes, Instant& at) {
+    const auto takes = [&](std::size_t n) {
+        return std::chrono::nanoseconds(
+            static_cast<std::int64_t>(8e9 * static_cast<double>(n) / static_cast<double>(bits)));
+    };
+    if (line_free > at + takes(queue)) return false;
+    line_free = std::max(line_free, at) + takes(bytes);
+    at = line_free;
+    return true;
+}
+
 class Simulation {
 public:
     struct Node {
@@ -46,6 +59,7 @@ public:
         std::uint64_t bits = 40'000'000;  // the sender's ceiling
         bool adaptive = false;
         std::uint64_t line = 0;  // what the sender's own link carries; 0: anything
+        std::size_t line_queue = 64u << 10;
         std::uint64_t seed = 1;
         std::size_t memory = 16u << 20;
         bool clear = false;
@@ -142,6 +156,7 @@ public:
     Instant now{std::chrono::nanoseconds(1)};
     std::unique_ptr<Sender> sender;
     std::vector<std::unique_ptr<Node>> nodes;
+    std::unique_ptr<TcpFlow> rival;  // over the sender's own link
     std::vector<SenderEvent> events;
     std::set<std::uint32_t> unreadable, named;    // named: by an event
     std::function<void(const Bytes&)> on_wire;    // sees all that the sender sends
@@ -189,6 +204,12 @@ private:
     void step() {
         while (auto packet = sender->poll(now)) send(*packet);
         auto next = sender->deadline(now);
+        if (rival) {
+            rival->turn(now, [&](std::size_t bytes, Instant& at) {
+                return pass(line_free_, options_.line, options_.line_queue, bytes, at);
+            });
+            next = std::min(next, rival->deadline());
+        }
         if (!arrivals_.empty()) next = std::min(next, arrivals_.top().at);
         while (!plans_.empty() && std::get<Instant>(plans_.top()) <= now) {
             auto* node = std::get<Node*>(plans_.top());
@@ -215,7 +236,7 @@ private:
     void send(const Bytes& packet) {
         if (on_wire) on_wire(packet);
         auto at = now;
-        if (options_.line > 0 && !pass(line_free_, options_.line, 64u << 10, packet.size() + 28, at)) return;
+        if (options_.line > 0 && !pass(line_free_, options_.line, options_.line_queue, packet.size() + 28, at)) return;
         auto shared = std::make_shared<const Bytes>(packet);
         for (auto& node : nodes) {
             if (!node->up || !node->listening || chance(node->link.loss)) continue;
@@ -226,17 +247,6 @@ private:
             const int times = chance(node->link.repeated) ? 2 : 1;
             for (int i = 0; i < times; ++i) arrive(node.get(), node->link, shared, there);
         }
-    }
-    // A line with a queue: false when the packet finds it full.
-    static bool pass(Instant& line_free, std::uint64_t bits, std::size_t queue, std::size_t bytes, Instant& at) {
-        const auto takes = [&](std::size_t n) {
-            return std::chrono::nanoseconds(
-                static_cast<std::int64_t>(8e9 * static_cast<double>(n) / static_cast<double>(bits)));
-        };
-        if (line_free > at + takes(queue)) return false;
-        line_free = std::max(line_free, at) + takes(bytes);
-        at = line_free;
-        return true;
     }
     void arrive(Node* to, const Link& link, Bytes packet) {
         arrive(to, link, std::make_shared<const Bytes>(std::move(packet)), now);

@@ -131,6 +131,75 @@ TEST(MulticastSlow, what_waits_in_deep_buffers_is_no_word_that_the_line_carries_
     }
 }
 
+TEST(MulticastSlow, one_that_is_moved_aside_learns_it_at_once_and_does_not_wait_for_the_others) {
+    struct Took {
+        double aside = 0, left = 0, fetched = 0, others = 0;
+    };
+    auto with_a_round_longer_by = [](std::chrono::seconds longer, std::uint64_t seed) {
+        Took took;
+        Machine* slow = nullptr;
+        std::optional<Instant> aside;
+        const auto look = [&](Rack& rack, Instant now) {
+            const auto all = rack.session->members();
+            if (!aside && all.back().aside != AsideReason::None) {
+                aside = now;
+                rack.session->pause(longer.count() > 0, now);
+            } else if (aside && now >= *aside + longer) {
+                rack.session->pause(false, now);
+            }
+            if (took.left == 0 && slow->ended()) took.left = rack.seconds(now);
+        };
+        Rack rack({.chunks = 300, .pace = at(20'000'000), .seed = seed, .each_tick = look});
+        for (int i = 0; i < 5; ++i) rack.add({.loss = 0.01});
+        slow = &rack.add({.bits = 2'000'000});
+        EXPECT_TRUE(rack.run());
+        EXPECT_TRUE(slow->by_unicast());
+        EXPECT_EQ(slow->advice, std::vector{Advice::Unicast}) << "one call, and that was all";
+        const auto shown = rack.session->members().back();
+        EXPECT_EQ(shown.aside, AsideReason::Loss);
+        EXPECT_GT(shown.view.loss, 0.5) << "for which it was moved aside";
+        EXPECT_EQ(rack.session->sender().counts().forged, 0u) << "what it said before it knew was its own";
+        EXPECT_LT(rack.copies(), 1.3);
+        for (const auto& m : rack.machines) EXPECT_TRUE(m.get() == slow || m->whole()) << m->name;
+        took.aside = rack.seconds(aside.value_or(Instant{}));
+        took.fetched = rack.seconds(slow->fetched());
+        took.others = last_of(rack, slow);
+        return took;
+    };
+    for (const std::uint64_t seed : {1u, 2u, 3u}) {
+        const auto usual = with_a_round_longer_by(0s, seed), longer = with_a_round_longer_by(20s, seed);
+        std::printf(
+            "seed %llu: aside at %.1f s, knew it %.0f ms later, had all at %.1f s; the others at %.1f and %.1f s\n",
+            static_cast<unsigned long long>(seed), usual.aside, (usual.left - usual.aside) * 1000, usual.fetched,
+            usual.others, longer.others);
+        EXPECT_LT(usual.left - usual.aside, 0.6);
+        EXPECT_GT(longer.others, usual.others + 15) << "the round ends much later";
+        EXPECT_NEAR(longer.fetched, usual.fetched, 1) << "and it does not";
+    }
+}
+
+TEST(MulticastSlow, one_that_is_sent_aside_by_another_receiver_asks_its_server_and_stays) {
+    Rack rack({.chunks = 60, .pace = at(8'000'000)});
+    for (int i = 0; i < 3; ++i) rack.add({});
+    // It has the session's key, as all have: "numbers 1 and 2 leave".
+    Seal session(key_for(9));
+    std::uint64_t packets = 0;
+    rack.on_wire = [&](const std::shared_ptr<const Bytes>& packet) {
+        if (++packets % 100 != 0) return;
+        ByteWriter writer;
+        write_body(AsideBody{{1, 2}}, writer);
+        // In the place of one of the sender's, a little before it.
+        const Header header{PacketType::Aside, false, 0, 9, parse_header(*packet)->number};
+        const auto forged = std::make_shared<const Bytes>(session.close(header, writer.view()));
+        for (auto& m : rack.machines) m->arrive(forged, rack.now + 400us);
+    };
+    ASSERT_TRUE(rack.run());
+    for (const auto& m : rack.machines) EXPECT_FALSE(m->by_unicast()) << m->name;
+    EXPECT_GT(packets, 4000u);
+    EXPECT_GE(rack.machines[0]->advice.size(), 3u) << "it asks";
+    EXPECT_LE(rack.machines[0]->advice.size(), 6u) << "and not at each such word";
+}
+
 TEST(MulticastSlow, one_that_dies_holds_nobody_up) {
     Rack rack({.chunks = 60, .pace = at(8'000'000)});
     for (int i = 0; i < 3; ++i) rack.add({});

@@ -36,7 +36,7 @@ TEST(MulticastWire, headers_that_cannot_be_are_refused) {
     EXPECT_FALSE(parse_header(packet_of({PacketType::Sync, false, 0, 1, 2}, kMaxPacket)));
     EXPECT_FALSE(parse_header(packet_of({PacketType::Sync, false, 3, 1, 2}))) << "a receiver that speaks as sender";
     EXPECT_FALSE(parse_header(packet_of({PacketType::Report, false, 0, 1, 2}))) << "a sender that reports";
-    for (auto [at, value] : {std::pair{0u, 2}, {1u, 3}, {2u, 2}, {3u, 1}}) {
+    for (auto [at, value] : {std::pair{0u, 2}, {1u, 4}, {2u, 2}, {3u, 1}}) {
         auto bad = good;
         bad[at] = static_cast<std::byte>(value);
         EXPECT_FALSE(parse_header(bad)) << at;
@@ -64,18 +64,44 @@ TEST(MulticastWire, sync_and_report_are_read_as_they_were_written) {
     EXPECT_EQ(read.next, 12u);
     EXPECT_EQ(read.backoff_ms, 50u);
     EXPECT_EQ(read.known, sync.known);
-    ReportBody report{100, 90, 91, 96, 0b101, 16384, 30000, true, true, {{9, 0, 1}}};
+    ReportBody report{.newest = 900,
+                      .received = 90,
+                      .expected = 91,
+                      .block = 12,
+                      .stride = 2,
+                      .lost = {0b101, 0},
+                      .held_ms = 7,
+                      .room_kib = 16384,
+                      .written_kib = 30000,
+                      .disk_behind = true,
+                      .round_complete = true,
+                      .wanted = {{9, 0, 1}}};
     auto back = std::get<ReportBody>(parse_body(PacketType::Report, body_of(report)).value());
-    EXPECT_EQ(back.newest, 100u);
+    EXPECT_EQ(back.newest, 900u);
     EXPECT_EQ(back.received, 90u);
     EXPECT_EQ(back.expected, 91u);
-    EXPECT_EQ(back.sampled, 96u);
-    EXPECT_EQ(back.lost, 0b101u);
+    EXPECT_EQ(back.block, 12u);
+    EXPECT_EQ(back.stride, 2u);
+    EXPECT_EQ(back.lost, report.lost);
+    EXPECT_EQ(back.held_ms, 7u);
     EXPECT_EQ(back.room_kib, 16384u);
     EXPECT_EQ(back.written_kib, 30000u);
     EXPECT_TRUE(back.disk_behind);
     EXPECT_TRUE(back.round_complete);
     EXPECT_EQ(back.wanted, report.wanted);
+}
+
+TEST(MulticastWire, aside_is_read_as_it_was_written_and_names_somebody) {
+    EXPECT_EQ(to_hex(body_of(AsideBody{{7, 300}})), "0002000000070000012c");
+    auto bytes = body_of(AsideBody{std::vector<std::uint32_t>(kMaxAside + 5, 9)});
+    EXPECT_EQ(std::get<AsideBody>(parse_body(PacketType::Aside, bytes).value()).receivers,
+              std::vector<std::uint32_t>(kMaxAside, 9));
+    bytes.push_back(std::byte{0});
+    EXPECT_FALSE(parse_body(PacketType::Aside, bytes));
+    bytes.resize(bytes.size() - 2);
+    EXPECT_FALSE(parse_body(PacketType::Aside, bytes));
+    EXPECT_FALSE(parse_body(PacketType::Aside, body_of(AsideBody{}))) << "nobody";
+    EXPECT_FALSE(parse_body(PacketType::Aside, body_of(AsideBody{{3, kSenderSource}})));
 }
 
 TEST(MulticastWire, a_list_of_deficits_has_exactly_its_length) {
