@@ -333,6 +333,12 @@ static multicast::HearingOptions hearing_options(TaskContext& context) {
     return o;
 }
 
+channel::MulticastCounts told_counts(multicast::ReceiverCounts before, const multicast::ReceiverCounts& now,
+                                     std::uint32_t lacking) {
+    before += now;
+    return {before.bytes, before.packets, before.lost, before.repaired, lacking};
+}
+
 Result<TaskOutcome> deploy_task(TaskContext& context) {
     auto name = TRY(context.need("image"));
     auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
@@ -341,7 +347,14 @@ Result<TaskOutcome> deploy_task(TaskContext& context) {
     channel::RemoteSource source(link);
     if (context.get("multicast") == "off") return deploy_from(context, manifest, source, nullptr);
     MulticastCalls calls(link.control(), bytes);
-    multicast::Hearing hearing(calls, hearing_options(context));
+    auto options = hearing_options(context);
+    const multicast::Hearing* before = nullptr;
+    if (context.heard)
+        options.progress = [&](const multicast::ReceiverCounts& now, std::uint32_t lacking) {
+            context.heard(told_counts(before->counts(), now, lacking));
+        };
+    multicast::Hearing hearing(calls, std::move(options));
+    before = &hearing;
     auto outcome = TRY(deploy_from(context, manifest, source, &hearing));
     const auto& c = hearing.counts();
     if (c.packets + c.lost == 0) return outcome;  // it took part in none

@@ -178,6 +178,7 @@ Result<std::string> Distribution::tell(const HeldTask& task, std::string_view wa
 }
 
 void Distribution::task_over(const std::string& key) {
+    heard_.forget(key);
     std::shared_ptr<Session> session, ended;
     std::uint32_t number = 0;
     {
@@ -214,7 +215,9 @@ std::vector<Distribution::View> Distribution::sessions() {
     for (const auto& [s, ceiling] : all) {
         note_bad_chunks(*s);
         out.push_back({s->id, s->job, s->image, s->sending->options().group, s->sending->options().on.address,
-                       s->plan->size(), ceiling, s->sending->look()});
+                       s->plan->size(), ceiling, s->sending->look(), {}});
+        std::lock_guard hold(mutex_);
+        for (const auto& [key, number] : s->seats) out.back().tasks[number] = key;
     }
     return out;
 }

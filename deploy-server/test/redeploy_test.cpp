@@ -72,39 +72,44 @@ struct Redeploy : ServerTest {
         ASSERT_EQ(api("DELETE", "/devices/poseidon").status, 204u);
     }
     static std::string mac_of(const std::string& name) { return "52:54:00:00:00:0" + name; }
-    std::int64_t deploy_to_both() {
+    std::int64_t deploy_to_both(const std::vector<std::string>& images = {"web"}) {
         for (const auto* name : {"a", "b"}) add_device(name, mac_of(name));
         EXPECT_EQ(api("POST", "/groups", {{"name", "lab"}, {"devices", {"a", "b"}}}).status, 201u);
-        return start_job(
-            {{"sequence_xml", R"(<sequence xmlns="urn:slipway:sequence:1" name="t"><tasks><task type="boot-to-da"/>)"
-                              R"(<task type="deploy-image"><parameter name="image">web</parameter></task></tasks>)"
-                              "</sequence>"},
-             {"group", "lab"}});
+        std::string xml = R"(<sequence xmlns="urn:slipway:sequence:1" name="t"><tasks><task type="boot-to-da"/>)";
+        for (const auto& image : images)
+            xml += R"(<task type="deploy-image"><parameter name="image">)" + image + "</parameter></task>";
+        return start_job({{"sequence_xml", xml + "</tasks></sequence>"}, {"group", "lab"}});
     }
 };
 
 // A machine and its disks.
 struct Machine : Agent, multicast::SessionCalls, imagestore::ChunkSource {
-    const Picture& image;
+    const Picture* image;
     std::vector<disks::MemoryDisk> disks;
     json::object task;
-    std::vector<std::size_t> wanted;  // chunks, at each join
-    std::size_t asked = 0;            // by unicast
+    std::vector<std::size_t> wanted;      // chunks, at each join
+    std::size_t asked = 0;                // by unicast
+    std::atomic<std::uint64_t> told = 0;  // of the bytes it has heard
+    std::atomic<bool> may_end = true;
     multicast::ReceiverCounts heard;
     std::vector<imagestore::DeployReport> reports;
     std::string failed;
 
     Machine(ServerTest& t, const std::string& name, const Picture& picture, const std::vector<Bytes>& before)
-        : Agent{t}, image(picture) {
+        : Agent{t}, image(&picture) {
         for (const auto& disk : before) disks.emplace_back(disk);
         const auto mac = Redeploy::mac_of(name);
         EXPECT_EQ(enroll(t.boot_token(mac), mac).status, 200u);
         hello();
+        next_task();
+    }
+    void next_task() {
+        task = {};
         for (int i = 0; i < 20 && !task.contains("type"); ++i) task = poll();
     }
     Result<std::optional<multicast::Invitation>> join(const std::vector<bool>& bits) override {
         wanted.push_back(static_cast<std::size_t>(std::count(bits.begin(), bits.end(), true)));
-        const auto digest = to_hex(ByteView(image.manifest.bytes()).last(32));
+        const auto digest = to_hex(ByteView(image->manifest.bytes()).last(32));
         const auto reply = call("/multicast/join?manifest=" + digest, channel::render_bitmap(bits));
         const auto i = TRY(channel::parse_multicast_invitation(reply.body));
         return std::optional(multicast::Invitation{{i.group, i.port},
@@ -137,8 +142,20 @@ struct Machine : Agent, multicast::SessionCalls, imagestore::ChunkSource {
     }
     // All disks, one after the other, as the agent does.
     void work() {
-        multicast::Hearing hearing(*this, {});
-        const imagestore::ManifestView manifest(image.manifest.bytes());
+        multicast::HearingOptions options;
+        options.progress = [&](const multicast::ReceiverCounts& c, std::uint32_t lacking) {
+            report(task, "running",
+                   {{"multicast",
+                     {{"bytes", c.bytes},
+                      {"packets", c.packets},
+                      {"lost", c.lost},
+                      {"repaired", c.repaired},
+                      {"lacking", lacking}}}});
+            told = c.bytes;
+            told.notify_all();
+        };
+        multicast::Hearing hearing(*this, options);
+        const imagestore::ManifestView manifest(image->manifest.bytes());
         for (std::uint32_t d = 0; d < disks.size() && failed.empty(); ++d) {
             imagestore::DeployRequest request;
             request.manifest = &manifest;
@@ -150,6 +167,7 @@ struct Machine : Agent, multicast::SessionCalls, imagestore::ChunkSource {
             else failed = done.error().describe();
         }
         heard = hearing.counts();
+        may_end.wait(false);
         report(task, failed.empty() ? "done" : "failed",
                failed.empty() ? json::object()
                               : json::object{{"error",
@@ -160,7 +178,7 @@ struct Machine : Agent, multicast::SessionCalls, imagestore::ChunkSource {
     }
     bool right() {
         for (std::size_t d = 0; d < disks.size(); ++d)
-            if (disks[d].content() != image.disks[d]) return false;
+            if (disks[d].content() != image->disks[d]) return false;
         return failed.empty();
     }
 };
@@ -259,6 +277,43 @@ TEST_F(Redeploy, a_chunk_the_store_has_lost_is_named_in_the_jobs_log_and_all_els
             std::string::npos)
             ++lines;
     EXPECT_EQ(lines, 1u) << json::serialize(record.at("log"));
+}
+
+TEST_F(Redeploy, what_each_machine_has_heard_is_seen_while_it_goes_on_and_every_session_of_the_job) {
+    // Three seconds an image.
+    ASSERT_EQ(api("PATCH", "/distribution", {{"rate", 40'000'000}, {"adaptive", false}}).status, 200u);
+    store(v1);
+    store(v2);
+    const auto id = deploy_to_both({"web@1", "web@2"});
+    Machine a(*this, "a", v1, {Bytes(v1.disks[0].size())}), b(*this, "b", v1, {Bytes(v1.disks[0].size())});
+    a.may_end = b.may_end = false;
+    std::jthread first([&] { a.work(); }), second([&] { b.work(); });
+    for (auto* m : {&a, &b})
+        for (auto told = m->told.load(); told < 100'000; told = m->told) m->told.wait(told);
+    auto sessions = job(id).at("multicast").as_array();
+    EXPECT_EQ(sessions.size(), 1u);
+    for (const auto& device : sessions.at(0).at("devices").as_array()) {
+        const auto& d = device.as_object();
+        EXPECT_TRUE(d.contains("lost_packets") && d.contains("repaired_symbols"));
+        EXPECT_GT(d.at("heard_bytes").to_number<std::uint64_t>(), 100'000u - 1);
+    }
+    // One is at the next image already.
+    a.may_end = true;
+    a.may_end.notify_all();
+    first.join();
+    a.next_task();
+    a.image = &v2;
+    EXPECT_TRUE(a.join(std::vector<bool>(kMany, true)));
+    sessions = job(id).at("multicast").as_array();
+    std::set<std::string> images;
+    for (const auto& s : sessions) images.insert(std::string(view(s.at("image").as_string())));
+    EXPECT_EQ(images, (std::set<std::string>{"web@1", "web@2"}));
+    b.may_end = true;
+    b.may_end.notify_all();
+    second.join();
+    sessions = job(id).at("multicast").as_array();
+    ASSERT_EQ(sessions.size(), 1u) << "the first is over with its last machine";
+    EXPECT_FALSE(sessions[0].at("devices").at(0).as_object().contains("heard_bytes")) << "that was of another task";
 }
 
 }  // namespace

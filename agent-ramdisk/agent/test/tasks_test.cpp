@@ -281,6 +281,13 @@ TEST(ImageTasks, a_new_version_over_the_old_one_takes_what_changed_and_says_so) 
     EXPECT_EQ(read_file(bench.disk).value(), before);
 }
 
+TEST(ImageTasks, what_is_told_while_it_hears_is_the_sum_of_its_sessions) {
+    multicast::ReceiverCounts before, now;
+    before.bytes = 1000, before.packets = 10, before.lost = 3, before.repaired = 2;
+    now.bytes = 500, now.packets = 5, now.lost = 1, now.repaired = 1;
+    EXPECT_EQ(told_counts(before, now, 7), (channel::MulticastCounts{1500, 15, 4, 3, 7}));
+}
+
 TEST(ImageTasks, each_disk_of_an_image_hears_the_broadcast_for_itself) {
     ImageBench bench;
     ASSERT_TRUE(bench.capture({{"image", "web"}}).ok());
