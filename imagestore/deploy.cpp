@@ -197,17 +197,22 @@ private:
         return {};
     }
 
+    // Its sector first: a write of a MiB may arrive in part, and in any order.
     Status mark() {
         if (part_.size() == 0 || marked_) return {};
         auto text = TRY(mark_text());
-        if (text.size() < room_for_mark()) text.pad_to(room_for_mark());
-        TRY(target_.write(part_.begin, text.view().first(room_for_mark())));
+        const auto room = room_for_mark(), sector = std::min<std::uint64_t>(room, target_.sector_size());
+        if (text.size() < room) text.pad_to(room);
+        TRY(write_at(part_.begin, text.view().first(sector)));
+        TRY(target_.flush());
         marked_ = true;
+        if (sector == room) return {};
+        TRY(write_at(part_.begin + sector, text.view().subspan(sector, room - sector)));
         return target_.flush();
     }
 
     // All else is durable before the first chunk takes the mark's place, and of that one the sector of the mark comes
-    // last: a write of a MiB may arrive in part.
+    // last.
     Status finish() {
         if (!first_ && !marked_) return {};
         TRY(target_.flush());

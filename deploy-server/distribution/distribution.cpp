@@ -215,7 +215,7 @@ std::vector<Distribution::View> Distribution::sessions() {
     for (const auto& [s, ceiling] : all) {
         note_bad_chunks(*s);
         out.push_back({s->id, s->job, s->image, s->sending->options().group, s->sending->options().on.address,
-                       s->plan->size(), ceiling, s->sending->look(), {}});
+                       s->plan->size(), ceiling, s->sending->look()});
         std::lock_guard hold(mutex_);
         for (const auto& [key, number] : s->seats) out.back().tasks[number] = key;
     }
