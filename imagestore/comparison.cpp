@@ -77,8 +77,9 @@ private:
             return std::nullopt;
         }
         auto place = next_();
-        if (!place) error_ = std::move(place).error();
-        return place ? *place : std::nullopt;
+        if (place) return *place;
+        error_ = std::move(place).error();
+        return std::nullopt;
     }
     void tell(std::uint64_t chunk, bool equal, std::size_t bytes) {
         std::lock_guard hold(mutex_);
