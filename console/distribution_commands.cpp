@@ -133,11 +133,13 @@ std::string session_text(const json::value& s) {
                     text_at(s, "image"), group.find(':') == std::string::npos ? group : "[" + group + "]",
                     number_at(s, "port"), text_at(s, "interface"), text_at(s, "state"), number_at(s, "round"),
                     rate_of(number_at(s, "rate")), human_bytes(static_cast<std::uint64_t>(number_at(s, "sent_bytes"))));
-    Table table({"DEVICE", "LACKED", "LOSS", "WRITES", ""});
+    Table table({"DEVICE", "LACKED", "HEARD", "LOSS", "REPAIRS", "WRITES", ""});
     for (const auto& d : array_at(s, "devices")) {
         const auto* loss = member(d, "loss");
         table.row({text_at(d, "device"), fmt::format("{} of {}", number_at(d, "lacking"), number_at(s, "chunks")),
+                   member(d, "heard_bytes") ? human_bytes(number_at(d, "heard_bytes")) : "",
                    fmt::format("{:.1f} %", loss && loss->is_number() ? loss->to_number<double>() * 100 : 0.0),
+                   member(d, "heard_bytes") ? fmt::format("{}", number_at(d, "repaired_symbols")) : "",
                    human_bytes(static_cast<std::uint64_t>(number_at(d, "written"))) + "/s",
                    flag_at(d, "present") ? why(text_at(d, "unicast")) : "has left"});
     }

@@ -66,6 +66,19 @@ std::string doing(const json::value& job, Sum& sum) {
     return out;
 }
 
+// What a machine has heard up to now; nothing where it has told of nothing.
+std::string heard_text(const json::value& sessions, const std::string& device) {
+    for (const auto& session : sessions.get_array())
+        for (const auto& d : array_at(session, "devices")) {
+            if (text_at(d, "device") != device || !number_at(d, "heard_bytes")) continue;
+            const auto* loss = member(d, "loss");
+            return fmt::format(
+                "  ({} by multicast, {:.1f} % lost, {} repairs)", human_bytes(number_at(d, "heard_bytes")),
+                loss && loss->is_number() ? loss->to_number<double>() * 100 : 0.0, number_at(d, "repaired_symbols"));
+        }
+    return "";
+}
+
 std::string session_line(const json::value& session) {
     std::size_t there = 0, aside = 0;
     for (const auto& device : array_at(session, "devices")) {
@@ -108,12 +121,14 @@ std::vector<std::string> group_lines(const json::value& job) {
         return name.empty() ? printable(text_at(child, "name")) : name;
     };
     for (const auto& child : children) width = std::max(width, name_of(child).size());
+    const auto* found = member(job, "multicast");
+    const auto sessions = found && found->is_array() ? *found : json::value(json::array());
     for (const auto& child : children) {
-        out.push_back(fmt::format("{:<{}}  {}", name_of(child), width, doing(child, sum)));
+        out.push_back(fmt::format("{:<{}}  {}{}", name_of(child), width, doing(child, sum),
+                                  heard_text(sessions, text_at(child, "device"))));
         ++states[text_at(child, "state")];
     }
-    if (const auto* session = member(job, "multicast"); session && session->is_object())
-        out.push_back(session_line(*session));
+    for (const auto& session : sessions.get_array()) out.push_back(session_line(session));
     std::vector<std::string> words;
     for (auto [state, word] : {std::pair{"done", "done"},
                                {"running", "at work"},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// fetch thread (compares what is there, asks the source) -> workers (decode) -> caller's thread (writes).
-// The disk's first chunk, with its partition table and boot code, is written last. Until then a marker
-// stands in its place: a disk that was not finished does not look like one that was, and the next
-// deploy of the same image onto it goes on where this one stopped.
+// What the target holds already is found first (comparison.hpp); then a broadcast is heard, if there is one; then
+// fetch thread (asks the source) -> workers (decode) -> caller's thread (writes).
+// The disk's first chunk, with its partition table and boot code, is written last. Before anything else is written a
+// marker takes its place: a disk that was not finished does not look like one that was, and the next deploy of the
+// same image onto it goes on where this one stopped.
 #include "imagestore/deploy.hpp"
 
 #include <algorithm>
@@ -10,7 +11,9 @@
 #include <thread>
 
 #include "imagestore/codec.hpp"
+#include "imagestore/comparison.hpp"
 #include "imagestore/errors.hpp"
+#include "imagestore/part_walk.hpp"
 #include "imagestore/queue.hpp"
 #include "imagestore/selection.hpp"
 #include "imagestore/window_target.hpp"
@@ -25,26 +28,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
-
-// Runs of the part that is laid down.
-class PartWalk {
-public:
-    PartWalk(const ManifestBytes& manifest, const Selection& part) : reader_(manifest), part_(part) {}
-    Result<std::optional<ChunkRun>> next_run() {
-        while (auto event = TRY(reader_.next())) {
-            if (auto* info = std::get_if<DiskInfo>(&*event)) inside_ = info->index == part_.disk->disk.index;
-            if (auto* run = std::get_if<ChunkRun>(&*event); run && inside_)
-                if (auto clipped = part_.clip(std::move(*run))) return clipped;
-            if (std::holds_alternative<DiskEnd>(*event) && inside_) return std::optional<ChunkRun>();
-        }
-        return std::optional<ChunkRun>();
-    }
-
-private:
-    ManifestReader reader_;
-    const Selection& part_;
-    bool inside_ = false;
-};
 
 struct Slot {
     std::uint64_t chunk = 0;
@@ -66,9 +49,9 @@ public:
           cancel_(cancel) {}
 
     Status run() {
+        TRY(find_what_is_there());
         TRY(mark());
         if (request_.broadcast) TRY(hear_broadcast());
-        auto threads = request_.threads ? request_.threads : std::max(1u, std::thread::hardware_concurrency());
         auto count = std::clamp<std::uint64_t>(request_.memory_limit / (2 * kChunkBytes + 4096), 4, 128);
         slots_.resize(count);
         for (auto& slot : slots_) free_.push(&slot);
@@ -80,7 +63,7 @@ public:
                 if (!status) return fail(std::move(status).error());
                 done_.push(nullptr);
             });
-            for (unsigned i = 0; i < threads; ++i) pool.emplace_back([&] { decode_all(); });
+            for (unsigned i = 0; i < threads_; ++i) pool.emplace_back([&] { decode_all(); });
             auto status = write_all();
             if (!status) fail(std::move(status).error());
             free_.close();
@@ -91,10 +74,7 @@ public:
             if (error_) return *error_;
         }
         if (first_missing_) return missing_error();  // with the mark: it is unfinished
-        if (first_ || marked_) {
-            TRY(target_.flush());
-            TRY(write_chunk(head_, first_ ? *first_ : Bytes(info_.chunk_length(head_))));
-        }
+        TRY(finish());
         return target_.flush();
     }
 
@@ -138,6 +118,9 @@ private:
         progress_({std::min(done, total), total, what});
     }
 
+    // Of what the target did not hold already, so that the rate is that of the work.
+    void tell_deploying() { tell("deploying", done_bytes_, (report_.data_chunks - report_.kept_chunks) * kChunkBytes); }
+
     // A chunk that lies partly outside the volume.
     bool is_cut(std::uint64_t chunk) const {
         return chunk * kChunkBytes < part_.begin || chunk * kChunkBytes + info_.chunk_length(chunk) > part_.end;
@@ -152,25 +135,99 @@ private:
                                                          back.begin() + static_cast<std::ptrdiff_t>(from));
     }
 
-    // "SLIPWAY DEPLOY UNFINISHED", and the digest of the manifest that is being laid down.
-    Status mark() {
+    // Before anything is written: which chunks of the part are on the target, by their hashes.
+    Status find_what_is_there() {
+        done_with_.assign(part_.end_chunk() - head_, false);
         if (part_.size() == 0) return {};
+        TRY(look_for_mark());
+        if (request_.resume && !marked_ && !part_.volume) TRY(check_ours());
+        ComparisonOptions options;
+        options.threads = threads_;
+        options.data_chunks = report_.data_chunks;
+        options.cancel = cancel_;
+        options.progress = [this](const Progress& p) { tell(p.what.c_str(), p.done, p.total); };
+        if (!TRY(pays_to_compare(options))) return {};
+        done_with_ = TRY(compare_target(*request_.manifest, part_, target_, options));
+        compared_ = true;
+        report_.compared_chunks = report_.data_chunks;
+        TRY(keep_first());
+        report_.kept_chunks = static_cast<std::uint64_t>(std::count(done_with_.begin(), done_with_.end(), true));
+        return {};
+    }
+
+    Result<bool> pays_to_compare(const ComparisonOptions& options) {
+        if (request_.resume || marked_ || request_.compare == Compare::Always) return true;
+        if (request_.compare == Compare::Never || request_.target_is_blank) return false;
+        const auto sample = TRY(sample_target(*request_.manifest, part_, target_, options));
+        report_.sampled_chunks = sample.places;
+        report_.sampled_equal = sample.equal;
+        return sample.pays();
+    }
+
+    // The mark will take its place: what is written last is what was read, and hashed.
+    Status keep_first() {
+        if (done_with_.empty() || !done_with_[0]) return {};
+        done_with_[0] = false;
+        PartWalk walk(*request_.manifest, part_);
+        const auto run = TRY(walk.next_run());
+        if (!run || run->kind != RunKind::Data || run->first != head_) return {};
+        Bytes there(info_.chunk_length(head_));
+        if (!target_.read(head_ * kChunkBytes, there) || sha256(there) != run->ids.front()) return {};
+        done_with_[0] = first_kept_ = true;
+        first_ = std::move(there);
+        return {};
+    }
+
+    // "SLIPWAY DEPLOY UNFINISHED", and the digest of the manifest that is being laid down.
+    Result<ByteWriter> mark_text() const {
         Bytes digest(32);
         TRY(request_.manifest->read(request_.manifest->size() - digest.size(), digest));
         ByteWriter text;
         text.text("SLIPWAY DEPLOY UNFINISHED ").text(to_hex(digest)).text("\n");
-        // What of the volume is in its first chunk.
-        auto room = std::min(part_.end, (head_ + 1) * kChunkBytes) - part_.begin;
+        return text;
+    }
+    // What of the part is in its first chunk, bytes.
+    std::uint64_t room_for_mark() const { return std::min(part_.end, (head_ + 1) * kChunkBytes) - part_.begin; }
+
+    Status look_for_mark() {
+        const auto text = TRY(mark_text());
         Bytes there(text.size());
-        TRY(target_.read(part_.begin, std::span(there).first(std::min<std::size_t>(there.size(), room))));
+        TRY(target_.read(part_.begin, std::span(there).first(std::min<std::size_t>(there.size(), room_for_mark()))));
         marked_ = std::equal(there.begin(), there.end(), text.view().begin());
-        resume_ = request_.resume || marked_;
-        if (resume_ && !marked_ && !part_.volume) TRY(check_ours());
-        if (resume_) return {};
+        return {};
+    }
+
+    // Its sector first: a write of a MiB may arrive in part, and in any order.
+    Status mark() {
+        if (part_.size() == 0 || marked_) return {};
+        auto text = TRY(mark_text());
+        const auto room = room_for_mark(), sector = std::min<std::uint64_t>(room, target_.sector_size());
         if (text.size() < room) text.pad_to(room);
-        TRY(target_.write(part_.begin, text.view().first(room)));
+        TRY(write_at(part_.begin, text.view().first(sector)));
+        TRY(target_.flush());
         marked_ = true;
+        if (sector == room) return {};
+        TRY(write_at(part_.begin + sector, text.view().subspan(sector, room - sector)));
         return target_.flush();
+    }
+
+    // All else is durable before the first chunk takes the mark's place, and of that one the sector of the mark comes
+    // last.
+    Status finish() {
+        if (!first_ && !marked_) return {};
+        TRY(target_.flush());
+        const auto start = head_ * kChunkBytes;
+        const auto content = first_ ? std::move(*first_) : Bytes(info_.chunk_length(head_));
+        const auto marked = std::min<std::uint64_t>(content.size(), part_.begin - start + target_.sector_size());
+        if (marked < content.size()) {
+            TRY(write_at(start + marked, ByteView(content).subspan(marked)));
+            TRY(target_.flush());
+        }
+        TRY(write_at(start, ByteView(content).first(marked)));
+        if (first_kept_) return {};
+        ++report_.written_chunks;
+        report_.written_bytes += content.size();
+        return {};
     }
 
     // To go on without the mark, the target begins as the image does, or has nothing yet.
@@ -187,7 +244,6 @@ private:
     Status fetch_all() {
         PartWalk walk(*request_.manifest, part_);
         std::vector<Slot*> batch;
-        Bytes there;
         while (auto run = TRY(walk.next_run())) {
             if (run->kind != RunKind::Data) {
                 TRY(clear(*run));
@@ -196,12 +252,7 @@ private:
             for (std::uint32_t i = 0; i < run->count; ++i) {
                 if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
                 auto chunk = run->first + i;
-                if (!done_with_.empty() && done_with_[chunk - head_]) continue;
-                if (resume_ && TRY(is_there(chunk, run->ids[i], there))) {
-                    ++report_.kept_chunks;
-                    done_bytes_ += there.size();
-                    continue;
-                }
+                if (done_with_[chunk - head_]) continue;
                 auto slot = free_.pop();
                 if (!slot) return {};
                 (*slot)->chunk = chunk;
@@ -222,7 +273,6 @@ private:
     // What it brings is written where it belongs, whatever the order.
     Status hear_broadcast() {
         const auto plan = TRY(ChunkPlan::of(*request_.manifest));
-        done_with_.assign(part_.end_chunk() - head_, false);
         std::vector<bool> wanted(plan.size());
         std::vector<Place> places;
         TRY(look_for_places(plan, wanted, places));
@@ -235,7 +285,7 @@ private:
             auto [from, to] = std::equal_range(places.begin(), places.end(), Place{number, 0});
             for (; from != to; ++from) TRY(take_heard(from->chunk, plain));
             report_.fetched_bytes += encoded.size();
-            tell("deploying", done_bytes_, report_.data_chunks * kChunkBytes);
+            tell_deploying();
             return true;
         };
         return request_.broadcast->receive(plan, std::move(wanted), take);
@@ -243,19 +293,13 @@ private:
 
     Status look_for_places(const ChunkPlan& plan, std::vector<bool>& wanted, std::vector<Place>& places) {
         PartWalk walk(*request_.manifest, part_);
-        Bytes there;
         while (auto run = TRY(walk.next_run()))
             for (std::uint32_t i = 0; i < run->ids.size(); ++i) {
                 if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
                 auto chunk = run->first + i;
                 auto number = plan.find(run->ids[i]);
                 if (!number) return make_error(errors::kBadManifest, "chunk {} is not in the plan", chunk);
-                if (resume_ && TRY(is_there(chunk, run->ids[i], there))) {
-                    done_with_[chunk - head_] = true;
-                    ++report_.kept_chunks;
-                    done_bytes_ += there.size();
-                    continue;
-                }
+                if (done_with_[chunk - head_]) continue;
                 wanted[*number] = true;
                 places.push_back({*number, chunk});
             }
@@ -271,12 +315,6 @@ private:
         ++report_.broadcast_chunks;
         done_bytes_ += plain.size();
         return {};
-    }
-
-    Result<bool> is_there(std::uint64_t chunk, const ChunkId& id, Bytes& there) {
-        there.resize(info_.chunk_length(chunk));
-        TRY(target_.read(chunk * kChunkBytes, there));
-        return sha256(there) == id;
     }
 
     Status fetch(std::vector<Slot*>& batch) {
@@ -325,17 +363,20 @@ private:
 
     // Zero must read as zero; unused ranges need not, and are only given back where that is cheap.
     Status clear(const ChunkRun& run) {
-        if (request_.target_is_blank && !resume_) return {};
+        if (request_.target_is_blank && !compared_) return {};
         auto start = std::max<std::uint64_t>(run.first, marked_ ? head_ + 1 : 0) * kChunkBytes;
         auto end = std::min<std::uint64_t>(info_.size, (run.first + run.count) * kChunkBytes);
         if (start >= end) return {};
         report_.cleared_bytes += end - start;
         bool zero = TRY(target_.discard(start, end - start));
         if (zero || run.kind == RunKind::Unused) return {};
-        Bytes zeros(std::min<std::uint64_t>(kChunkBytes, end - start));
+        Bytes zeros(std::min<std::uint64_t>(kChunkBytes, end - start)), there;
         for (auto at = start; at < end; at += zeros.size()) {
             if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
-            TRY(target_.write(at, ByteView(zeros).first(std::min<std::uint64_t>(zeros.size(), end - at))));
+            const auto length = std::min<std::uint64_t>(zeros.size(), end - at);
+            there.resize(length);
+            if (compared_ && target_.read(at, there) && all_zero(there)) continue;
+            TRY(target_.write(at, ByteView(zeros).first(length)));
         }
         return {};
     }
@@ -368,7 +409,7 @@ private:
                 done_bytes_ += slot->plain.size();
                 free_.push_front(slot);
             }
-            tell("deploying", done_bytes_, report_.data_chunks * kChunkBytes);
+            tell_deploying();
         }
         return {};
     }
@@ -380,8 +421,11 @@ private:
         return {};
     }
 
+    Status write_at(std::uint64_t offset, ByteView bytes) {
+        return target_.write(offset, bytes).with(fmt::format("writing at byte {}", offset));
+    }
     Status write_chunk(std::uint64_t chunk, ByteView plain) {
-        TRY(target_.write(chunk * kChunkBytes, plain).with(fmt::format("writing at byte {}", chunk * kChunkBytes)));
+        TRY(write_at(chunk * kChunkBytes, plain));
         ++report_.written_chunks;
         report_.written_bytes += plain.size();
         if (request_.rate_limit) {
@@ -410,9 +454,11 @@ private:
     static constexpr std::size_t kMostMissing = 32;  // beyond it the store has worse than a bad chunk
     std::vector<ChunkId> missing_;                   // by the fetching thread
     std::optional<Error> first_missing_;
-    bool resume_ = false, marked_ = false;
-    std::vector<bool> done_with_;  // after a broadcast: chunks from head_ on that are right
+    const unsigned threads_ = request_.threads ? request_.threads : std::max(1u, std::thread::hardware_concurrency());
+    bool marked_ = false, compared_ = false;
+    std::vector<bool> done_with_;  // chunks from head_ on that are right, or in first_: found there, or heard
     std::optional<Bytes> first_;
+    bool first_kept_ = false;  // first_ was on the target
     Clock::time_point started_ = Clock::now(), told_{};
     std::mutex mutex_;  // guards error_
     std::optional<Error> error_;

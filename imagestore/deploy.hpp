@@ -18,6 +18,14 @@ class BlockDevice;
 
 namespace slipway::imagestore {
 
+// Whether what the target holds is held against the image before anything is written, chunk by chunk and by hash: what
+// is equal in its place is then neither asked for nor written (comparison.hpp).
+enum class Compare {
+    Auto,    // where 32 places read for a sample say that it pays
+    Always,  // without a sample
+    Never,   // the target is not read, unless it carries the mark of an unfinished deploy of this very manifest
+};
+
 struct DeployRequest {
     const ManifestBytes* manifest = nullptr;
     std::uint32_t disk = 0;  // index in the manifest
@@ -27,12 +35,14 @@ struct DeployRequest {
     // This partition takes the space behind it on a larger target (lib/disks/table/fit_table.hpp); 0: none. The backup
     // of a GPT goes to the end of a larger target in any case.
     std::uint32_t grow = 0;
-    // Each chunk of the target is hashed first, and only differing ones are fetched: the way to go
-    // on after any interruption. A target that carries the marker of an unfinished deploy of this very
-    // manifest is resumed without being asked.
+    // To go on after any interruption: as Compare::Always, and refused where the target begins otherwise than the image
+    // does. A target that carries the mark of an unfinished deploy of this very manifest is compared without being
+    // asked.
     bool resume = false;
+    Compare compare = Compare::Auto;
     bool verify = false;  // read all back afterwards
-    // The target is known to read as zeros (a new file or VHD): zero and unused chunks cost nothing.
+    // The target is known to read as zeros (a new file or VHD): zero and unused chunks cost nothing, and no sample is
+    // taken.
     bool target_is_blank = false;
     unsigned threads = 0;  // 0: one a core
     std::uint64_t memory_limit = 256u << 20;
@@ -45,10 +55,12 @@ struct DeployReport {
     std::uint64_t disk_bytes = 0;
     std::uint64_t data_chunks = 0;
     std::uint64_t written_chunks = 0, written_bytes = 0;
-    std::uint64_t fetched_bytes = 0;     // encoded
-    std::uint64_t kept_chunks = 0;       // already right on the target (resume)
-    std::uint64_t broadcast_chunks = 0;  // of those written: heard, not asked for
-    std::uint64_t cleared_bytes = 0;     // zero and unused ranges discarded or zeroed
+    std::uint64_t fetched_bytes = 0;                      // encoded
+    std::uint64_t sampled_chunks = 0, sampled_equal = 0;  // places read to see whether comparing pays
+    std::uint64_t compared_chunks = 0;                    // 0, or all data chunks
+    std::uint64_t kept_chunks = 0;                        // already right on the target
+    std::uint64_t broadcast_chunks = 0;                   // of those written: heard, not asked for
+    std::uint64_t cleared_bytes = 0;                      // zero and unused ranges discarded or zeroed
     std::uint64_t verified_bytes = 0;
     bool backup_table_moved = false;  // GPT: to the end of a larger target
     double seconds = 0, bytes_per_second = 0;

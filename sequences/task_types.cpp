@@ -29,6 +29,8 @@ constexpr P kDeploy[] = {
     {"nonetencrypt", false, "true|false"},
     {"verify", false, "true|false"},
     {"multicast", false, "auto|off"},
+    // What the disk holds already is looked for first.
+    {"compare", false, "auto|always|never"},
 };
 constexpr P kDisk[] = {
     {"action", true, "init|partition|active|clean"}, {"disk", true}, {"table"}, {"size"}, {"index"}, {"type"},

@@ -197,6 +197,24 @@ Result<std::vector<Assignment>> assign(TaskContext& context, const imagestore::M
     return out;
 }
 
+// What the sequence's schema says as well; a machine is asked by name whatever its server is.
+Result<imagestore::Compare> compare_of(TaskContext& context) {
+    using imagestore::Compare;
+    const auto word = context.get("compare", "auto");
+    if (word == "auto") return Compare::Auto;
+    if (word == "always") return Compare::Always;
+    if (word == "never") return Compare::Never;
+    return make_error(errors::kParameter, "compare '{}' is not auto, always or never", printable(word));
+}
+
+void log_comparison(TaskContext& context, const imagestore::DeployReport& r) {
+    const auto sample = fmt::format("{} of {} places looked at are as in the image", r.sampled_equal, r.sampled_chunks);
+    if (r.compared_chunks)
+        context.log(fmt::format("{} of {} MiB were there already, and stay{}", r.kept_chunks, r.data_chunks,
+                                r.sampled_chunks ? ": " + sample : ""));
+    else if (r.sampled_chunks) context.log(sample + ": the rest was not compared");
+}
+
 Result<imagestore::DeployReport> lay_down(TaskContext& context, const Assignment& a, imagestore::DeployRequest request,
                                           imagestore::ChunkSource& source) {
     request.disk = a.index;
@@ -264,6 +282,7 @@ Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::Manifest
     imagestore::DeployRequest request;
     request.manifest = &manifest;
     request.verify = TRY(context.flag("verify", true));
+    request.compare = TRY(compare_of(context));
     request.memory_limit = pipeline_memory(context.machine);
     request.broadcast = broadcast;
     auto image = TRY(imagestore::summarize(manifest));
@@ -276,11 +295,13 @@ Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::Manifest
         context.log(fmt::format("laying {} of {} down on {}", part.name, name, a.place()));
         auto report = TRY(lay_down(context, a, request, source));
         TRY(context.machine.reread(a.target));
+        log_comparison(context, report);
         for (const auto& warning : report.warnings) context.log("warning: " + warning);
         list.push_back({{"disk", a.target.path},
                         {"partition", a.partition},
                         {"source", report.source},
                         {"written_bytes", report.written_bytes},
+                        {"compared_chunks", report.compared_chunks},
                         {"kept_chunks", report.kept_chunks},
                         {"multicast_chunks", report.broadcast_chunks},
                         {"fetched_bytes", report.fetched_bytes},
@@ -312,6 +333,12 @@ static multicast::HearingOptions hearing_options(TaskContext& context) {
     return o;
 }
 
+channel::MulticastCounts told_counts(multicast::ReceiverCounts before, const multicast::ReceiverCounts& now,
+                                     std::uint32_t lacking) {
+    before += now;
+    return {before.bytes, before.packets, before.lost, before.repaired, lacking};
+}
+
 Result<TaskOutcome> deploy_task(TaskContext& context) {
     auto name = TRY(context.need("image"));
     auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
@@ -320,7 +347,14 @@ Result<TaskOutcome> deploy_task(TaskContext& context) {
     channel::RemoteSource source(link);
     if (context.get("multicast") == "off") return deploy_from(context, manifest, source, nullptr);
     MulticastCalls calls(link.control(), bytes);
-    multicast::Hearing hearing(calls, hearing_options(context));
+    auto options = hearing_options(context);
+    const multicast::Hearing* before = nullptr;
+    if (context.heard)
+        options.progress = [&](const multicast::ReceiverCounts& now, std::uint32_t lacking) {
+            context.heard(told_counts(before->counts(), now, lacking));
+        };
+    multicast::Hearing hearing(calls, std::move(options));
+    before = &hearing;
     auto outcome = TRY(deploy_from(context, manifest, source, &hearing));
     const auto& c = hearing.counts();
     if (c.packets + c.lost == 0) return outcome;  // it took part in none

@@ -6,6 +6,7 @@
 #include "imagestore/broadcast.hpp"
 #include "imagestore/chunk_sink.hpp"
 #include "imagestore/chunk_source.hpp"
+#include "imagestore/multicast/receiver.hpp"
 
 namespace slipway::agent {
 
@@ -13,5 +14,9 @@ namespace slipway::agent {
 Result<TaskOutcome> capture_into(TaskContext& context, imagestore::ChunkSink& sink);
 Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::ManifestBytes& manifest,
                                 imagestore::ChunkSource& source, imagestore::ChunkBroadcast* broadcast = nullptr);
+
+// What is told while a session goes on: what the deploy's sessions before brought, and this one.
+channel::MulticastCounts told_counts(multicast::ReceiverCounts before, const multicast::ReceiverCounts& now,
+                                     std::uint32_t lacking);
 
 }  // namespace slipway::agent

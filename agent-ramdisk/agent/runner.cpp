@@ -31,6 +31,7 @@ struct Running {
     std::mutex mutex;  // guards what follows
     std::condition_variable changed;
     std::optional<Progress> progress;
+    std::optional<channel::MulticastCounts> multicast;
     std::vector<std::string> log;
     std::optional<Result<TaskOutcome>> outcome;
     std::atomic<bool> finished{false};  // ended and told
@@ -140,7 +141,11 @@ private:
                                 r.log.push_back(line);
                             },
                             r.cancelled,
-                            r.cancel_event.get()};
+                            r.cancel_event.get(),
+                            [&r](const channel::MulticastCounts& counts) {
+                                std::lock_guard hold(r.mutex);
+                                r.multicast = counts;
+                            }};
         return row->second(context);
     }
 
@@ -159,6 +164,7 @@ private:
         report.key = r.task.key;
         report.boot_id = boot_id_;
         report.progress = r.progress;
+        report.multicast = r.multicast;
         report.log.swap(r.log);
         if (!r.outcome) return report;
         if (r.outcome->ok()) {

@@ -25,6 +25,7 @@ struct TaskContext {
     std::function<void(const std::string&)> log;
     const std::atomic<bool>& cancel;
     int cancel_fd = -1;  // readable once cancel is set, for what waits in poll()
+    std::function<void(const channel::MulticastCounts&)> heard = {};  // goes with the next report; may be unset
 
     std::string get(const std::string& name, const std::string& fallback = {}) const;
     Result<std::string> need(const std::string& name) const;

@@ -27,7 +27,7 @@ using namespace slipway::imagestore;
 
 struct DeployArguments {
     PlaceName place;
-    std::string name, target, format;
+    std::string name, target, format, compare = "auto";
     std::uint32_t disk = 0, volume = 0, partition = 0, grow = 0;
     bool format_given = false, verify = false, resume = false;
     std::uint64_t rate = 0, memory = 256u << 20;
@@ -74,6 +74,9 @@ json::value to_json(const DeployReport& r) {
             {"data_chunks", r.data_chunks},
             {"written_bytes", r.written_bytes},
             {"fetched_bytes", r.fetched_bytes},
+            {"sampled_chunks", r.sampled_chunks},
+            {"sampled_equal", r.sampled_equal},
+            {"compared_chunks", r.compared_chunks},
             {"kept_chunks", r.kept_chunks},
             {"cleared_bytes", r.cleared_bytes},
             {"verified_bytes", r.verified_bytes},
@@ -125,8 +128,9 @@ void grow_inside(const DeployArguments& a, DeployReport& report) {
 // Raw bytes to standard output; what there is to say goes to standard error.
 Result<ExitCode> deploy_to_pipe(const DeployArguments& a, const DeployRequest& request, ChunkSource& chunks,
                                 Context& context) {
-    if (a.verify || a.resume || a.grow || a.partition || a.format != "raw")
-        return make_error(errors::kUsage, "--target - takes no --verify, --resume, --grow, --partition or --format");
+    if (a.verify || a.resume || a.grow || a.partition || a.format != "raw" || a.compare != "auto")
+        return make_error(errors::kUsage,
+                          "--target - takes no --verify, --resume, --compare, --grow, --partition or --format");
     if (::isatty(STDOUT_FILENO) == 1) return make_error(errors::kTerminal, "a disk's bytes would go to the terminal");
     auto r = TRY(deploy_stream(request, chunks, STDOUT_FILENO, progress_printer(context), &cancel_flag()));
     context.print(text_of(a, r), to_json(r));
@@ -171,6 +175,7 @@ Result<ExitCode> deploy(const DeployArguments& a, Context& context) {
     auto target = TRY(open_target(a, part.size()));
     request.target = &target.disk();
     request.resume = a.resume;
+    request.compare = a.compare == "always" ? Compare::Always : a.compare == "never" ? Compare::Never : Compare::Auto;
     request.verify = a.verify;
     request.target_is_blank = target.blank;
     auto r = TRY(lay_down(a, request, *opened.chunks, context));
@@ -189,6 +194,7 @@ void add_image_deploy(CLI::App& image, Context& context) {
         "  slipway image deploy --store /srv/store --name web --target web.vhd --format vhd-fixed --verify\n"
         "  slipway image deploy --server https://10.99.0.1:8443 --name web --target /dev/sdb --verify\n"
         "  slipway image deploy --store /srv/store --name web@2 --disk 1 --target /dev/sdb --grow 2\n"
+        "  slipway image deploy --store /srv/store --name web@3 --target /dev/sdb --compare always\n"
         "  slipway image deploy --store /srv/store --name web --volume 3 --target /dev/sdb --partition 1\n"
         "  slipway image deploy --store /srv/store --name web --target - | ssh rescue 'cat > /dev/sda'\n");
     add_place_options(*app, a->place);
@@ -209,7 +215,14 @@ void add_image_deploy(CLI::App& image, Context& context) {
         ->excludes(volume)
         ->excludes(partition);
     app->add_flag("--verify", a->verify, "read all back and compare");
-    app->add_flag("--resume", a->resume, "go on with an interrupted deploy: only what differs is written");
+    auto* resume =
+        app->add_flag("--resume", a->resume, "go on with an interrupted deploy: only what differs is written");
+    app->add_option("--compare", a->compare,
+                    "hash what the target holds, and keep what is as in the image (an earlier version): auto, where 32 "
+                    "places looked at say that it pays; always; never")
+        ->check(CLI::IsMember({"auto", "always", "never"}))
+        ->capture_default_str()
+        ->excludes(resume);
     app->add_option("--limit-rate", a->rate, "bytes written a second")->transform(size_text());
     add_memory_option(*app, a->memory);
     on_command(*app, context, [a, format, &context] {

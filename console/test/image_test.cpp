@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <boost/json.hpp>
+
 #include "imagestore/capture.hpp"
 #include "imagestore/store.hpp"
 #include "lib/base/exit_code.hpp"
@@ -185,6 +187,39 @@ TEST(ImageProgram, a_larger_target_gets_the_backup_table_at_its_end_and_a_grown_
     EXPECT_EQ(small.exit_code, kExitFailed);
     EXPECT_NE(small.error_text.find(fmt::format("{} bytes are wanting", 16 * kMiB)), std::string::npos);
     EXPECT_NE(small.error_text.find("its last partition would fit"), std::string::npos) << small.error_text;
+}
+
+TEST(ImageProgram, a_new_version_over_the_old_one_writes_what_changed_unless_that_is_forbidden) {
+    Bench bench;
+    ASSERT_EQ(bench.capture().exit_code, kExitDone);
+    ASSERT_EQ(bench.deploy(bench.path("disk1.img")).exit_code, kExitDone);
+    ASSERT_TRUE(write_file_atomic(bench.dir / "news", as_bytes("of version 2")).ok());
+    run({"debugfs", "-w", "-R", "write " + bench.path("news") + " news",
+         fmt::format("{}?offset={}", bench.path("disk.img"), Bench::kOffset)});
+    ASSERT_EQ(bench.capture().exit_code, kExitDone);
+    auto number = [](const CommandResult& ran, const char* name) {
+        return boost::json::parse(ran.output).at(name).to_number<std::uint64_t>();
+    };
+    const std::vector<std::string> into{"--volume", "2", "--partition", "2", "--json", "--compare"};
+    auto with = [&](const char* compare) {
+        run({"cp", bench.path("disk1.img"), bench.path("disk2.img")});
+        auto words = into;
+        words.emplace_back(compare);
+        auto ran = bench.deploy(bench.path("disk2.img"), words);
+        EXPECT_EQ(ran.exit_code, kExitDone) << ran.error_text;
+        bench.expect_file("disk2.img", Bench::kOffset);
+        EXPECT_EQ(
+            run({"debugfs", "-R", "cat /news", fmt::format("{}?offset={}", bench.path("disk2.img"), Bench::kOffset)}),
+            "of version 2");
+        return ran;
+    };
+    auto kept = with("auto");
+    EXPECT_GE(number(kept, "kept_chunks"), 5u);
+    EXPECT_LE(number(kept, "written_bytes"), (number(kept, "data_chunks") - number(kept, "kept_chunks")) * kMiB);
+    EXPECT_GT(number(kept, "sampled_equal"), 0u);
+    EXPECT_EQ(number(with("always"), "sampled_chunks"), 0u);
+    EXPECT_EQ(number(with("never"), "kept_chunks"), 0u);
+    EXPECT_EQ(bench.deploy(bench.path("disk2.img"), {"--compare", "perhaps"}).exit_code, kExitUsage);
 }
 
 TEST(ImageProgram, one_volume_goes_into_a_partition_of_another_disk_and_nothing_beside_it_is_touched) {

@@ -136,6 +136,9 @@ Answer report(const AgentPlace& p, const Request& request) {
     for (auto& line : message.log) r.log.emplace_back("info", std::move(line));
     if (!message.result.empty()) r.result = json::serialize(message.result);
     if (message.error) r.error = sequences::step_error(*message.error);
+    if (message.multicast && p.distribution)
+        if (const auto task = p.hub.held(device.id, "deploy-image"); task && task->key == message.key)
+            p.distribution->heard().note(message.key, *message.multicast);
     auto cancel = p.hub.report(device, r);
     // What cannot be stored now comes again: an agent repeats a report that is answered with 503.
     if (!cancel) return Response::json(503, error_json(cancel.error()));

@@ -49,7 +49,7 @@ struct ApiPlace {
     std::shared_ptr<const std::pair<std::uint16_t, std::uint16_t>> ports;  // TLS, HTTP: known after listening
     std::filesystem::path boot;                                            // STATE/boot
     std::shared_ptr<SettingsInUse> netboot;
-    std::function<std::optional<json::object>(std::int64_t job)> multicast;  // its session; empty: no role ids
+    std::function<json::array(std::int64_t job)> multicast;  // its sessions; empty: no role ids
 };
 
 void add_device_routes(http::Router& router, const ApiPlace& place);

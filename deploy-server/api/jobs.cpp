@@ -369,7 +369,7 @@ json::object job_json(const ApiPlace& p, const JobRow& job, bool with_steps, boo
     if (job.mode == JobMode::Run) add_steps(p, job, out, artifacts);
     else out["steps"] = json::array();
     if (p.multicast)
-        if (auto session = p.multicast(job.id)) out["multicast"] = std::move(*session);
+        if (auto sessions = p.multicast(job.id); !sessions.empty()) out["multicast"] = std::move(sessions);
     out["artifacts"] = std::move(artifacts);
     out["log"] = std::move(log);
     for (auto id : p.db.children(job.id).value_or({}))

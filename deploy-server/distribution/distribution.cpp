@@ -194,6 +194,7 @@ Result<std::string> Distribution::tell(const HeldTask& task, std::string_view wa
 }
 
 void Distribution::task_over(const std::string& key) {
+    heard_.forget(key);
     std::shared_ptr<Session> session, ended;
     std::uint32_t number = 0;
     {
@@ -231,6 +232,8 @@ std::vector<Distribution::View> Distribution::sessions() {
         note_bad_chunks(*s);
         out.push_back({s->id, s->job, s->image, s->sending->options().group, s->sending->options().on.address,
                        s->sending->report_port(), s->plan->size(), ceiling, s->sending->look()});
+        std::lock_guard hold(mutex_);
+        for (const auto& [key, number] : s->seats) out.back().tasks[number] = key;
     }
     return out;
 }

@@ -17,6 +17,7 @@
 
 #include "deploy-server/db/database.hpp"
 #include "deploy-server/distribution/audience.hpp"
+#include "deploy-server/distribution/heard.hpp"
 #include "deploy-server/distribution/rates.hpp"
 #include "deploy-server/jobs/hub.hpp"
 #include "imagestore/broadcast.hpp"
@@ -53,6 +54,7 @@ public:
     // Advice as text: "listen", "unicast", "done", "join" (no session of ours has this task).
     Result<std::string> tell(const HeldTask& task, std::string_view wanted, bool asks_unicast);
     void task_over(const std::string& key);
+    HeardBook& heard() { return heard_; }
 
     // So many chunks should go in one answer to the task's machine, by unicast.
     std::size_t chunks_at_once(const HeldTask& task, const std::string& peer_address);
@@ -75,6 +77,7 @@ public:
         std::uint32_t chunks = 0;
         std::uint64_t ceiling = 0;  // 0: none
         multicast::Sending::Look look;
+        std::map<std::uint32_t, std::string> tasks;  // by the number of the member that works on it
     };
     std::vector<View> sessions();
     // Machines that asked for something by unicast lately.
@@ -154,6 +157,7 @@ private:
     void look_after();  // the thread runs from now on: not before the server has given up root
     void run();
 
+    HeardBook heard_;
     Database& db_;
     imagestore::Store& store_;
     const Clock& clock_;

@@ -64,15 +64,20 @@ json::object settings_json(const DistributionSettings& s) {
             {"start_machines", s.start_machines}};
 }
 
-json::object session_json(const Distribution::View& view) {
+json::object session_json(const Distribution::View& view, const HeardBook& heard) {
     json::array machines;
-    for (const auto& m : view.look.members)
-        machines.push_back({{"device", jview(m.name)},
-                            {"lacking", m.lacking},
-                            {"present", m.present},
-                            {"unicast", jview(name_of(m.aside))},
-                            {"loss", m.view.loss},
-                            {"written", std::uint64_t{m.view.written_kib} * 1024}});
+    for (const auto& m : view.look.members) {
+        json::object machine{{"device", jview(m.name)}, {"lacking", m.lacking},
+                             {"present", m.present},    {"unicast", jview(name_of(m.aside))},
+                             {"loss", m.view.loss},     {"written", std::uint64_t{m.view.written_kib} * 1024}};
+        const auto task = view.tasks.find(m.number);
+        if (const auto told = task == view.tasks.end() ? std::nullopt : heard.of(task->second)) {
+            machine["heard_bytes"] = told->bytes;
+            machine["lost_packets"] = told->lost;
+            machine["repaired_symbols"] = told->repaired;
+        }
+        machines.push_back(std::move(machine));
+    }
     const auto& c = view.look.counts;
     return {{"job", view.job},
             {"image", view.image},
@@ -94,7 +99,7 @@ json::object session_json(const Distribution::View& view) {
 
 Answer show(Distribution& d) {
     json::array sessions, unicast;
-    for (const auto& view : d.sessions()) sessions.push_back(session_json(view));
+    for (const auto& view : d.sessions()) sessions.push_back(session_json(view, d.heard()));
     for (const auto& u : d.unicasts())
         unicast.push_back({{"job", u.job},
                            {"device", u.device},
@@ -234,10 +239,11 @@ Answer throttle(Distribution& d, const Request& r) {
 
 }  // namespace
 
-std::optional<json::object> multicast_of_job(Distribution& d, std::int64_t job) {
+json::array multicast_of_job(Distribution& d, std::int64_t job) {
+    json::array out;
     for (const auto& view : d.sessions())
-        if (view.job == job) return session_json(view);
-    return std::nullopt;
+        if (view.job == job) out.push_back(session_json(view, d.heard()));
+    return out;
 }
 
 void add_distribution_routes(http::Router& router, Distribution& d) {

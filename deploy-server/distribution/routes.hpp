@@ -8,8 +8,8 @@
 
 namespace slipway::server {
 
-// What a job shows of its session; nothing when it has none now.
-std::optional<json::object> multicast_of_job(Distribution& distribution, std::int64_t job);
+// What a job shows of its sessions: one for each image that its machines lay down now.
+json::array multicast_of_job(Distribution& distribution, std::int64_t job);
 
 void add_distribution_routes(http::Router& router, Distribution& distribution);
 

@@ -26,8 +26,9 @@ ProgressPrinter::ProgressPrinter(const Clock& clock)
     : clock_(clock), started_(clock.now()), drawn_(started_), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void ProgressPrinter::update(const Progress& progress) {
-    last_ = progress;
     auto now = clock_.now();
+    if (progress.done < last_.done) started_ = now;  // other work has begun, with a rate of its own
+    last_ = progress;
     auto interval = terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10'000);
     if (drawn_once_ && now - drawn_ < interval) return;
     drawn_ = now;

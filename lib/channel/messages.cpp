@@ -109,6 +109,12 @@ std::string render(const Report& m) {
     json::object out{{"key", m.key}, {"boot_id", m.boot_id}, {"state", std::string(name_of(m.state))}};
     if (m.progress)
         out["progress"] = {{"done", m.progress->done}, {"total", m.progress->total}, {"what", m.progress->what}};
+    if (const auto& c = m.multicast)
+        out["multicast"] = {{"bytes", c->bytes},
+                            {"packets", c->packets},
+                            {"lost", c->lost},
+                            {"repaired", c->repaired},
+                            {"lacking", c->lacking}};
     if (!m.log.empty()) out["log"] = json::array(m.log.begin(), m.log.end());
     if (!m.result.empty()) out["result"] = m.result;
     if (m.error) out["error"] = error_object(*m.error);
@@ -193,6 +199,13 @@ Result<Report> parse_report(std::string_view text) {
         if (!p) return make_error(errors::kBadMessage, "'progress' is not an object");
         m.progress = Progress{TRY(number_of(*p, "done")), TRY(number_of(*p, "total")),
                               printable(TRY(text_of(*p, "what", false)))};
+    }
+    if (const auto* multicast = object.if_contains("multicast")) {
+        const auto* c = multicast->if_object();
+        if (!c) return make_error(errors::kBadMessage, "'multicast' is not an object");
+        m.multicast =
+            MulticastCounts{TRY(number_of(*c, "bytes")), TRY(number_of(*c, "packets")), TRY(number_of(*c, "lost")),
+                            TRY(number_of(*c, "repaired")), TRY(number_of(*c, "lacking"))};
     }
     if (const auto* log = object.if_contains("log")) {
         if (!log->is_array()) return make_error(errors::kBadMessage, "'log' is not a list");

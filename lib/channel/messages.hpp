@@ -50,10 +50,19 @@ struct Task {
 enum class TaskState { Running, Done, Failed, Losses };
 std::string_view name_of(TaskState state);  // "running", "done", "failed", "losses"
 
+// What a deploy has heard of its multicast sessions up to now, and what it lacks of this one.
+struct MulticastCounts {
+    std::uint64_t bytes = 0, packets = 0, lost = 0;  // with headers; lost: packets
+    std::uint64_t repaired = 0;                      // symbols that parity gave back
+    std::uint64_t lacking = 0;                       // chunks
+    friend bool operator==(const MulticastCounts&, const MulticastCounts&) = default;
+};
+
 struct Report {
     std::string key, boot_id;
     TaskState state = TaskState::Running;
     std::optional<Progress> progress;
+    std::optional<MulticastCounts> multicast;
     std::vector<std::string> log;  // new lines since the last report
     boost::json::object result;    // with done and losses
     std::optional<Error> error;    // with failed

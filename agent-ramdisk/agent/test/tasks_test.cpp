@@ -250,6 +250,73 @@ TEST(ImageTasks, a_disk_of_the_machine_goes_into_an_image_and_comes_back) {
     EXPECT_TRUE(ImageBench::holds(bench.other, 1, 0x33));
 }
 
+TEST(ImageTasks, a_new_version_over_the_old_one_takes_what_changed_and_says_so) {
+    ImageBench bench;
+    ASSERT_TRUE(bench.capture({{"image", "web"}, {"disks", "sda"}}).ok());
+    const auto before = read_file(bench.disk).value();
+    ImageBench::fill(bench.disk, 3 * ImageBench::kMiB, ImageBench::kMiB, 0x99);
+    ASSERT_TRUE(bench.capture({{"image", "web"}, {"disks", "sda"}}).ok());
+    const auto after = read_file(bench.disk).value();
+    auto put_back = [&] {
+        auto device = disks::FileDisk::open(bench.disk, disks::OpenMode::ReadWrite).value();
+        ASSERT_TRUE(device->write(0, before).ok());
+    };
+    put_back();
+    auto laid = bench.deploy({{"image", "web"}});
+    ASSERT_TRUE(laid.ok()) << laid.error().describe();
+    EXPECT_EQ(read_file(bench.disk).value(), after);
+    const auto& disk = laid->result.at("disks").at(0).as_object();
+    EXPECT_EQ(disk.at("written_bytes").to_number<std::uint64_t>(), ImageBench::kMiB);
+    EXPECT_EQ(disk.at("compared_chunks").to_number<std::uint64_t>(),
+              disk.at("kept_chunks").to_number<std::uint64_t>() + 1);
+    EXPECT_NE(bench.log.back().find("were there already, and stay: "), std::string::npos) << bench.log.back();
+    // Where that is not wanted.
+    put_back();
+    laid = bench.deploy({{"image", "web"}, {"compare", "never"}});
+    ASSERT_TRUE(laid.ok());
+    EXPECT_EQ(laid->result.at("disks").at(0).at("kept_chunks").to_number<std::uint64_t>(), 0u);
+    EXPECT_EQ(read_file(bench.disk).value(), after);
+    put_back();
+    EXPECT_TRUE(bench.deploy({{"image", "web"}, {"compare", "perhaps"}}).error().is(errors::kParameter));
+    EXPECT_EQ(read_file(bench.disk).value(), before);
+}
+
+TEST(ImageTasks, what_is_told_while_it_hears_is_the_sum_of_its_sessions) {
+    multicast::ReceiverCounts before, now;
+    before.bytes = 1000, before.packets = 10, before.lost = 3, before.repaired = 2;
+    now.bytes = 500, now.packets = 5, now.lost = 1, now.repaired = 1;
+    EXPECT_EQ(told_counts(before, now, 7), (channel::MulticastCounts{1500, 15, 4, 3, 7}));
+}
+
+TEST(ImageTasks, each_disk_of_an_image_hears_the_broadcast_for_itself) {
+    ImageBench bench;
+    ASSERT_TRUE(bench.capture({{"image", "web"}}).ok());
+    const std::vector<Bytes> before{read_file(bench.disk).value(), read_file(bench.other).value()};
+    for (const auto& file : {bench.disk, bench.other}) ImageBench::fill(file, 0, 64 * ImageBench::kMiB, 0);
+    struct Sends : imagestore::ChunkBroadcast {
+        imagestore::Store& store;
+        std::vector<std::ptrdiff_t> wanted;
+        explicit Sends(imagestore::Store& s) : store(s) {}
+        Status receive(const imagestore::ChunkPlan& plan, std::vector<bool> bits, const Take& take) override {
+            wanted.push_back(std::count(bits.begin(), bits.end(), true));
+            for (std::uint32_t n = 0; n < plan.size(); ++n)
+                if (bits[n] && !TRY(take(n, store.get(plan.id(n)).value()))) ADD_FAILURE() << n;
+            return {};
+        }
+    } sends(*bench.store);
+    auto given = bench.context({{"image", "web"}});
+    auto manifest = bench.store->manifest(imagestore::ImageRef::parse("web").value()).value();
+    auto laid = deploy_from(given, *manifest, *bench.store, &sends);
+    ASSERT_TRUE(laid.ok()) << laid.error().describe();
+    EXPECT_EQ(sends.wanted, (std::vector<std::ptrdiff_t>{3, 3})) << "the table, and a chunk that is there many times";
+    const auto& disks = laid->result.at("disks").as_array();
+    ASSERT_EQ(disks.size(), 2u);
+    for (const auto& disk : disks)
+        EXPECT_EQ(disk.at("multicast_chunks").to_number<int>(), 21) << "8 MiB, 12 MiB and the table";
+    EXPECT_EQ(read_file(bench.disk).value(), before[0]);
+    EXPECT_EQ(read_file(bench.other).value(), before[1]);
+}
+
 TEST(ImageTasks, one_volume_by_its_name_its_disks_serial_number_or_its_number) {
     ImageBench bench;
     const std::vector<std::pair<std::string, int>> words{

@@ -158,3 +158,18 @@ TEST(Progress, line_has_rate_and_eta) {
     EXPECT_EQ(progress_line({1u << 20, 4u << 20, "capturing sda"}, std::chrono::seconds(1)),
               "capturing sda   25 %  1.0 MiB of 4.0 MiB  1.0 MiB/s  ETA 4s");
 }
+
+TEST(Progress, the_rate_is_that_of_the_work_that_goes_on_now) {
+    ManualClock clock;
+    testing::internal::CaptureStderr();
+    ProgressPrinter printer(clock);
+    printer.update({0, 100u << 20, "comparing"});
+    clock.advance(std::chrono::seconds(10));
+    printer.update({100u << 20, 100u << 20, "comparing"});
+    printer.update({0, 8u << 20, "deploying"});
+    clock.advance(std::chrono::seconds(20));
+    printer.update({4u << 20, 8u << 20, "deploying"});
+    printer.finish();
+    const auto text = testing::internal::GetCapturedStderr();
+    EXPECT_NE(text.find("deploying   50 %  4.0 MiB of 8.0 MiB  204.8 KiB/s  ETA 21s"), std::string::npos) << text;
+}

@@ -14,11 +14,13 @@ TEST(Messages, a_report_comes_back_as_it_went) {
     report.boot_id = "boot";
     report.state = TaskState::Failed;
     report.progress = Progress{5, 10, "capturing sda"};
+    report.multicast = MulticastCounts{1u << 30, 800'000, 1234, 1200, 17};
     report.log = {"one", "two \"quoted\""};
     report.error = Error("base.no-space", "no space", "Free space.", true);
     auto back = parse_report(render(report)).value();
     EXPECT_EQ(back.key, report.key);
     EXPECT_EQ(back.progress->total, 10u);
+    EXPECT_EQ(back.multicast, report.multicast);
     EXPECT_EQ(back.log, report.log);
     EXPECT_EQ(back.error->name(), "base.no-space");
     EXPECT_TRUE(back.error->temporary());
@@ -33,6 +35,8 @@ TEST(Messages, no_task_and_a_task_are_told_apart) {
 TEST(Messages, wrong_kinds_are_named) {
     for (const char* text : {"", "[]", "nonsense", "{\"key\":1}", "{\"key\":\"a\",\"boot_id\":\"b\",\"state\":\"odd\"}",
                              "{\"key\":\"a\",\"boot_id\":\"b\",\"state\":\"failed\"}",
+                             R"({"key":"a","boot_id":"b","state":"running","multicast":7})",
+                             R"({"key":"a","boot_id":"b","state":"running","multicast":{"bytes":-1}})",
                              "{\"key\":\"a\",\"boot_id\":\"b\",\"state\":\"done\",\"log\":[1]}"}) {
         auto parsed = parse_report(text);
         ASSERT_FALSE(parsed.ok()) << text;
