@@ -113,7 +113,7 @@ struct SystemFile {
     std::string path;           // "C:\\Windows\\system32\\hal.dll"
     std::string version;        // "5.1.2600.5512", the fixed file version
     std::string original_name;  // what it was called before it was installed: "halaacpi.dll"
-    std::string language;       // of its version resource, hexadecimal: "0409"; empty when unknown or neutral
+    std::string language;       // of its version resource, hexadecimal: "0409"; "0000": neutral; empty when unknown
     std::uint64_t size = 0;     // bytes
     bool operator==(const SystemFile&) const = default;
 };

@@ -80,6 +80,8 @@ public:
         // Services, NICs and disks of the same dump name the system's class beside their own.
         if (found.kind.empty()) found.kind = file_kind_;
         if (found.kind.empty()) found.kind = kind_by_properties(found);
+        // What CIM_DataFile calls itself, and CIM_Directory too.
+        if (found.kind == "cim_logicalfile" && found.properties.contains("version")) found.kind = "cim_datafile";
         out_.push_back(std::move(found));
     }
 

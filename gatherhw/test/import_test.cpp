@@ -208,9 +208,40 @@ TEST(ImportWmi, a_windows_2003_domain_controller_with_a_team) {
     EXPECT_EQ(i.usb[0].vendor, 0x0529);
 }
 
+TEST(ImportWmi, copies_of_system_files_and_of_boot_ini_tell_what_wmi_does_not) {
+    auto dumps = wmi_seeds();
+    dumps.push_back({"/srv/hera/HAL.DLL", seed("seeds-import-copies/hal.dll")});
+    dumps.push_back({"/srv/hera/boot.ini", seed("seeds-import-copies/boot.ini")});
+    auto i = imported(DumpKind::Wmi, dumps);
+    expect_sound(i);
+    ASSERT_EQ(i.os.system_files.size(), 1u) << "it takes the place of what WMI says of the file";
+    EXPECT_EQ(i.os.system_files[0],
+              (SystemFile{"C:\\WINDOWS\\system32\\hal.dll", "5.2.3790.3959", "halacpi.dll", "0409", 888}));
+    EXPECT_EQ(i.os.hal, "acpiapic_mp") << "as WMI has it";
+    ASSERT_EQ(i.boot.files.size(), 1u);
+    EXPECT_EQ(i.boot.files[0].path, "C:\\boot.ini");
+    EXPECT_EQ(i.boot.files[0].text, std::string(as_text(seed("seeds-import-copies/boot.ini"))));
+    auto alone = imported(DumpKind::Wmi, {{"hal.dll", seed("seeds-import-copies/hal.dll")}});
+    expect_sound(alone);
+    EXPECT_EQ(alone.os.hal, "acpipic_up");
+    EXPECT_EQ(alone.os.system_files[0].path, "%SystemRoot%\\system32\\hal.dll");
+}
+
+TEST(ImportWmi, a_class_without_instances_is_an_empty_file_and_no_error) {
+    auto dumps = wmi_seeds();
+    auto whole = imported(DumpKind::Wmi, dumps);
+    dumps.push_back({"Win32_TapeDrive.wmi", {}});
+    dumps.push_back({"Win32_SerialPort.wmi", to_bytes(std::string("\xff\xfe\r\0\n\0", 6))});
+    EXPECT_TRUE(imported(DumpKind::Wmi, dumps) == whole);
+    auto none = import_dumps(DumpKind::Wmi, {{"Win32_TapeDrive.wmi", {}}});
+    ASSERT_FALSE(none.ok());
+    EXPECT_TRUE(none.error().is(errors::kBadDump));
+}
+
 TEST(ImportWmi, a_class_is_known_by_its_instances_its_file_or_its_properties) {
     EXPECT_EQ(read_wmi("CreationClassName=Win32_Service\nName=x\n", "x").at(0).kind, "win32_service");
     EXPECT_EQ(read_wmi("Name=x\n", "2003-Win32_Volume.wmi").at(0).kind, "win32_volume");
+    EXPECT_EQ(read_wmi("CreationClassName=CIM_LogicalFile\nVersion=1\n", "x").at(0).kind, "cim_datafile");
     EXPECT_EQ(read_wmi("HotFixID=KB1\n", "x").at(0).kind, "win32_quickfixengineering");
     EXPECT_EQ(read_wmi("Name=x\n", "x").at(0).kind, "");
 }

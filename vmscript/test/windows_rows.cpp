@@ -81,10 +81,17 @@ std::vector<RuleRow> windows_rows() {
              become_xp(i);
              a.patch_files = PatchFiles{"its HAL runs", 0, {}};
          }},
-        {"patch-files", Verdict::NotChecked, "is not known",
-         [](auto& i, auto& s, auto&) {
+        {"patch-files", Verdict::NotChecked, "is not known", [](auto& i, auto&, auto&) { become_xp(i); }},
+        {"patch-files", Verdict::NotChecked, "Not known: the version of system32\\hal.dll.",
+         [](auto& i, auto&, auto& a) {
              become_xp(i);
+             a.patch_files = PatchFiles{"", 0, {}, "", {"the version of system32\\hal.dll"}};
+         }},
+        {"fixhal", Verdict::Error, "knows no ACPI",
+         [](auto& i, auto& s, auto& a) {
+             become(i, "4.0", "Windows NT 4.0", "Service Pack 6");
              s.fix_hal = patches::FixHal::Acpi;
+             a.patch_files = PatchFiles{"", 0, {}, "Windows NT 4 knows no ACPI", {}};
          }},
         {"windows-controller", Verdict::Error, "No Windows has virtio",
          [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Virtio; }},

@@ -66,22 +66,35 @@ void one_processor(const Facts& f, Findings& out) {
                  "Set processors=\"1\" in NAME_internalState.xml.");
 }
 
+void fix_hal(const Facts& f, Findings& out) {
+    if (f.around.patch_files && !f.around.patch_files->refused.empty())
+        out.error(fmt::format("--fixhal {}", patches::name_of(f.switches.fix_hal.value_or(patches::FixHal::Auto))),
+                  f.around.patch_files->refused + ".",
+                  "Leave --fixhal out: a HAL that runs on the VM stays (docs/windows.md, \"HAL and kernel\").");
+}
+
+constexpr std::string_view kCopies =
+    "Copy hal.dll, ntoskrnl.exe and ntkrnlpa.exe of the source's system32, and what boot.ini's /HAL= and /KERNEL= "
+    "name, and import them with the WMI files (docs/windows.md, \"What to take from the source\").";
+constexpr std::string_view kSystemType = "Import Win32_ComputerSystem (SystemType) or Win32_Processor with the rest.";
+
 void patch_files(const Facts& f, Findings& out) {
     if (!f.nt || *f.nt >= kVista) return;
-    if (!f.around.patch_files) {
-        if (f.switches.fix_hal)
-            out.not_checked("patch library", "Which HAL and kernel the source has is not known.",
-                            "Run gatherhw on the running source.");
-        return;
-    }
+    const auto to_do = std::string(f.machine.os.architecture.empty() ? kSystemType : kCopies);
+    if (!f.around.patch_files)
+        return out.not_checked("patch library", "Which HAL and kernel the source has is not known.", to_do);
     const auto& files = *f.around.patch_files;
+    if (!files.refused.empty()) return;  // rule fixhal
     const auto library = f.switches.patch_directory.empty() ? "" : " --hwpatchdir " + f.switches.patch_directory;
     for (const auto& file : files.missing)
         out.error("patch file " + file, "It is not in the patch library, and the repair needs this very version.",
                   fmt::format("vmpatch --s PATH{}, with PATH an installation CD, a service pack or the source's Driver "
                               "Cache.",
                               library));
-    if (files.wanted == 0) out.ok("patch library", fmt::format("The repair takes nothing from it: {}.", files.why));
+    if (!files.unknown.empty())
+        out.not_checked("patch library", fmt::format("Not known: {}.", join(files.unknown, "; ")), to_do);
+    else if (files.wanted == 0)
+        out.ok("patch library", fmt::format("The repair takes nothing from it: {}.", files.why));
     else if (files.missing.empty())
         out.ok("patch library", files.wanted == 1
                                     ? "The file that the repair installs is there."
@@ -229,6 +242,8 @@ const Rule kRules[] = {
      "What is given to it and not used, others lack.", one_processor},
     {"windows-2000-processors", Group::Processor, Verdict::Note, "Processors that Windows 2000 counts",
      "The licence says how many processors are used.", desktop_limit},
+    {"fixhal", Group::System, Verdict::Error, "What --fixhal asks for",
+     "The repair refuses what this Windows does not have, when all its disks are copied.", fix_hal},
     {"patch-files", Group::System, Verdict::Error, "Files for another HAL and kernel",
      "A HAL and a kernel of different versions stop with 0x79 (mismatched HAL).", patch_files, true},
     {"windows-controller", Group::System, Verdict::Error, "A driver for the VM's controller",

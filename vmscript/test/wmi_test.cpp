@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What Windows administrators can know before hours of capture: WMI dumps and copies of a few files, imported and
+// validated by the programs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lib/base/fd.hpp"
+#include "lib/patches/library.hpp"
+#include "lib/patches/test/media.hpp"
+#include "vmscript/test/wmi_source.hpp"
+
+using namespace slipway;
+using namespace slipway::vmscript;
+using patches::FileVersion;
+using patches::test::make_pe;
+using testing::ElementsAre;
+using testing::Field;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+namespace {
+
+// Revisions that no Windows has, so that the library of the machine that runs this has none of them.
+const FileVersion kPack{5, 2, 3790, 63959}, kFix{5, 2, 3790, 64478};
+
+auto says(const std::string& verdict, const std::string& found) {
+    return testing::AllOf(Field(&Said::verdict, verdict), Field(&Said::found, HasSubstr(found)));
+}
+auto missing(const std::string& file) {
+    return testing::AllOf(Field(&Said::verdict, "error"), Field(&Said::what, "patch file " + file));
+}
+
+const std::string kHalDevice =
+    "HardwareID={\"acpiapic_mp\"}\nName=ACPI Multiprocessor PC\nPNPDeviceID=ROOT\\ACPI_HAL\\0000\n";
+
+// As `wmic datafile … get /format:list` writes it, which calls itself by its parent's name.
+std::string data_file(const std::string& name, const FileVersion& version) {
+    return "CreationClassName=CIM_LogicalFile\nFileSize=106496\nName=c:\\windows\\system32\\" + name +
+           "\nVersion=" + version.text() + "\n\n";
+}
+
+void add_versions(WmiDumps& dumps) {
+    dumps["Win32_PnPEntity.wmi"] = kHalDevice;
+    dumps["datafile.txt"] =
+        data_file("hal.dll", kPack) + data_file("ntoskrnl.exe", kFix) + data_file("ntkrnlpa.exe", kFix);
+}
+
+// The copies that docs/windows.md asks for.
+void add_copies(WmiDumps& dumps) {
+    dumps["HAL.DLL"] = make_pe("halmacpi.dll", kPack);
+    dumps["ntoskrnl.exe"] = make_pe("ntkrnlmp.exe", kFix);
+    dumps["ntkrnlpa.exe"] = make_pe("ntkrpamp.exe", kFix);
+}
+
+TEST(WmiPatches, of_a_windows_that_nobody_copied_a_file_of_the_report_says_what_to_copy) {
+    const WmiMigration machine;
+    machine.import(server_2003_dumps());
+    for (const char* fix : {"auto", "acpi", "nacpi"}) {
+        const auto said = machine.said("patch-files", {"--fixhal", fix});
+        ASSERT_THAT(said, ElementsAre(says("not checked", "which HAL system32\\hal.dll is"))) << fix;
+        EXPECT_THAT(said[0].to_do, HasSubstr("Copy hal.dll, ntoskrnl.exe and ntkrnlpa.exe"));
+    }
+    EXPECT_THAT(machine.said("patch-files", {"--fixhal", "none"}), ElementsAre(says("OK", "takes nothing from it")));
+}
+
+TEST(WmiPatches, by_the_hals_id_and_versions_alone_files_in_no_language_are_missing) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    add_versions(dumps);
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("patch-files"), ElementsAre(says("OK", "its HAL, ACPI Multiprocessor PC, runs")));
+    const auto library = (machine.directory() / "Patches").string();
+    const std::vector<std::string> switches{"--fixhal", "nacpi", "--hwpatchdir", library};
+    EXPECT_THAT(machine.said("patch-files", switches),
+                ElementsAre(missing("hal.dll 5.2.3790.63959, in whichever language"),
+                            missing("ntoskrnl.exe 5.2.3790.64478, in whichever language"),
+                            missing("ntkrnlpa.exe 5.2.3790.64478, in whichever language")));
+    for (const auto& [name, version] : {std::pair{"hal.dll", kPack}, {"ntoskrnl.exe", kFix}, {"ntkrnlpa.exe", kFix}})
+        ASSERT_TRUE(patches::add_to_library(library, as_bytes(make_pe(name, version))).ok());
+    const auto after = machine.said("patch-files", switches);
+    ASSERT_THAT(after, ElementsAre(says("not checked",
+                                        "the language of system32\\hal.dll (the library has hal.dll "
+                                        "5.2.3790.63959 as 0409)")));
+    EXPECT_THAT(after[0].to_do, HasSubstr("Copy hal.dll"));
+}
+
+TEST(WmiPatches, copies_of_three_files_tell_all_and_vmpatch_makes_the_report_clean) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    add_copies(dumps);
+    EXPECT_THAT(machine.import(dumps), Not(HasSubstr("its copy")));
+    EXPECT_THAT(machine.said("patch-files"), ElementsAre(says("OK", "its HAL, ACPI Multiprocessor PC, runs")));
+    const auto library = (machine.directory() / "Patches").string();
+    const std::vector<std::string> switches{"--fixhal", "nacpi", "--hwpatchdir", library};
+    EXPECT_THAT(machine.said("patch-files", switches),
+                ElementsAre(missing("hal.dll 5.2.3790.63959 (0409, English)"),
+                            missing("ntoskrnl.exe 5.2.3790.64478 (0409, English)"),
+                            missing("ntkrnlpa.exe 5.2.3790.64478 (0409, English)")));
+    for (const auto& [name, version] : {std::pair{"hal.dll", kPack}, {"ntoskrnl.exe", kFix}, {"ntkrnlpa.exe", kFix}})
+        patches::test::put(machine.directory() / "cache" / name, make_pe(name, version));
+    EXPECT_EQ(
+        machine.run("vmpatch", {"--s", (machine.directory() / "cache").string(), "--hwpatchdir", library}).exit_code,
+        kExitDone);
+    EXPECT_THAT(machine.said("patch-files", switches), ElementsAre(says("OK", "All 3 files")));
+}
+
+TEST(WmiPatches, a_copy_of_another_version_than_wmi_tells_is_said) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    add_versions(dumps);
+    dumps["hal.dll"] = make_pe("halmacpi.dll", kFix);
+    EXPECT_THAT(machine.import(dumps), HasSubstr("WMI says 5.2.3790.63959, its copy 5.2.3790.64478"));
+}
+
+TEST(WmiPatches, a_copy_that_was_cut_is_an_error_that_names_it) {
+    const WmiMigration machine;
+    ASSERT_TRUE(
+        write_file_atomic(machine.directory() / "hal.dll", as_bytes(make_pe("hal.dll", kFix).substr(0, 200))).ok());
+    const auto ran = machine.run("gatherhw-import", {"wmi", "hal.dll", "-o", "x.xml"});
+    EXPECT_EQ(ran.exit_code, kExitFailed);
+    EXPECT_THAT(ran.error_text, HasSubstr("hal.dll"));
+    EXPECT_EQ(machine.inventory(), "");
+}
+
+TEST(WmiPatches, what_does_not_exist_for_this_windows_is_a_finding_of_a_whole_report) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    change(dumps, "Win32_ComputerSystem.wmi", "X86-based", "x64-based");
+    machine.import(dumps);
+    const auto x64 = machine.said("fixhal", {"--fixhal", "nacpi"});
+    ASSERT_THAT(x64, ElementsAre(says("error", "64-bit Windows runs on ACPI alone")));
+    EXPECT_THAT(x64[0].to_do, HasSubstr("Leave --fixhal out"));
+    EXPECT_THAT(machine.said("fixhal"), IsEmpty());
+    dumps = server_2003_dumps();
+    change(dumps, "Win32_OperatingSystem.wmi", "Version=5.2.3790", "Version=4.0.1381");
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("fixhal", {"--fixhal", "acpi"}), ElementsAre(says("error", "NT 4 knows no ACPI")));
+    machine.import(server_2016_dumps());
+    EXPECT_THAT(machine.said("fixhal", {"--fixhal", "nacpi"}), ElementsAre(says("error", "no Standard PC")));
+    const auto forced = machine.run(
+        "vmscript", {"--hwgeneratep2v", "--hwinfofile", "x.xml", "--name", "atlas", "--vmconfigpath", "/srv/vm",
+                     "--virtualdiskpath", "/srv/vm", "--hwdestvs", "hercules", "--fixhal", "nacpi", "--forcegenerate"});
+    EXPECT_EQ(forced.exit_code, kExitFailed) << "nothing that may come later makes it good";
+    EXPECT_THAT(forced.error_text, HasSubstr("no Standard PC"));
+}
+
+TEST(WmiPatches, without_the_processor_of_the_system_nothing_is_taken_for_64_bits) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    dumps.erase("Win32_ComputerSystem.wmi");
+    dumps.erase("Win32_Processor.wmi");
+    machine.import(dumps);
+    const auto said = machine.said("patch-files", {"--fixhal", "nacpi"});
+    ASSERT_THAT(said, ElementsAre(says("not checked", "for which processor Windows is")));
+    EXPECT_THAT(said[0].to_do, HasSubstr("Win32_ComputerSystem"));
+}
+
+const std::string kBootIni =
+    "[boot loader]\r\ntimeout=30\r\ndefault=multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS\r\n[operating systems]\r\n"
+    "multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS=\"Windows Server 2003\" /fastdetect";
+
+TEST(WmiPatches, the_hal_and_kernel_that_boot_ini_starts_are_judged_not_those_of_the_usual_names) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    add_copies(dumps);
+    dumps["boot.ini"] = kBootIni + " /HAL=halsp2.dll /KERNEL=kernel1.exe\r\n";
+    machine.import(dumps);
+    const auto unknown = machine.said("patch-files");
+    ASSERT_THAT(unknown, ElementsAre(says("not checked", "what system32\\halsp2.dll is, which boot.ini names")));
+    EXPECT_THAT(unknown[0].found, HasSubstr("kernel1.exe"));
+    // A Compaq's, which no other machine runs: hal.dll and the kernels have to be others, though they look right.
+    dumps["halsp2.dll"] = make_pe("halsp.dll", kPack);
+    dumps["kernel1.exe"] = make_pe("ntoskrnl.exe", kFix);
+    dumps["HAL.DLL"] = make_pe("halmacpi.dll", kPack);
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("patch-files"), ElementsAre(missing("halmps.dll 5.2.3790.63959 (0409, English)")));
+    dumps["boot.ini"] = kBootIni + "\r\n";
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("patch-files"), ElementsAre(says("OK", "its HAL, ACPI Multiprocessor PC, runs")));
+}
+
+}  // namespace
