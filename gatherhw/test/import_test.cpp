@@ -182,7 +182,7 @@ TEST(ImportWmi, a_windows_2003_domain_controller_with_a_team) {
     EXPECT_EQ(i.disks[1].san, true);
     auto c = volumes_named(i, "C:");
     ASSERT_EQ(c.size(), 1u);
-    EXPECT_EQ(c[0]->state, VolumeState::NeedsRecovery);
+    EXPECT_EQ(c[0]->state, VolumeState::Clean);
     EXPECT_EQ(c[0]->free, 1'000'000'000u);
     EXPECT_EQ(c[0]->quotas, false);
     EXPECT_EQ(disks_of(i, *c[0]), std::vector<std::string>{"disk0"});

@@ -172,6 +172,16 @@ std::vector<RuleRow> windows_rows() {
          }},
         {"hibernated", Verdict::Error, "fast startup",
          [](auto& i, auto&, auto&) { i.volumes[0].state = VolumeState::Hibernated; }},
+        {"volume-dirty", Verdict::Error, "the repair refuses it",
+         [](auto& i, auto&, auto&) { i.volumes[0].state = VolumeState::NeedsRecovery; }},
+        {"volume-dirty", Verdict::Error, "leaves it alone",
+         [](auto& i, auto&, auto&) {
+             i.volumes[0].system_volume = false;
+             i.volumes[1].system_volume = true;
+             i.volumes[1].state = VolumeState::NeedsRecovery;
+         }},
+        {"volume-dirty", Verdict::Warning, "sector by sector",
+         [](auto& i, auto&, auto&) { i.volumes[1].state = VolumeState::NeedsRecovery; }},
         {"bitlocker", Verdict::Error, "cannot look into it",
          [](auto& i, auto&, auto&) { i.volumes[0].encryption = "bitlocker"; }},
         {"active-partition", Verdict::Error, "None of its partitions",

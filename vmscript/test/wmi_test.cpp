@@ -180,4 +180,47 @@ TEST(WmiPatches, the_hal_and_kernel_that_boot_ini_starts_are_judged_not_those_of
     EXPECT_THAT(machine.said("patch-files"), ElementsAre(says("OK", "its HAL, ACPI Multiprocessor PC, runs")));
 }
 
+TEST(WmiVolumes, a_dirty_windows_volume_is_an_error_before_hours_of_capture_and_not_after_them) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("volume-dirty"), IsEmpty());
+    change(dumps, "Win32_Volume.wmi", "DirtyBitSet=FALSE", "DirtyBitSet=TRUE");
+    machine.import(dumps);
+    const auto dirty = machine.said("volume-dirty");
+    ASSERT_THAT(dirty, ElementsAre(says("error", "the repair refuses it")));
+    EXPECT_THAT(dirty[0].to_do, HasSubstr("chkdsk C: /f"));
+    // XP has no Win32_Volume.
+    dumps.erase("Win32_Volume.wmi");
+    dumps["Win32_LogicalDisk.wmi"] =
+        "DeviceID=C:\nDriveType=3\nFileSystem=NTFS\nFreeSpace=50000000000\nName=C:\nSize=73372598784\nVolumeDirty="
+        "TRUE\n";
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("volume-dirty"), ElementsAre(says("error", "the repair refuses it")));
+}
+
+TEST(WmiVolumes, a_dirty_volume_that_windows_starts_from_is_an_error_and_any_other_a_warning) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    change(dumps, "Win32_Volume.wmi", "SystemVolume=TRUE", "SystemVolume=FALSE");
+    dumps["Win32_Volume.wmi"] +=
+        "\nBootVolume=FALSE\nCapacity=1000000000\nDeviceID=\\\\?\\Volume{0a3e595b-00d7-11e3-86ca-806e6f6e6963}\\\n"
+        "DirtyBitSet=TRUE\nDriveLetter=S:\nDriveType=3\nFileSystem=NTFS\nName=S:\\\nSystemVolume=TRUE\n";
+    change(dumps, "Win32_DiskPartition.wmi", "BootPartition=TRUE", "BootPartition=FALSE");
+    change(dumps, "Win32_DiskPartition.wmi", "Size=73372598784", "Size=72000000000");
+    dumps["Win32_DiskPartition.wmi"] +=
+        "\nBootPartition=TRUE\nDeviceID=Disk #0, Partition #1\nDiskIndex=0\nIndex=1\nSize=1000000000\n"
+        "StartingOffset=72200000000\nType=Installable File System\n";
+    dumps["Win32_LogicalDiskToPartition.wmi"] +=
+        "\nAntecedent=\\\\HERA\\root\\cimv2:Win32_DiskPartition.DeviceID=\"Disk #0, Partition #1\"\n"
+        "Dependent=\\\\HERA\\root\\cimv2:Win32_LogicalDisk.DeviceID=\"S:\"\n";
+    machine.import(dumps);
+    const auto dirty = machine.said("volume-dirty");
+    ASSERT_THAT(dirty, ElementsAre(says("error", "Windows starts from it")));
+    EXPECT_THAT(dirty[0].to_do, HasSubstr("chkdsk S: /f"));
+    change(dumps, "Win32_Volume.wmi", "SystemVolume=TRUE", "SystemVolume=FALSE");
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("volume-dirty"), ElementsAre(says("warning", "sector by sector")));
+}
+
 }  // namespace

@@ -64,11 +64,37 @@ void hibernated(const Facts& f, Findings& out) {
     }
 }
 
+// Whether Windows is started from it: it holds the loader, with boot.ini or the BCD.
+bool starts_windows(const Facts& f, const Volume& volume) {
+    if (!f.windows) return false;
+    if (volume.system_volume) return *volume.system_volume;
+    for (const auto& disk : f.machine.disks)
+        for (const auto& p : disk.partitions)
+            if (p.active && (p.name == volume.name ||
+                             std::find(volume.backing.begin(), volume.backing.end(), p.name) != volume.backing.end()))
+                return true;
+    return false;
+}
+
 void dirty(const Facts& f, Findings& out) {
-    for (const auto* v : f.kept_volumes)
-        if (v->state == VolumeState::NeedsRecovery)
+    for (const auto* v : f.kept_volumes) {
+        if (v->state != VolumeState::NeedsRecovery) continue;
+        const auto place = v->mount_points.empty() ? v->path : v->mount_points.front();
+        const auto check = fmt::format(
+            "On the source: chkdsk {} /f, restart it so that the check runs, then take "
+            "Win32_Volume (XP: Win32_LogicalDisk) again.",
+            place);
+        if (f.windows && v == f.root)
+            out.error(what_of(*v), "Windows is on it and it is marked dirty: the repair refuses it.", check);
+        else if (starts_windows(f, *v) && is(v->filesystem, {"ntfs"}))
+            out.error(what_of(*v),
+                      "Windows starts from it and it is marked dirty: the repair leaves it alone, and what it says of "
+                      "disks stays that of the old machine.",
+                      check);
+        else
             out.warn(what_of(*v), "Its journal needs recovery, or it is marked dirty: it is captured sector by sector.",
-                     "Shut the source down cleanly before the capture.");
+                     f.windows ? check : "Shut the source down cleanly before the capture.");
+    }
 }
 
 void has_errors(const Facts& f, Findings& out) {
@@ -213,8 +239,8 @@ const Rule kRules[] = {
      "A memory image of the old hardware is resumed on the new, and what it has in mind of the disk is not what is "
      "there.",
      hibernated},
-    {"volume-dirty", Group::FileSystems, Verdict::Warning, "File systems that were not closed",
-     "Their maps cannot be trusted, so every sector is read and kept.", dirty},
+    {"volume-dirty", Group::FileSystems, Verdict::Error, "File systems that were not closed",
+     "Their maps cannot be trusted: every sector is read and kept, and a Windows on one is not repaired.", dirty},
     {"volume-errors", Group::FileSystems, Verdict::Warning, "File systems with errors",
      "A copy has the same errors, and is then blamed for them.", has_errors},
     {"luks", Group::FileSystems, Verdict::Warning, "Volumes encrypted by LUKS",
