@@ -166,6 +166,7 @@ TEST(ImportWmi, a_windows_2003_domain_controller_with_a_team) {
     EXPECT_EQ(i.boot.loader, "ntldr");
     EXPECT_EQ(i.os.hal, "acpiapic_mp");
     EXPECT_EQ(i.system.time_zone, "-300");
+    EXPECT_EQ(i.system.firmware, Firmware::Bios) << "there is no other for Windows 2003 on a PC";
     EXPECT_EQ(i.system.processors.sockets, 2u);
     EXPECT_EQ(i.system.processors.threads, 4u);
     EXPECT_TRUE(i.system.processors.is_64bit) << "though the system has 32 bits";

@@ -172,6 +172,20 @@ std::vector<RuleRow> windows_rows() {
          }},
         {"hibernated", Verdict::Error, "fast startup",
          [](auto& i, auto&, auto&) { i.volumes[0].state = VolumeState::Hibernated; }},
+        {"firmware", Verdict::Error, "a GPT and so starts by UEFI alone",
+         [](auto& i, auto&, auto&) { i.disks[0].table = TableKind::Gpt; }},
+        {"firmware", Verdict::Error, "a GPT and so starts by UEFI alone",
+         [](auto& i, auto&, auto&) {
+             i.disks[0].table = TableKind::Gpt;
+             i.system.firmware = Firmware::Unknown;
+         }},
+        {"firmware", Verdict::Error, "an MBR and so starts by a BIOS alone",
+         [](auto& i, auto&, auto&) { i.system.firmware = Firmware::Uefi; }},
+        {"firmware", Verdict::Warning, "a Windows installed for UEFI",
+         [](auto& i, auto&, auto&) {
+             i.disks[0].table = TableKind::Unknown;
+             i.system.firmware = Firmware::Unknown;
+         }},
         {"volume-dirty", Verdict::Error, "the repair refuses it",
          [](auto& i, auto&, auto&) { i.volumes[0].state = VolumeState::NeedsRecovery; }},
         {"volume-dirty", Verdict::Error, "leaves it alone",

@@ -223,4 +223,57 @@ TEST(WmiVolumes, a_dirty_volume_that_windows_starts_from_is_an_error_and_any_oth
     EXPECT_THAT(machine.said("volume-dirty"), ElementsAre(says("warning", "sector by sector")));
 }
 
+TEST(WmiFirmware, a_windows_on_a_gpt_disk_with_an_efi_system_partition_gets_a_uefi_vm) {
+    const WmiMigration machine;
+    machine.import(server_2016_dumps());
+    EXPECT_THAT(machine.said("firmware"), ElementsAre(says("OK", "UEFI firmware too")));
+    EXPECT_THAT(machine.said("efi-partition"), ElementsAre(says("OK", "It comes along")));
+    const auto made =
+        machine.run("vmscript", {"--hwgeneratep2v", "--hwinfofile", "x.xml", "--name", "atlas", "--vmconfigpath",
+                                 "/srv/vm", "--virtualdiskpath", "/srv/vm", "--hwdestvs", "hercules"});
+    EXPECT_EQ(made.exit_code, kExitDone) << made.error_text;
+    const auto state = read_text_file(machine.directory() / "p2v/atlas/atlas_internalState.xml").value_or("");
+    EXPECT_THAT(state, HasSubstr("firmware=\"uefi\""));
+    const auto deploy = read_text_file(machine.directory() / "p2v/atlas/atlas_DeployVM.xml").value_or("");
+    EXPECT_THAT(deploy, HasSubstr("uefi")) << "the repair is told so";
+}
+
+TEST(WmiFirmware, on_mbr_disks_and_before_vista_it_is_a_bios) {
+    const WmiMigration machine;
+    machine.import(server_2003_dumps());
+    EXPECT_THAT(machine.said("firmware"), ElementsAre(says("OK", "BIOS")));
+    auto dumps = server_2016_dumps();
+    for (const char* file : {"Win32_DiskDrive.wmi", "Win32_DiskPartition.wmi", "Win32_LogicalDiskToPartition.wmi"})
+        dumps[file] = server_2003_dumps().at(file);
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("firmware"), ElementsAre(says("OK", "BIOS")));
+}
+
+TEST(WmiFirmware, a_gpt_windows_whose_efi_system_partition_is_not_known_is_an_error_and_no_bios_vm) {
+    const WmiMigration machine;
+    auto dumps = server_2016_dumps();
+    change(dumps, "Win32_DiskPartition.wmi", "Type=GPT: System", "Type=GPT: Unknown");
+    machine.import(dumps);
+    const auto said = machine.said("firmware");
+    ASSERT_THAT(said, ElementsAre(says("error", "which has a GPT and so starts by UEFI alone; the VM gets a BIOS")));
+    EXPECT_THAT(said[0].to_do, HasSubstr("Win32_DiskPartition"));
+}
+
+TEST(WmiFirmware, an_old_esp_on_a_data_disk_does_not_make_a_bios_windows_start_by_uefi) {
+    const WmiMigration machine;
+    auto dumps = server_2016_dumps();
+    // Windows on an MBR disk that starts it, and a disk of another machine beside it.
+    const auto old = server_2003_dumps();
+    dumps["Win32_DiskDrive.wmi"] = old.at("Win32_DiskDrive.wmi") +
+                                   "\nBytesPerSector=512\nDeviceID=\\\\.\\PHYSICALDRIVE1\nIndex=1\nInterfaceType=SCSI\n"
+                                   "Model=Disk\nSerialNumber=2\nSize=73372631040\n";
+    auto partitions = dumps["Win32_DiskPartition.wmi"];
+    for (auto at = partitions.find("DiskIndex=0"); at != std::string::npos; at = partitions.find("DiskIndex=0"))
+        partitions[at + 10] = '1';
+    dumps["Win32_DiskPartition.wmi"] = old.at("Win32_DiskPartition.wmi") + "\n" + partitions;
+    dumps["Win32_LogicalDiskToPartition.wmi"] = old.at("Win32_LogicalDiskToPartition.wmi");
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("firmware"), Not(testing::Contains(says("OK", "UEFI"))));
+}
+
 }  // namespace

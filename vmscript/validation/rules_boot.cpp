@@ -15,13 +15,40 @@ namespace {
 
 constexpr std::string_view kRepairPage = "docs/repair.md, \"From the firmware to init\"";
 
+constexpr std::string_view kSetFirmware =
+    "Import Win32_DiskPartition, Win32_Volume and Win32_LogicalDiskToPartition of all disks: they tell what it starts "
+    "by (msinfo32 shows it as BIOS mode).";
+
+// The table of the disk that Windows is on tells what it starts by, and the repair goes by that.
+bool other_table(const Facts& f, Findings& out) {
+    if (!f.windows || f.root == nullptr) return false;
+    for (const auto& name : disks_of(f.machine, *f.root)) {
+        const auto* disk = find_disk(f.machine, name);
+        if (disk == nullptr || (disk->table != TableKind::Gpt && disk->table != TableKind::Mbr)) continue;
+        const bool gpt = disk->table == TableKind::Gpt;
+        if (gpt == f.uefi) continue;
+        out.error(std::string(name_of(f.machine.system.firmware)),
+                  fmt::format("Windows is on disk {}, which has {} and so starts by {}; the VM gets {}, and the repair "
+                              "refuses that when all is copied.",
+                              name, gpt ? "a GPT" : "an MBR", gpt ? "UEFI alone" : "a BIOS alone",
+                              f.uefi ? "UEFI" : "a BIOS"),
+                  std::string(kSetFirmware));
+        return true;
+    }
+    return false;
+}
+
 void firmware(const Facts& f, Findings& out) {
+    if (other_table(f, out)) return;
     switch (f.machine.system.firmware) {
         case Firmware::Bios: return out.ok("BIOS", "The VM has a BIOS too.");
         case Firmware::Uefi:
             return out.ok(
                 "UEFI", "The VM has UEFI firmware too; the repair sees to a loader that starts without a boot entry.");
         case Firmware::Unknown:
+            if (f.windows)
+                return out.warn("unknown", "The VM gets a BIOS; a Windows installed for UEFI does not start from it.",
+                                std::string(kSetFirmware));
             return out.warn("unknown", "The VM gets a BIOS; a system installed for UEFI does not start from it.",
                             "Run gatherhw on the running source; if it starts by UEFI, set firmware=\"uefi\" in "
                             "NAME_internalState.xml and in the repair task.");
@@ -210,7 +237,7 @@ void boot_ini(const Facts& f, Findings& out) {
 }
 
 const Rule kRules[] = {
-    {"firmware", Group::Boot, Verdict::Warning, "Firmware of the source and of the VM",
+    {"firmware", Group::Boot, Verdict::Error, "Firmware of the source and of the VM",
      "A system installed for one kind of firmware does not start by the other.", firmware},
     {"firmware-controller", Group::Boot, Verdict::Error, "The VM's controller under its firmware",
      "Firmware starts from a disk only if it has a driver for its controller.", firmware_controller},
