@@ -139,6 +139,7 @@ struct OperatingSystem {
     std::string licence_evidence = {};      // why: "product ID of an OEM channel"; never a key
     std::optional<bool> hibernated = {};    // an image of a suspended system waits to be resumed
     std::string hibernation_evidence = {};  // "/dev/sda2: S1SUSPEND", "C:\\hiberfil.sys"
+    std::optional<bool> fast_startup = {};  // Windows 8 and later: a plain shutdown leaves it suspended
     std::vector<Hotfix> hotfixes = {};
     std::vector<SystemFile> system_files = {};
     bool operator==(const OperatingSystem&) const = default;

@@ -76,6 +76,9 @@ void licence(const WmiMachine& machine, Inventory& out) {
             os.licence_evidence = "SoftwareLicensingProduct: " + text;
         }
     }
+    // A key in the firmware, of which its description alone is looked at: it is in the table MSDM.
+    for (const auto& i : machine.of("softwarelicensingservice"))
+        if (!i.get("oa3xoriginalproductkeydescription").empty()) out.system.acpi_tables = {"MSDM"};
 }
 
 std::string architecture(const WmiMachine& machine, const WmiInstance& os) {

@@ -21,7 +21,8 @@ bool is_name(std::string_view text) {
 
 std::string kind_in_name(std::string_view file_name) {
     auto name = to_lower(file_name.substr(file_name.size() > 1000 ? file_name.size() - 1000 : 0));
-    for (std::string_view prefix : {"win32_", "cim_", "softwarelicensingproduct", "msft_"}) {
+    for (std::string_view prefix :
+         {"win32_", "cim_", "softwarelicensingproduct", "softwarelicensingservice", "msft_"}) {
         auto at = name.rfind(prefix);
         if (at == std::string::npos) continue;
         auto end = at;
@@ -41,6 +42,7 @@ std::string kind_by_properties(const WmiInstance& instance) {
                              {"dirtybitset", "win32_volume"},
                              {"protectionstatus", "win32_encryptablevolume"},
                              {"productkeychannel", "softwarelicensingproduct"},
+                             {"oa3xoriginalproductkeydescription", "softwarelicensingservice"},
                              {"smbiosbiosversion", "win32_bios"},
                              {"buildnumber", "win32_operatingsystem"},
                              {"startmode", "win32_service"},

@@ -228,6 +228,37 @@ TEST(ImportWmi, copies_of_system_files_and_of_boot_ini_tell_what_wmi_does_not) {
     EXPECT_EQ(alone.os.system_files[0].path, "%SystemRoot%\\system32\\hal.dll");
 }
 
+TEST(ImportWmi, what_reg_query_wrote_tells_the_hal_secure_boot_and_fast_startup) {
+    auto dump = seed("seeds-import-copies/registry.txt");
+    auto i = imported(DumpKind::Wmi, {{"registry.txt", dump}});
+    expect_sound(i);
+    EXPECT_EQ(i.os.hal, "acpiapic_mp");
+    EXPECT_EQ(i.system.secure_boot, true);
+    EXPECT_EQ(i.os.fast_startup, true);
+    auto power = [](const char* hiberboot, const char* hibernate) {
+        const std::string key = "HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Control\\";
+        auto first = key + "Session Manager\\Power\n    HiberbootEnabled    REG_DWORD    " + hiberboot + "\n";
+        auto second = key + "Power\n    HibernateEnabled    REG_DWORD    " + hibernate + "\n";
+        return imported(DumpKind::Wmi, {{"a", to_bytes(first)}, {"b", to_bytes(second)}}).os.fast_startup;
+    };
+    EXPECT_EQ(power("0x1", "0x1"), true) << "of two files";
+    EXPECT_EQ(power("0x1", "0x0"), false) << "as powercfg /h off leaves it";
+    EXPECT_EQ(power("0x0", "0x1"), false);
+    EXPECT_EQ(power("0x1", "?"), std::nullopt);
+}
+
+TEST(ImportWmi, a_key_in_the_firmware_is_a_licence_table_and_is_not_kept) {
+    auto with = [](const char* text) {
+        return imported(DumpKind::Wmi, {{"SoftwareLicensingService.wmi", to_bytes(text)}}).system.acpi_tables;
+    };
+    EXPECT_EQ(with("OA3xOriginalProductKey=AAAAA-BBBBB\nOA3xOriginalProductKeyDescription=[4.0] Professional OEM:DM\n"),
+              std::vector<std::string>{"MSDM"});
+    EXPECT_TRUE(with("OA3xOriginalProductKeyDescription=\nVersion=10.0\n").empty());
+    auto xml = to_xml(imported(DumpKind::Wmi, {{"x", to_bytes("OA3xOriginalProductKey=AAAAA-BBBBB\n"
+                                                              "OA3xOriginalProductKeyDescription=OEM:DM\n")}}));
+    EXPECT_EQ(xml.find("AAAAA"), std::string::npos);
+}
+
 TEST(ImportWmi, a_class_without_instances_is_an_empty_file_and_no_error) {
     auto dumps = wmi_seeds();
     auto whole = imported(DumpKind::Wmi, dumps);

@@ -105,7 +105,8 @@ std::vector<Said> WmiMigration::said(const std::string& rule, std::vector<std::s
     for (const auto& check : report.at("checks").as_array()) {
         const auto text = [&](const char* name) { return std::string(check.at(name).as_string()); };
         errors = errors || text("verdict") == "error";
-        if (text("id") == rule) out.push_back({text("verdict"), text("what"), text("found"), text("to_do")});
+        if (rule.empty() || text("id") == rule)
+            out.push_back({text("id"), text("verdict"), text("what"), text("found"), text("to_do")});
     }
     EXPECT_EQ(ran.exit_code == kExitFailed, errors);
     return out;

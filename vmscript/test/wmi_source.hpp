@@ -25,7 +25,7 @@ WmiDumps server_2016_dumps();
 void change(WmiDumps& dumps, const std::string& file, const std::string& from, const std::string& to);
 
 struct Said {
-    std::string verdict, what, found, to_do;
+    std::string id, verdict, what, found, to_do;
 };
 
 // The import and the validation by the programs.
@@ -33,7 +33,7 @@ class WmiMigration {
 public:
     // Imports the dumps as x.xml. Returns what the importer says on its way.
     std::string import(const WmiDumps& dumps) const;
-    // What one rule says of x.xml; an exit code of no verdict is a failure.
+    // What one rule says of x.xml, or all of them (""); an exit code of no verdict is a failure.
     std::vector<Said> said(const std::string& rule, std::vector<std::string> switches = {}) const;
     CommandResult run(const std::string& program, std::vector<std::string> arguments) const;
     std::string inventory() const;

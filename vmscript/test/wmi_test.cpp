@@ -276,4 +276,74 @@ TEST(WmiFirmware, an_old_esp_on_a_data_disk_does_not_make_a_bios_windows_start_b
     EXPECT_THAT(machine.said("firmware"), Not(testing::Contains(says("OK", "UEFI"))));
 }
 
+// "Import Win32_DiskDrive with the rest": whatever a Windows lacks, nobody is sent to a gatherhw that there is not.
+TEST(WmiFacts, of_every_class_that_is_missing_the_report_names_what_to_import) {
+    const std::pair<const char*, const char*> rows[] = {{"Win32_DiskDrive.wmi", "disk-count"},
+                                                        {"Win32_Volume.wmi", "root"},
+                                                        {"Win32_Processor.wmi", "processor-count"},
+                                                        {"Win32_OperatingSystem.wmi", "boot-loader"}};
+    for (const auto& base : {server_2003_dumps(), server_2016_dumps()})
+        for (const auto& [file, rule] : rows) {
+            const WmiMigration machine;
+            auto dumps = base;
+            dumps.erase(file);
+            machine.import(dumps);
+            const auto said = machine.said(rule);
+            ASSERT_THAT(said, Not(IsEmpty())) << rule;
+            EXPECT_THAT(said[0].to_do, HasSubstr("Import Win32_")) << rule << ": " << said[0].found;
+            for (const auto& one : machine.said("")) {
+                if (one.id == "inventory" || one.id == "windows-hal") continue;
+                for (const char* way : {"gatherhw on", "gatherhw again", "gatherhw as", "gatherhw of"})
+                    EXPECT_THAT(one.to_do, Not(HasSubstr(way))) << one.id;
+            }
+        }
+}
+
+TEST(WmiFacts, boot_ini_is_read_from_a_copy) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    machine.import(dumps);
+    const auto none = machine.said("boot-ini");
+    ASSERT_THAT(none, ElementsAre(says("not checked", "not in the inventory")));
+    EXPECT_THAT(none[0].to_do, HasSubstr("a copy of boot.ini"));
+    dumps["boot.ini"] = kBootIni + "\r\n";
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("boot-ini"), ElementsAre(says("OK", "One entry")));
+    dumps["boot.ini"] = kBootIni + " /HAL=halx.dll\r\n";
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("boot-ini"), testing::Contains(says("warning", "/HAL=halx.dll")));
+}
+
+TEST(WmiFacts, secure_boot_and_fast_startup_are_read_from_reg_query) {
+    const WmiMigration machine;
+    auto dumps = server_2016_dumps();
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("secure-boot"), ElementsAre(says("not checked", "not known")));
+    EXPECT_THAT(machine.said("secure-boot")[0].to_do, HasSubstr("Control\\SecureBoot\\State"));
+    EXPECT_THAT(machine.said("hibernated"), ElementsAre(says("not checked", "not known")));
+    EXPECT_THAT(machine.said("hibernated")[0].to_do, HasSubstr("powercfg /h off"));
+    const std::string key = "HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Control\\";
+    dumps["registry.txt"] = "\r\n" + key +
+                            "SecureBoot\\State\r\n    UEFISecureBootEnabled    REG_DWORD    0x1\r\n\r\n" + key +
+                            "Session Manager\\Power\r\n    HiberbootEnabled    REG_DWORD    0x1\r\n\r\n" + key +
+                            "Power\r\n    HibernateEnabled    REG_DWORD    0x1\r\n";
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("secure-boot"), ElementsAre(says("warning", "")));
+    EXPECT_THAT(machine.said("hibernated"), ElementsAre(says("warning", "leaves Windows suspended")));
+    change(dumps, "registry.txt", "HibernateEnabled    REG_DWORD    0x1", "HibernateEnabled    REG_DWORD    0x0");
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("hibernated"), ElementsAre(says("OK", "It is off")));
+}
+
+TEST(WmiFacts, a_licence_in_the_firmware_is_told_by_the_licensing_service) {
+    const WmiMigration machine;
+    auto dumps = server_2016_dumps();
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("windows-licence"), ElementsAre(says("not checked", "not known")));
+    EXPECT_THAT(machine.said("windows-licence")[0].to_do, HasSubstr("SoftwareLicensingService"));
+    dumps["SoftwareLicensingService.wmi"] = "OA3xOriginalProductKeyDescription=[4.0] Professional OEM:DM\r\n";
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("windows-licence"), ElementsAre(says("warning", "table MSDM")));
+}
+
 }  // namespace

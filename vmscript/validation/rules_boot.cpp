@@ -67,9 +67,11 @@ void secure_boot(const Facts& f, Findings& out) {
         out.warn("Secure Boot is on",
                  "The VM's firmware does not check signatures; keys in the old firmware stay behind.",
                  "Have recovery keys of encrypted volumes at hand.");
+    else if (f.uefi && f.nt && *f.nt < kWindows8) out.ok("Secure Boot", "It is off: this Windows does not know it.");
     else if (f.uefi && !f.machine.system.secure_boot)
         out.not_checked("Secure Boot", "Whether it is on is not known.",
-                        "Run gatherhw again as root on the running source.");
+                        f.to_know("Run gatherhw again as root on the running source.",
+                                  "what reg query says of Control\\SecureBoot\\State"));
 }
 
 struct LoaderRow {
@@ -94,8 +96,10 @@ void boot_loader(const Facts& f, Findings& out) {
         return out.error("LILO", "It knows its kernel by block numbers: the repair refuses it.",
                          "Install GRUB on the source, start it once by that, and run gatherhw again.");
     if (loader.empty())
-        return out.warn("unknown", "Which boot loader starts it is not known.",
-                        fmt::format("Run gatherhw again as root; {} lists those that are repaired.", kRepairPage));
+        return out.warn(
+            "unknown", "Which boot loader starts it is not known.",
+            f.to_know(fmt::format("Run gatherhw again as root; {} lists those that are repaired.", kRepairPage),
+                      "Win32_OperatingSystem"));
     out.warn(loader, "The repair does not know this boot loader; it must find its disk by itself.",
              "Make sure that its configuration names the root by UUID.");
 }
@@ -112,7 +116,8 @@ void esp(const Facts& f, Findings& out) {
                 return out.ok("EFI system partition " + p.name, "It comes along.");
             }
     out.error("EFI system partition", "None of the disks that migrate has one, and the source starts by UEFI.",
-              "Keep the disk that it is on; gatherhw as root sees the types of partitions.");
+              f.windows ? "Keep the disk that it is on; Win32_DiskPartition has the types of partitions."
+                        : "Keep the disk that it is on; gatherhw as root sees the types of partitions.");
 }
 
 // A BIOS starts a Windows from the partition that is marked active.
@@ -215,8 +220,9 @@ void boot_ini(const Facts& f, Findings& out) {
     if (!f.nt || *f.nt >= kVista) return;
     const auto entries = boot_ini_entries(f);
     if (entries.empty())
-        return out.not_checked("boot.ini", "It is not in the inventory.",
-                               "Run gatherhw on the source as an administrator.");
+        return out.not_checked("boot.ini",
+                               "It is not in the inventory: which disk, HAL and kernel it names is not known.",
+                               f.to_know("", "a copy of boot.ini"));
     if (entries.size() > 1)
         out.note("boot.ini",
                  fmt::format("It has {} entries; the repair changes the one that starts by itself.", entries.size()),

@@ -37,10 +37,11 @@ void service_level(const Facts& f, Findings& out) {
         if (*f.nt != row.version) continue;
         if (!pack && f.machine.os.service_level.empty())
             return out.not_checked(f.machine.os.name, "Its service pack is not known.",
-                                   "Run gatherhw on the running source.");
+                                   f.to_know("", "Win32_OperatingSystem"));
         if (pack.value_or(0) >= row.least)
             return out.ok(f.machine.os.name + ", " + f.machine.os.service_level, "It is recent enough.");
-        const auto to_do = fmt::format("Install Service Pack {} on the source, and run gatherhw again.", row.least);
+        const auto to_do =
+            fmt::format("Install Service Pack {} on the source, and take Win32_OperatingSystem again.", row.least);
         return row.verdict == Verdict::Error ? out.error(f.machine.os.name, std::string(row.says), to_do)
                                              : out.warn(f.machine.os.name, std::string(row.says), to_do);
     }
@@ -172,7 +173,10 @@ void licence(const Facts& f, Findings& out) {
                                     table),
                         "Have a volume or retail key at hand; ask whether the OEM licence may be moved.");
             return out.not_checked(os.name, "How it was licensed is not known.",
-                                   "Look at slmgr /dli (XP, 2003: the product ID in winver).");
+                                   f.nt && *f.nt < kVista
+                                       ? f.to_know("", "Win32_OperatingSystem (its SerialNumber is the product ID)")
+                                       : f.to_know("", "SoftwareLicensingProduct and SoftwareLicensingService") +
+                                             " slmgr /dli shows it too.");
         }
         case LicenceChannel::Oem:
             return out.warn(os.name, "An OEM licence, bound to the machine it came with: " + os.licence_evidence + ".",
@@ -211,7 +215,7 @@ void encryption_software(const Facts& f, Findings& out) {
     for (auto name : kDrivers)
         if (const auto* d = f.driver(name); d && (d->start == "boot" || d->start == "system"))
             out.error("driver " + d->name, "Software that encrypts whole disks: the repair cannot look into them.",
-                      "Decrypt the disks and remove the software on the source, then run gatherhw again.");
+                      "Decrypt the disks and remove the software on the source, then take the dumps again.");
 }
 
 void raid_tools(const Facts& f, Findings& out) {
