@@ -346,4 +346,15 @@ TEST(WmiFacts, a_licence_in_the_firmware_is_told_by_the_licensing_service) {
     EXPECT_THAT(machine.said("windows-licence"), ElementsAre(says("warning", "table MSDM")));
 }
 
+TEST(WmiFacts, that_there_is_no_service_pack_is_known_too) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    change(dumps, "Win32_OperatingSystem.wmi", "ServicePackMajorVersion=2", "ServicePackMajorVersion=0");
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("service-level"), ElementsAre(says("warning", "Service Pack 1")));
+    change(dumps, "Win32_OperatingSystem.wmi", "ServicePackMajorVersion=0\n", "");
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("service-level"), ElementsAre(says("not checked", "not known")));
+}
+
 }  // namespace
