@@ -73,7 +73,7 @@ Result<ExitCode> migrate(const MigrateArguments& a, const Context& context) {
     auto read = TRY_WITH(gatherhw::read_inventory(xml), "reading " + switches.hw_info_file);
     std::vector<std::string> problems;
     auto around = TRY(vmscript::read_surroundings(switches));
-    around.patch_files = TRY(vmscript::missing_patch_files(read.inventory, switches));
+    around.patch_files = vmscript::missing_patch_files(read.inventory, switches);
     around.drop_ins = vmscript::drop_in_drivers(read.inventory, switches);
     for (const auto& f : vmscript::validate(read.inventory, switches, around, read.warnings)) {
         const bool passed_over = f.forcible && switches.force;

@@ -118,6 +118,7 @@ void fields(A& a, Of<OperatingSystem> auto& r) {
     a.value("licence-evidence", r.licence_evidence);
     a.value("hibernated", r.hibernated);
     a.value("hibernation-evidence", r.hibernation_evidence);
+    a.value("fast-startup", r.fast_startup);
     a.list("hotfixes", "hotfix", r.hotfixes);
     a.list("system-files", "file", r.system_files);
 }

@@ -55,9 +55,8 @@ int main(int argc, char** argv) {
     CLI::App app{
         "gatherhw-import: writes the inventory of a machine from what another tool wrote down of it.\n"
         "KIND: lshw (lshw -xml), udev (udevadm info --export-db), smbios (dmidecode --dump-bin, or the table in\n"
-        "/sys/firmware/dmi/tables/DMI), wmi (wmic CLASS get /format:list; one FILE for each class). gatherhw itself, "
-        "run\n"
-        "on the machine, tells far more."};
+        "/sys/firmware/dmi/tables/DMI), wmi (wmic CLASS get /format:list; one FILE for each class, and copies\nof "
+        "hal.dll, ntoskrnl.exe, ntkrnlpa.exe and boot.ini). gatherhw itself, run on the machine, tells far more."};
     Arguments arguments;
     app.add_option("KIND", arguments.kind, "lshw, udev, smbios or wmi")
         ->required()
@@ -72,7 +71,7 @@ int main(int argc, char** argv) {
     app.set_help_flag("-h,--help", "this text");
     app.footer(
         "Examples:\n  lshw -xml -numeric >poseidon.lshw && gatherhw-import lshw poseidon.lshw -o poseidon.xml\n"
-        "  gatherhw-import wmi Win32_*.wmi --host-name hera -o hera.xml\n"
+        "  gatherhw-import wmi Win32_*.wmi hal.dll ntoskrnl.exe ntkrnlpa.exe boot.ini -o hera.xml\n"
         "  gatherhw --import smbios dmi.bin --json\n"
         "Exit codes: 0 done, 1 failed, 2 usage, 3 done, but the dump does not tell everything (see the warnings).");
     try {

@@ -113,7 +113,7 @@ struct SystemFile {
     std::string path;           // "C:\\Windows\\system32\\hal.dll"
     std::string version;        // "5.1.2600.5512", the fixed file version
     std::string original_name;  // what it was called before it was installed: "halaacpi.dll"
-    std::string language;       // of its version resource, hexadecimal: "0409"; empty when unknown or neutral
+    std::string language;       // of its version resource, hexadecimal: "0409"; "0000": neutral; empty when unknown
     std::uint64_t size = 0;     // bytes
     bool operator==(const SystemFile&) const = default;
 };
@@ -139,6 +139,7 @@ struct OperatingSystem {
     std::string licence_evidence = {};      // why: "product ID of an OEM channel"; never a key
     std::optional<bool> hibernated = {};    // an image of a suspended system waits to be resumed
     std::string hibernation_evidence = {};  // "/dev/sda2: S1SUSPEND", "C:\\hiberfil.sys"
+    std::optional<bool> fast_startup = {};  // Windows 8 and later: a plain shutdown leaves it suspended
     std::vector<Hotfix> hotfixes = {};
     std::vector<SystemFile> system_files = {};
     bool operator==(const OperatingSystem&) const = default;

@@ -38,7 +38,7 @@ ReportOptions report_options(const Switches& switches) {
 
 Result<std::vector<Finding>> findings_of(const Switches& switches, const gatherhw::ReadInventory& read) {
     auto around = TRY(read_surroundings(switches));
-    around.patch_files = TRY(missing_patch_files(read.inventory, switches));
+    around.patch_files = missing_patch_files(read.inventory, switches);
     around.drop_ins = drop_in_drivers(read.inventory, switches);
     around.now = static_cast<std::uint64_t>(std::max<std::int64_t>(0, unix_milliseconds(SystemClock().wall()) / 1000));
     return validate(read.inventory, switches, around, read.warnings);

@@ -123,12 +123,26 @@ void wmi_software(const WmiMachine& machine, Inventory& out) {
 
 Result<Inventory> import_wmi(const std::vector<Dump>& dumps) {
     std::vector<WmiInstance> all;
+    std::vector<const Dump*> copies;
+    std::string registry;
     for (const auto& dump : dumps) {
-        auto found = read_wmi(decode_text(dump.bytes), base_name(dump.name));
-        if (found.empty())
+        if (is_copied_file(dump.bytes)) {
+            copies.push_back(&dump);
+            continue;
+        }
+        auto text = decode_text(dump.bytes);
+        if (is_registry_dump(text)) {
+            registry += text + "\n";
+            continue;
+        }
+        auto found = read_wmi(text, base_name(dump.name));
+        // Of a class without instances wmic writes an empty file.
+        if (found.empty() && !trim(text).empty())
             return make_error(errors::kBadDump, "{} has no `Name=Value` line of an instance", printable(dump.name));
         all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
     }
+    if (all.empty() && copies.empty() && registry.empty())
+        return make_error(errors::kBadDump, "there is no instance in any of the files");
     WmiMachine machine(std::move(all));
     Inventory out;
     wmi_system(machine, out);
@@ -137,6 +151,8 @@ Result<Inventory> import_wmi(const std::vector<Dump>& dumps) {
     wmi_network(machine, out);
     wmi_devices(machine, out);
     wmi_software(machine, out);
+    take_registry(registry, out);
+    for (const auto* copy : copies) TRY(take_copied_file(*copy, out));
     struct Row {
         std::string_view kind, what;
     };

@@ -2,6 +2,7 @@
 // The parts of the WMI importer by topic, in the order they run.
 #pragma once
 
+#include "gatherhw/importers/importers.hpp"
 #include "gatherhw/importers/wmi_text.hpp"
 #include "gatherhw/model.hpp"
 
@@ -35,5 +36,13 @@ void wmi_storage(const WmiMachine& machine, Inventory& out);
 void wmi_network(const WmiMachine& machine, Inventory& out);
 void wmi_devices(const WmiMachine& machine, Inventory& out);
 void wmi_software(const WmiMachine& machine, Inventory& out);
+
+// wmi_registry.cpp: what `reg query` wrote, of any number of keys.
+bool is_registry_dump(std::string_view text);
+void take_registry(std::string_view text, Inventory& out);
+
+// wmi_files.cpp, behind the others: a program file of system32 or boot.ini, as it lies on the source, by its content.
+bool is_copied_file(ByteView bytes);
+Status take_copied_file(const Dump& dump, Inventory& out);  // errors: kBadDump
 
 }  // namespace slipway::gatherhw

@@ -239,6 +239,38 @@ void hang_disks(Inventory& out) {
     }
 }
 
+bool has_esp(const Disk& d) { return std::any_of(d.partitions.begin(), d.partitions.end(), is_efi_system_partition); }
+bool has_active(const Disk& d) {
+    return std::any_of(d.partitions.begin(), d.partitions.end(), [](const Partition& p) { return p.active; });
+}
+
+// The disk that Windows is on.
+const Disk* windows_disk(const Inventory& out) {
+    for (const auto& v : out.volumes) {
+        const bool by_letter = !v.boot_volume && out.os.system_root.size() >= 2 &&
+                               std::find(v.mount_points.begin(), v.mount_points.end(),
+                                         out.os.system_root.substr(0, 2)) != v.mount_points.end();
+        if (v.boot_volume != true && !by_letter) continue;
+        if (auto on = disks_of(out, v); on.size() == 1) return find_disk(out, on.front());
+    }
+    return nullptr;
+}
+
+// WMI does not say it, but Windows starts from a GPT by UEFI and from an MBR by a BIOS alone ("Windows and GPT FAQ",
+// Microsoft), and Windows 2000 to 2003 for PCs knows no UEFI. Where its disks do not tell, it stays unknown.
+Firmware firmware_of(const Inventory& out) {
+    const auto major = parse_u64(out.os.version.substr(0, out.os.version.find('.')));
+    if (major && *major < 6 && !out.os.architecture.empty()) return Firmware::Bios;
+    const auto* own = windows_disk(out);
+    const bool active = std::any_of(out.disks.begin(), out.disks.end(), has_active);
+    const bool esp = std::any_of(out.disks.begin(), out.disks.end(), has_esp);
+    if (own != nullptr && has_esp(*own)) return Firmware::Uefi;
+    // The loader may be on another disk than Windows.
+    if (own != nullptr && own->table == TableKind::Gpt && esp && !active) return Firmware::Uefi;
+    if (own != nullptr && own->table == TableKind::Mbr && active && !esp) return Firmware::Bios;
+    return Firmware::Unknown;
+}
+
 }  // namespace
 
 void wmi_storage(const WmiMachine& machine, Inventory& out) {
@@ -251,6 +283,7 @@ void wmi_storage(const WmiMachine& machine, Inventory& out) {
     partitions(machine, out);
     volumes(machine, out);
     hang_disks(out);
+    out.system.firmware = firmware_of(out);
 }
 
 }  // namespace slipway::gatherhw

@@ -76,6 +76,9 @@ void licence(const WmiMachine& machine, Inventory& out) {
             os.licence_evidence = "SoftwareLicensingProduct: " + text;
         }
     }
+    // A key in the firmware, of which its description alone is looked at: it is in the table MSDM.
+    for (const auto& i : machine.of("softwarelicensingservice"))
+        if (!i.get("oa3xoriginalproductkeydescription").empty()) out.system.acpi_tables = {"MSDM"};
 }
 
 std::string architecture(const WmiMachine& machine, const WmiInstance& os) {
@@ -106,7 +109,10 @@ void read_os(const WmiMachine& machine, const WmiInstance& i, Inventory& out) {
     auto numbers = split(i.get("version"), '.');
     os.version = numbers.size() >= 2 ? numbers[0] + "." + numbers[1] : i.get("version");
     os.build = i.get("buildnumber");
-    if (auto pack = i.number("servicepackmajorversion"); pack > 0) os.service_level = fmt::format("SP{}", pack);
+    const auto major = parse_u64(numbers[0]);
+    // That an old one has none is a fact too; later ones go without service packs.
+    if (auto pack = parse_u64(i.get("servicepackmajorversion")); pack && (*pack > 0 || (major && *major < 6)))
+        os.service_level = fmt::format("SP{}", *pack);
     os.architecture = architecture(machine, i);
     os.edition = i.get("operatingsystemsku");
     os.role = role_of(i);
@@ -115,7 +121,6 @@ void read_os(const WmiMachine& machine, const WmiInstance& i, Inventory& out) {
     else os.language = to_lower(i.get("locale"));
     if (auto type = i.get("buildtype"); !type.empty()) os.multiprocessor = type.starts_with("Multiprocessor");
     os.pae = i.flag("paeenabled");
-    auto major = numbers.empty() ? std::nullopt : parse_u64(numbers[0]);
     if (major) out.boot.loader = *major >= 6 ? "bootmgr" : "ntldr";
     auto& s = out.system;
     s.host_name = i.get("csname");

@@ -21,7 +21,8 @@ bool is_name(std::string_view text) {
 
 std::string kind_in_name(std::string_view file_name) {
     auto name = to_lower(file_name.substr(file_name.size() > 1000 ? file_name.size() - 1000 : 0));
-    for (std::string_view prefix : {"win32_", "cim_", "softwarelicensingproduct", "msft_"}) {
+    for (std::string_view prefix :
+         {"win32_", "cim_", "softwarelicensingproduct", "softwarelicensingservice", "msft_"}) {
         auto at = name.rfind(prefix);
         if (at == std::string::npos) continue;
         auto end = at;
@@ -41,6 +42,7 @@ std::string kind_by_properties(const WmiInstance& instance) {
                              {"dirtybitset", "win32_volume"},
                              {"protectionstatus", "win32_encryptablevolume"},
                              {"productkeychannel", "softwarelicensingproduct"},
+                             {"oa3xoriginalproductkeydescription", "softwarelicensingservice"},
                              {"smbiosbiosversion", "win32_bios"},
                              {"buildnumber", "win32_operatingsystem"},
                              {"startmode", "win32_service"},
@@ -80,6 +82,8 @@ public:
         // Services, NICs and disks of the same dump name the system's class beside their own.
         if (found.kind.empty()) found.kind = file_kind_;
         if (found.kind.empty()) found.kind = kind_by_properties(found);
+        // What CIM_DataFile calls itself, and CIM_Directory too.
+        if (found.kind == "cim_logicalfile" && found.properties.contains("version")) found.kind = "cim_datafile";
         out_.push_back(std::move(found));
     }
 

@@ -166,6 +166,7 @@ TEST(ImportWmi, a_windows_2003_domain_controller_with_a_team) {
     EXPECT_EQ(i.boot.loader, "ntldr");
     EXPECT_EQ(i.os.hal, "acpiapic_mp");
     EXPECT_EQ(i.system.time_zone, "-300");
+    EXPECT_EQ(i.system.firmware, Firmware::Bios) << "there is no other for Windows 2003 on a PC";
     EXPECT_EQ(i.system.processors.sockets, 2u);
     EXPECT_EQ(i.system.processors.threads, 4u);
     EXPECT_TRUE(i.system.processors.is_64bit) << "though the system has 32 bits";
@@ -182,7 +183,7 @@ TEST(ImportWmi, a_windows_2003_domain_controller_with_a_team) {
     EXPECT_EQ(i.disks[1].san, true);
     auto c = volumes_named(i, "C:");
     ASSERT_EQ(c.size(), 1u);
-    EXPECT_EQ(c[0]->state, VolumeState::NeedsRecovery);
+    EXPECT_EQ(c[0]->state, VolumeState::Clean);
     EXPECT_EQ(c[0]->free, 1'000'000'000u);
     EXPECT_EQ(c[0]->quotas, false);
     EXPECT_EQ(disks_of(i, *c[0]), std::vector<std::string>{"disk0"});
@@ -208,9 +209,71 @@ TEST(ImportWmi, a_windows_2003_domain_controller_with_a_team) {
     EXPECT_EQ(i.usb[0].vendor, 0x0529);
 }
 
+TEST(ImportWmi, copies_of_system_files_and_of_boot_ini_tell_what_wmi_does_not) {
+    auto dumps = wmi_seeds();
+    dumps.push_back({"/srv/hera/HAL.DLL", seed("seeds-import-copies/hal.dll")});
+    dumps.push_back({"/srv/hera/boot.ini", seed("seeds-import-copies/boot.ini")});
+    auto i = imported(DumpKind::Wmi, dumps);
+    expect_sound(i);
+    ASSERT_EQ(i.os.system_files.size(), 1u) << "it takes the place of what WMI says of the file";
+    EXPECT_EQ(i.os.system_files[0],
+              (SystemFile{"C:\\WINDOWS\\system32\\hal.dll", "5.2.3790.3959", "halacpi.dll", "0409", 888}));
+    EXPECT_EQ(i.os.hal, "acpiapic_mp") << "as WMI has it";
+    ASSERT_EQ(i.boot.files.size(), 1u);
+    EXPECT_EQ(i.boot.files[0].path, "C:\\boot.ini");
+    EXPECT_EQ(i.boot.files[0].text, std::string(as_text(seed("seeds-import-copies/boot.ini"))));
+    auto alone = imported(DumpKind::Wmi, {{"hal.dll", seed("seeds-import-copies/hal.dll")}});
+    expect_sound(alone);
+    EXPECT_EQ(alone.os.hal, "acpipic_up");
+    EXPECT_EQ(alone.os.system_files[0].path, "%SystemRoot%\\system32\\hal.dll");
+}
+
+TEST(ImportWmi, what_reg_query_wrote_tells_the_hal_secure_boot_and_fast_startup) {
+    auto dump = seed("seeds-import-copies/registry.txt");
+    auto i = imported(DumpKind::Wmi, {{"registry.txt", dump}});
+    expect_sound(i);
+    EXPECT_EQ(i.os.hal, "acpiapic_mp");
+    EXPECT_EQ(i.system.secure_boot, true);
+    EXPECT_EQ(i.os.fast_startup, true);
+    auto power = [](const char* hiberboot, const char* hibernate) {
+        const std::string key = "HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Control\\";
+        auto first = key + "Session Manager\\Power\n    HiberbootEnabled    REG_DWORD    " + hiberboot + "\n";
+        auto second = key + "Power\n    HibernateEnabled    REG_DWORD    " + hibernate + "\n";
+        return imported(DumpKind::Wmi, {{"a", to_bytes(first)}, {"b", to_bytes(second)}}).os.fast_startup;
+    };
+    EXPECT_EQ(power("0x1", "0x1"), true) << "of two files";
+    EXPECT_EQ(power("0x1", "0x0"), false) << "as powercfg /h off leaves it";
+    EXPECT_EQ(power("0x0", "0x1"), false);
+    EXPECT_EQ(power("0x1", "?"), std::nullopt);
+}
+
+TEST(ImportWmi, a_key_in_the_firmware_is_a_licence_table_and_is_not_kept) {
+    auto with = [](const char* text) {
+        return imported(DumpKind::Wmi, {{"SoftwareLicensingService.wmi", to_bytes(text)}}).system.acpi_tables;
+    };
+    EXPECT_EQ(with("OA3xOriginalProductKey=AAAAA-BBBBB\nOA3xOriginalProductKeyDescription=[4.0] Professional OEM:DM\n"),
+              std::vector<std::string>{"MSDM"});
+    EXPECT_TRUE(with("OA3xOriginalProductKeyDescription=\nVersion=10.0\n").empty());
+    auto xml = to_xml(imported(DumpKind::Wmi, {{"x", to_bytes("OA3xOriginalProductKey=AAAAA-BBBBB\n"
+                                                              "OA3xOriginalProductKeyDescription=OEM:DM\n")}}));
+    EXPECT_EQ(xml.find("AAAAA"), std::string::npos);
+}
+
+TEST(ImportWmi, a_class_without_instances_is_an_empty_file_and_no_error) {
+    auto dumps = wmi_seeds();
+    auto whole = imported(DumpKind::Wmi, dumps);
+    dumps.push_back({"Win32_TapeDrive.wmi", {}});
+    dumps.push_back({"Win32_SerialPort.wmi", to_bytes(std::string("\xff\xfe\r\0\n\0", 6))});
+    EXPECT_TRUE(imported(DumpKind::Wmi, dumps) == whole);
+    auto none = import_dumps(DumpKind::Wmi, {{"Win32_TapeDrive.wmi", {}}});
+    ASSERT_FALSE(none.ok());
+    EXPECT_TRUE(none.error().is(errors::kBadDump));
+}
+
 TEST(ImportWmi, a_class_is_known_by_its_instances_its_file_or_its_properties) {
     EXPECT_EQ(read_wmi("CreationClassName=Win32_Service\nName=x\n", "x").at(0).kind, "win32_service");
     EXPECT_EQ(read_wmi("Name=x\n", "2003-Win32_Volume.wmi").at(0).kind, "win32_volume");
+    EXPECT_EQ(read_wmi("CreationClassName=CIM_LogicalFile\nVersion=1\n", "x").at(0).kind, "cim_datafile");
     EXPECT_EQ(read_wmi("HotFixID=KB1\n", "x").at(0).kind, "win32_quickfixengineering");
     EXPECT_EQ(read_wmi("Name=x\n", "x").at(0).kind, "");
 }

@@ -94,6 +94,7 @@ void add_seldom_facts(Inventory& i) {
     os.licence_evidence = "product ID";
     os.hibernated = true;
     os.hibernation_evidence = "C:\\hiberfil.sys";
+    os.fast_startup = true;
     os.hotfixes = {{"KB958644", "Security Update"}};
     os.system_files = {{"C:\\WINDOWS\\system32\\hal.dll", "5.1.2600.5512", "halaacpi.dll", "0409", 105344}};
     auto& v = i.volumes.at(0);

@@ -68,10 +68,11 @@ HalKind asked_for(const TargetMachine& target, FixHal fix) {
     return target.processors > 1 && target.apic ? HalKind::AcpiMultiprocessor : HalKind::AcpiPc;
 }
 
-Result<FileKey> key_like(const InstalledFile& file, std::string_view name) {
+Result<WantedFile> one_like(const InstalledFile& file, std::string_view name, std::string_view install_as) {
     if (!file.version)
         return make_error(errors::kHal, "system32\\{} has no version, so that nothing can match it", file.name);
-    return FileKey{std::string(name), file.version->version, file.version->language};
+    return WantedFile{
+        {std::string(name), file.version->version, file.version->language}, std::string(install_as), file.name};
 }
 
 // HAL and kernels as one set: whatever of it is not right already.
@@ -84,14 +85,14 @@ Result<std::vector<WantedFile>> files_for(const InstalledSystem& system, const H
     if (!right) {
         // Another vendor's HAL counts its versions its own way: the kernel's tells the service level.
         const auto* kernel = installed.kind == HalKind::Other ? kernel_in_use(system) : nullptr;
-        out.push_back({TRY(key_like(kernel ? *kernel : *hal, to.file)), std::string(kHalFile)});
+        out.push_back(TRY(one_like(kernel ? *kernel : *hal, to.file, kHalFile)));
     }
     for (auto name : {kKernelFile, kPaeKernelFile}) {
         const auto* file = find_file(system, name);
         if (!file) continue;
         const auto& row = kernel_for(name, to.mp);
         if (file->version && iequals(file->version->original_name, row.file)) continue;
-        out.push_back({TRY(key_like(*file, row.file)), std::string(name)});
+        out.push_back(TRY(one_like(*file, row.file, name)));
     }
     return out;
 }

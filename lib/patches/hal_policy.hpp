@@ -42,6 +42,7 @@ struct TargetMachine {
 struct WantedFile {
     FileKey key;             // exactly this one of the library
     std::string install_as;  // below system32: "hal.dll"
+    std::string like = {};   // the installed file that the key's version and language are of
     bool operator==(const WantedFile&) const = default;
 };
 

@@ -192,14 +192,15 @@ TEST_F(Patches, a_hal_that_stays_wants_no_library) {
     EXPECT_EQ(out.code, kExitWarnings);
 }
 
-TEST_F(Patches, without_the_versions_of_its_files_nothing_is_said_to_be_there) {
+TEST_F(Patches, without_the_versions_of_its_files_nothing_is_said_to_be_there_and_what_to_add_is) {
     auto unknown = server_2003();
     unknown.os.system_files.clear();
     give(unknown);
     const auto out = validated("nacpi");
     EXPECT_THAT(out.missing, IsEmpty());
-    EXPECT_THAT(out.ok, ElementsAre("Which HAL and kernel the source has is not known."));
-    EXPECT_THAT(out.to_do, ElementsAre("Run gatherhw on the running source."));
+    EXPECT_THAT(out.ok, ElementsAre("Not known: the version of system32\\hal.dll; the version of "
+                                    "system32\\ntoskrnl.exe."));
+    EXPECT_THAT(out.to_do, ElementsAre(HasSubstr("Copy hal.dll, ntoskrnl.exe and ntkrnlpa.exe")));
 }
 
 }  // namespace

@@ -81,10 +81,17 @@ std::vector<RuleRow> windows_rows() {
              become_xp(i);
              a.patch_files = PatchFiles{"its HAL runs", 0, {}};
          }},
-        {"patch-files", Verdict::NotChecked, "is not known",
-         [](auto& i, auto& s, auto&) {
+        {"patch-files", Verdict::NotChecked, "is not known", [](auto& i, auto&, auto&) { become_xp(i); }},
+        {"patch-files", Verdict::NotChecked, "Not known: the version of system32\\hal.dll.",
+         [](auto& i, auto&, auto& a) {
              become_xp(i);
+             a.patch_files = PatchFiles{"", 0, {}, "", {"the version of system32\\hal.dll"}};
+         }},
+        {"fixhal", Verdict::Error, "knows no ACPI",
+         [](auto& i, auto& s, auto& a) {
+             become(i, "4.0", "Windows NT 4.0", "Service Pack 6");
              s.fix_hal = patches::FixHal::Acpi;
+             a.patch_files = PatchFiles{"", 0, {}, "Windows NT 4 knows no ACPI", {}};
          }},
         {"windows-controller", Verdict::Error, "No Windows has virtio",
          [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Virtio; }},
@@ -165,6 +172,37 @@ std::vector<RuleRow> windows_rows() {
          }},
         {"hibernated", Verdict::Error, "fast startup",
          [](auto& i, auto&, auto&) { i.volumes[0].state = VolumeState::Hibernated; }},
+        {"firmware", Verdict::Error, "a GPT and so starts by UEFI alone",
+         [](auto& i, auto&, auto&) { i.disks[0].table = TableKind::Gpt; }},
+        {"firmware", Verdict::Error, "a GPT and so starts by UEFI alone",
+         [](auto& i, auto&, auto&) {
+             i.disks[0].table = TableKind::Gpt;
+             i.system.firmware = Firmware::Unknown;
+         }},
+        {"firmware", Verdict::Error, "an MBR and so starts by a BIOS alone",
+         [](auto& i, auto&, auto&) { i.system.firmware = Firmware::Uefi; }},
+        {"firmware", Verdict::Warning, "a Windows installed for UEFI",
+         [](auto& i, auto&, auto&) {
+             i.disks[0].table = TableKind::Unknown;
+             i.system.firmware = Firmware::Unknown;
+         }},
+        {"volume-dirty", Verdict::Error, "the repair refuses it",
+         [](auto& i, auto&, auto&) { i.volumes[0].state = VolumeState::NeedsRecovery; }},
+        {"volume-dirty", Verdict::Error, "leaves it alone",
+         [](auto& i, auto&, auto&) {
+             i.volumes[0].system_volume = false;
+             i.volumes[1].system_volume = true;
+             i.volumes[1].state = VolumeState::NeedsRecovery;
+         }},
+        {"volume-dirty", Verdict::Warning, "sector by sector",
+         [](auto& i, auto&, auto&) { i.volumes[1].state = VolumeState::NeedsRecovery; }},
+        {"secure-boot", Verdict::Ok, "does not know it",
+         [](auto& i, auto&, auto&) { i.system.firmware = Firmware::Uefi, i.disks[0].table = TableKind::Gpt; }},
+        {"hibernated", Verdict::Warning, "It is on: a plain shutdown",
+         [](auto& i, auto&, auto&) { i.os.version = "10.0.14393", i.os.fast_startup = true; }},
+        {"hibernated", Verdict::Ok, "It is off",
+         [](auto& i, auto&, auto&) { i.os.version = "10.0.14393", i.os.fast_startup = false; }},
+        {"hibernated", Verdict::NotChecked, "is not known", [](auto& i, auto&, auto&) { i.os.version = "10.0.14393"; }},
         {"bitlocker", Verdict::Error, "cannot look into it",
          [](auto& i, auto&, auto&) { i.volumes[0].encryption = "bitlocker"; }},
         {"active-partition", Verdict::Error, "None of its partitions",

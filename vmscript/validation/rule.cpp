@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "lib/base/strings.hpp"
 
 namespace slipway::vmscript {
@@ -100,6 +102,11 @@ std::vector<std::string> Facts::kernel_arguments() const {
 std::string Facts::address_of(const NetworkAdapter& adapter) const {
     auto mac = MacAddress::parse(hardware_mac(adapter));
     return mac ? mac->text() : std::string();
+}
+
+std::string Facts::to_know(std::string_view by_gatherhw, std::string_view import) const {
+    return windows ? fmt::format("Import {} with the rest (docs/windows.md, \"What to take from the source\").", import)
+                   : std::string(by_gatherhw);
 }
 
 void Findings::add(Verdict verdict, const std::string& what, const std::string& found, const std::string& to_do) {

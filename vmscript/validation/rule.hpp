@@ -42,6 +42,8 @@ struct Facts {
     std::uint64_t vm_memory_mib() const;                          // 0: not known
     std::vector<std::string> kernel_arguments() const;
     std::string address_of(const gatherhw::NetworkAdapter& adapter) const;  // of its VM adapter, lower case
+    // Where a fact comes from. There is no gatherhw for Windows: there it is what to import ("Win32_DiskDrive").
+    std::string to_know(std::string_view by_gatherhw, std::string_view import) const;
 };
 
 class Findings;

@@ -42,7 +42,8 @@ void agent_storage(const Facts& f, Findings& out) { agent_drivers(f, out, "stora
 void agent_memory(const Facts& f, Findings& out) {
     const auto mib = f.machine.system.memory_bytes >> 20;
     if (mib == 0)
-        return out.not_checked("the source's memory", "Its size is not known.", "Run gatherhw on the running source.");
+        return out.not_checked("the source's memory", "Its size is not known.",
+                               f.to_know("Run gatherhw on the running source.", "Win32_PhysicalMemory"));
     if (mib < kAgentMemoryFloorMib)
         return out.error(fmt::format("{} MiB", mib),
                          fmt::format("The agent needs {} MiB on the source too.", kAgentMemoryFloorMib),

@@ -15,13 +15,40 @@ namespace {
 
 constexpr std::string_view kRepairPage = "docs/repair.md, \"From the firmware to init\"";
 
+constexpr std::string_view kSetFirmware =
+    "Import Win32_DiskPartition, Win32_Volume and Win32_LogicalDiskToPartition of all disks: they tell what it starts "
+    "by (msinfo32 shows it as BIOS mode).";
+
+// The table of the disk that Windows is on tells what it starts by, and the repair goes by that.
+bool other_table(const Facts& f, Findings& out) {
+    if (!f.windows || f.root == nullptr) return false;
+    for (const auto& name : disks_of(f.machine, *f.root)) {
+        const auto* disk = find_disk(f.machine, name);
+        if (disk == nullptr || (disk->table != TableKind::Gpt && disk->table != TableKind::Mbr)) continue;
+        const bool gpt = disk->table == TableKind::Gpt;
+        if (gpt == f.uefi) continue;
+        out.error(std::string(name_of(f.machine.system.firmware)),
+                  fmt::format("Windows is on disk {}, which has {} and so starts by {}; the VM gets {}, and the repair "
+                              "refuses that when all is copied.",
+                              name, gpt ? "a GPT" : "an MBR", gpt ? "UEFI alone" : "a BIOS alone",
+                              f.uefi ? "UEFI" : "a BIOS"),
+                  std::string(kSetFirmware));
+        return true;
+    }
+    return false;
+}
+
 void firmware(const Facts& f, Findings& out) {
+    if (other_table(f, out)) return;
     switch (f.machine.system.firmware) {
         case Firmware::Bios: return out.ok("BIOS", "The VM has a BIOS too.");
         case Firmware::Uefi:
             return out.ok(
                 "UEFI", "The VM has UEFI firmware too; the repair sees to a loader that starts without a boot entry.");
         case Firmware::Unknown:
+            if (f.windows)
+                return out.warn("unknown", "The VM gets a BIOS; a Windows installed for UEFI does not start from it.",
+                                std::string(kSetFirmware));
             return out.warn("unknown", "The VM gets a BIOS; a system installed for UEFI does not start from it.",
                             "Run gatherhw on the running source; if it starts by UEFI, set firmware=\"uefi\" in "
                             "NAME_internalState.xml and in the repair task.");
@@ -40,9 +67,11 @@ void secure_boot(const Facts& f, Findings& out) {
         out.warn("Secure Boot is on",
                  "The VM's firmware does not check signatures; keys in the old firmware stay behind.",
                  "Have recovery keys of encrypted volumes at hand.");
+    else if (f.uefi && f.nt && *f.nt < kWindows8) out.ok("Secure Boot", "It is off: this Windows does not know it.");
     else if (f.uefi && !f.machine.system.secure_boot)
         out.not_checked("Secure Boot", "Whether it is on is not known.",
-                        "Run gatherhw again as root on the running source.");
+                        f.to_know("Run gatherhw again as root on the running source.",
+                                  "what reg query says of Control\\SecureBoot\\State"));
 }
 
 struct LoaderRow {
@@ -67,8 +96,10 @@ void boot_loader(const Facts& f, Findings& out) {
         return out.error("LILO", "It knows its kernel by block numbers: the repair refuses it.",
                          "Install GRUB on the source, start it once by that, and run gatherhw again.");
     if (loader.empty())
-        return out.warn("unknown", "Which boot loader starts it is not known.",
-                        fmt::format("Run gatherhw again as root; {} lists those that are repaired.", kRepairPage));
+        return out.warn(
+            "unknown", "Which boot loader starts it is not known.",
+            f.to_know(fmt::format("Run gatherhw again as root; {} lists those that are repaired.", kRepairPage),
+                      "Win32_OperatingSystem"));
     out.warn(loader, "The repair does not know this boot loader; it must find its disk by itself.",
              "Make sure that its configuration names the root by UUID.");
 }
@@ -85,7 +116,8 @@ void esp(const Facts& f, Findings& out) {
                 return out.ok("EFI system partition " + p.name, "It comes along.");
             }
     out.error("EFI system partition", "None of the disks that migrate has one, and the source starts by UEFI.",
-              "Keep the disk that it is on; gatherhw as root sees the types of partitions.");
+              f.windows ? "Keep the disk that it is on; Win32_DiskPartition has the types of partitions."
+                        : "Keep the disk that it is on; gatherhw as root sees the types of partitions.");
 }
 
 // A BIOS starts a Windows from the partition that is marked active.
@@ -188,8 +220,9 @@ void boot_ini(const Facts& f, Findings& out) {
     if (!f.nt || *f.nt >= kVista) return;
     const auto entries = boot_ini_entries(f);
     if (entries.empty())
-        return out.not_checked("boot.ini", "It is not in the inventory.",
-                               "Run gatherhw on the source as an administrator.");
+        return out.not_checked("boot.ini",
+                               "It is not in the inventory: which disk, HAL and kernel it names is not known.",
+                               f.to_know("", "a copy of boot.ini"));
     if (entries.size() > 1)
         out.note("boot.ini",
                  fmt::format("It has {} entries; the repair changes the one that starts by itself.", entries.size()),
@@ -210,7 +243,7 @@ void boot_ini(const Facts& f, Findings& out) {
 }
 
 const Rule kRules[] = {
-    {"firmware", Group::Boot, Verdict::Warning, "Firmware of the source and of the VM",
+    {"firmware", Group::Boot, Verdict::Error, "Firmware of the source and of the VM",
      "A system installed for one kind of firmware does not start by the other.", firmware},
     {"firmware-controller", Group::Boot, Verdict::Error, "The VM's controller under its firmware",
      "Firmware starts from a disk only if it has a driver for its controller.", firmware_controller},

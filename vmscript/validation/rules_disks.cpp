@@ -34,7 +34,9 @@ void disk_size(const Facts& f, Findings& out) {
         if (d->size > kMaxDisk)
             out.error(what_of(*d), "A virtual disk holds at most 2040 GB.",
                       "Leave it out with --excludedrives, or make its table and volumes smaller.");
-        else if (d->size == 0) out.error(what_of(*d), "Its size is not known.", "Run gatherhw again as root.");
+        else if (d->size == 0)
+            out.error(what_of(*d), "Its size is not known.",
+                      f.to_know("Run gatherhw again as root.", "Win32_DiskDrive"));
         else if (f.controller != Controller::Ide || d->size <= kMaxIdeDisk)
             out.ok(what_of(*d), fmt::format("Fits on the VM's {} controller.", name_of(f.controller)));
     }
@@ -52,7 +54,10 @@ void disk_count(const Facts& f, Findings& out) {
     auto count = f.choice.kept.size(), most = most_disks(f.controller);
     auto what = fmt::format("disks: {}", count);
     if (count == 0)
-        return out.error(what, "There is nothing to migrate.", "Run gatherhw as root, or leave out fewer disks.");
+        return out.error(what, "There is nothing to migrate.",
+                         f.machine.disks.empty()
+                             ? f.to_know("Run gatherhw as root, or leave out fewer disks.", "Win32_DiskDrive")
+                             : "Leave out fewer disks.");
     if (count > most)
         return out.error(what, fmt::format("The VM's {} controller takes {} disks.", name_of(f.controller), most),
                          "Leave some out with --excludedrives, or give another --targetcontroller.");
@@ -89,7 +94,7 @@ void geometry(const Facts& f, Findings& out) {
                      "Look at the first boot: a black screen with a cursor is a geometry that was not taken over.");
         else if (f.windows && !f.nt)
             out.not_checked("disk " + d->name, found + " Whether this Windows minds is not known.",
-                            "Run gatherhw on the running source, so that its version is known.");
+                            f.to_know("", "Win32_OperatingSystem"));
         else out.ok("disk " + d->name, found + " Systems of today do not mind.");
     }
 }
@@ -98,7 +103,7 @@ void partition_table(const Facts& f, Findings& out) {
     for (const auto* d : f.choice.kept)
         if (d->table == TableKind::Unknown)
             out.warn(what_of(*d), "Its partition table could not be read: it is captured sector by sector.",
-                     "Run gatherhw again as root to know more.");
+                     f.to_know("Run gatherhw again as root to know more.", "Win32_DiskPartition"));
 }
 
 void disk_identity(const Facts& f, Findings& out) {
@@ -145,7 +150,10 @@ void health(const Facts& f, Findings& out) {
     }
     if (!unknown.empty())
         out.not_checked("disks " + join(unknown, ", "), "Whether they are failing is not known.",
-                        "Run gatherhw as root on the source; behind a RAID controller its maker's tool knows.");
+                        f.windows
+                            ? "Look at Status of Win32_DiskDrive; behind a RAID controller its maker's tool knows."
+                            : "Run gatherhw as root on the source; behind a RAID controller its maker's tool "
+                              "knows.");
 }
 
 void boot_disk(const Facts& f, Findings& out) {

@@ -28,7 +28,9 @@ void root(const Facts& f, Findings& out) {
     if (f.root == nullptr)
         return out.error(fmt::format("no volume holds {}", where),
                          "Where the system lies is not known, so it cannot be repaired.",
-                         "Run gatherhw on the running source; a system on a network file system cannot be migrated.");
+                         f.to_know("Run gatherhw on the running source; a system on a network file system cannot be "
+                                   "migrated.",
+                                   "Win32_OperatingSystem, Win32_Volume and Win32_LogicalDiskToPartition"));
     auto what = fmt::format("root on {} ({})", f.root->name, f.root->filesystem.empty() ? "?" : f.root->filesystem);
     const bool whole =
         f.root->kind == VolumeKind::Disk &&
@@ -36,7 +38,8 @@ void root(const Facts& f, Findings& out) {
     if (!f.migrates(*f.root) && !whole)
         return out.error(what, "It is not among the disks that migrate.", "Keep its disk.");
     if (f.root->filesystem.empty())
-        return out.not_checked(what, "Its file system is not known.", "Run gatherhw again as root.");
+        return out.not_checked(what, "Its file system is not known.",
+                               f.to_know("Run gatherhw again as root.", "Win32_Volume or Win32_LogicalDisk"));
     if (f.windows ? is(f.root->filesystem, {"ntfs", "fat32", "fat16", "vfat", "fat"})
                   : is(f.root->filesystem, {"ext2", "ext3", "ext4", "xfs", "btrfs"}))
         return out.ok(what, "The repair finds and mounts it.");
@@ -47,12 +50,27 @@ void root(const Facts& f, Findings& out) {
              "Keep the source untouched until the first boot was proved.");
 }
 
+// What a plain shutdown before the capture will leave. A restart never does.
+void fast_startup(const Facts& f, Findings& out) {
+    if (!f.nt || *f.nt < kWindows8 || f.machine.os.hibernated == true) return;
+    const auto on = f.machine.os.fast_startup;
+    if (on == false) return out.ok("fast startup", "It is off: a shutdown leaves nothing suspended.");
+    if (on == true)
+        return out.warn("fast startup",
+                        "It is on: a plain shutdown leaves Windows suspended, which the repair refuses.",
+                        "Before the capture: powercfg /h off, then shut it down; or restart it into the agent.");
+    out.not_checked("fast startup", "Whether a plain shutdown leaves Windows suspended is not known.",
+                    f.to_know("", "what reg query says of Session Manager\\Power and Control\\Power") +
+                        " powercfg /h off before the capture makes sure.");
+}
+
 void hibernated(const Facts& f, Findings& out) {
     if (f.machine.os.hibernated == true)
         out.error("the system", "It is hibernated: " + f.machine.os.hibernation_evidence + ".",
                   f.windows
                       ? "Start it, then: shutdown /s /f /t 0 (with powercfg /h off before, fast startup is off too)."
                       : "Start the source and shut it down instead of hibernating it.");
+    fast_startup(f, out);
     for (const auto* v : f.kept_volumes) {
         if (v->state != VolumeState::Hibernated) continue;
         if (f.windows && v == f.root && f.machine.os.hibernated != true)
@@ -64,11 +82,37 @@ void hibernated(const Facts& f, Findings& out) {
     }
 }
 
+// Whether Windows is started from it: it holds the loader, with boot.ini or the BCD.
+bool starts_windows(const Facts& f, const Volume& volume) {
+    if (!f.windows) return false;
+    if (volume.system_volume) return *volume.system_volume;
+    for (const auto& disk : f.machine.disks)
+        for (const auto& p : disk.partitions)
+            if (p.active && (p.name == volume.name ||
+                             std::find(volume.backing.begin(), volume.backing.end(), p.name) != volume.backing.end()))
+                return true;
+    return false;
+}
+
 void dirty(const Facts& f, Findings& out) {
-    for (const auto* v : f.kept_volumes)
-        if (v->state == VolumeState::NeedsRecovery)
+    for (const auto* v : f.kept_volumes) {
+        if (v->state != VolumeState::NeedsRecovery) continue;
+        const auto place = v->mount_points.empty() ? v->path : v->mount_points.front();
+        const auto check = fmt::format(
+            "On the source: chkdsk {} /f, restart it so that the check runs, then take "
+            "Win32_Volume (XP: Win32_LogicalDisk) again.",
+            place);
+        if (f.windows && v == f.root)
+            out.error(what_of(*v), "Windows is on it and it is marked dirty: the repair refuses it.", check);
+        else if (starts_windows(f, *v) && is(v->filesystem, {"ntfs"}))
+            out.error(what_of(*v),
+                      "Windows starts from it and it is marked dirty: the repair leaves it alone, and what it says of "
+                      "disks stays that of the old machine.",
+                      check);
+        else
             out.warn(what_of(*v), "Its journal needs recovery, or it is marked dirty: it is captured sector by sector.",
-                     "Shut the source down cleanly before the capture.");
+                     f.windows ? check : "Shut the source down cleanly before the capture.");
+    }
 }
 
 void has_errors(const Facts& f, Findings& out) {
@@ -102,8 +146,10 @@ void bitlocker(const Facts& f, Findings& out) {
     for (const auto* v : f.kept_volumes) {
         if (!is(v->filesystem, {"bitlocker", "fve-fs"}) && !is(v->encryption, {"bitlocker"})) continue;
         if (v == f.root || v->boot_volume == true)
-            out.error(what_of(*v), "Windows lies in a BitLocker volume: the repair cannot look into it.",
-                      "Decrypt it on the source (manage-bde -off C:), wait until it is done, run gatherhw again.");
+            out.error(
+                what_of(*v), "Windows lies in a BitLocker volume: the repair cannot look into it.",
+                "Decrypt it on the source (manage-bde -off C:), wait until it is done, take Win32_EncryptableVolume "
+                "again.");
         else
             out.warn(what_of(*v), "A BitLocker volume: captured sector by sector; the VM has no TPM that opens it.",
                      "Have its recovery key at hand for the first boot.");
@@ -128,7 +174,8 @@ void unknown(const Facts& f, Findings& out) {
                            is(p.type, {"0x05", "0x0f", "0x85", "e3c9e316-0b5c-4db8-817d-f92df00215ae"});
         if (!idle)
             out.note(what_of(*v), "What is on it is not known: it is captured sector by sector, unused space and all.",
-                     "Nothing, unless its size matters; gatherhw as root knows more.");
+                     f.windows ? "Nothing, unless its size matters; Win32_Volume knows more."
+                               : "Nothing, unless its size matters; gatherhw as root knows more.");
     }
 }
 
@@ -148,7 +195,7 @@ void room(const Facts& f, Findings& out) {
         else if (!left && v->used) left = 0;
         if (!left)
             return out.not_checked(fmt::format("{} on {}", what, v->name), "How much of it is free is not known.",
-                                   "Run gatherhw as root on the running source.");
+                                   f.to_know("Run gatherhw as root on the running source.", "Win32_Volume"));
         if (*left < least)
             return out.warn(
                 fmt::format("{} on {}", what, v->name),
@@ -213,8 +260,8 @@ const Rule kRules[] = {
      "A memory image of the old hardware is resumed on the new, and what it has in mind of the disk is not what is "
      "there.",
      hibernated},
-    {"volume-dirty", Group::FileSystems, Verdict::Warning, "File systems that were not closed",
-     "Their maps cannot be trusted, so every sector is read and kept.", dirty},
+    {"volume-dirty", Group::FileSystems, Verdict::Error, "File systems that were not closed",
+     "Their maps cannot be trusted: every sector is read and kept, and a Windows on one is not repaired.", dirty},
     {"volume-errors", Group::FileSystems, Verdict::Warning, "File systems with errors",
      "A copy has the same errors, and is then blamed for them.", has_errors},
     {"luks", Group::FileSystems, Verdict::Warning, "Volumes encrypted by LUKS",

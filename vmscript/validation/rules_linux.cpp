@@ -23,7 +23,7 @@ void os(const Facts& f, Findings& out) {
     if (f.windows) {
         if (!f.nt)
             return out.not_checked(what, "Which version of Windows it is is not known.",
-                                   "Run gatherhw on the running source.");
+                                   f.to_know("", "Win32_OperatingSystem"));
         if (*f.nt < kNt4)
             return out.error(what, "Windows before NT 4.0 is not repaired.", "Install the system anew on the VM.");
         return out.ok(what, "It is captured, deployed and repaired for the VM's hardware.");

@@ -31,7 +31,9 @@ void inventory_age(const Facts& f, Findings& out) {
     };
     auto year = number(0, 4), month = number(5, 2), day = number(8, 2);
     if (!year || !month || !day || *year < 1970 || *month < 1 || *month > 12 || *day < 1 || *day > 31)
-        return out.not_checked("age", "The inventory does not say when it was taken.", std::string(kAgain));
+        return out.not_checked(
+            "age", "The inventory does not say when it was taken.",
+            f.windows ? "Take the dumps again if disks or addresses have changed since." : std::string(kAgain));
     if (!f.around.now) return;
     const auto y = *month <= 2 ? *year - 1 : *year;
     const auto day_of_year = (153 * (*month + (*month > 2 ? std::uint64_t{0} - 3 : 9)) + 2) / 5 + *day - 1;
@@ -40,7 +42,8 @@ void inventory_age(const Facts& f, Findings& out) {
         return out.ok("age", "Taken on " + f.machine.collected.substr(0, 10) + ".");
     out.note("age",
              fmt::format("Taken on {}, {} days ago.", f.machine.collected.substr(0, 10), *f.around.now / kDay - days),
-             "Run gatherhw again: disks and addresses may have changed since.");
+             f.windows ? "Take the dumps again: disks and addresses may have changed since."
+                       : "Run gatherhw again: disks and addresses may have changed since.");
 }
 
 void source_is_virtual(const Facts& f, Findings& out) {
@@ -57,7 +60,8 @@ void architecture(const Facts& f, Findings& out) {
     if (std::find(std::begin(kKnown), std::end(kKnown), a) != std::end(kKnown))
         return out.ok(a, "The VM's processor runs it.");
     if (a.empty())
-        return out.warn("unknown", "It is not known for which processor the system was made.", std::string(kAgain));
+        return out.warn("unknown", "It is not known for which processor the system was made.",
+                        f.to_know(kAgain, "Win32_ComputerSystem or Win32_Processor"));
     out.error(a, "The VM has an x86 processor (64 bits).", "Migrate only x86 machines.");
 }
 
@@ -65,7 +69,9 @@ void processor_count(const Facts& f, Findings& out) {
     const auto n = f.machine.system.processors.threads;
     if (n == 0)
         return out.not_checked("processors", "Their number is not known: the VM gets one.",
-                               "Run gatherhw on the running source, or set processors in NAME_internalState.xml.");
+                               f.to_know("Run gatherhw on the running source, or set processors in "
+                                         "NAME_internalState.xml.",
+                                         "Win32_Processor"));
     if (n > kMaxProcessors)
         return out.warn(fmt::format("processors: {}", n),
                         fmt::format("The VM gets {}, the most there are.", kMaxProcessors),
@@ -128,7 +134,8 @@ void agent_processor(const Facts& f, Findings& out) {
     const auto& p = f.machine.system.processors;
     if (p.is_64bit) return out.ok("the source's processor", "It has 64 bits: the Deployment Agent runs on it.");
     if (p.flags.empty() && p.model.empty())
-        return out.not_checked("the source's processor", "Whether it has 64 bits is not known.", std::string(kAgain));
+        return out.not_checked("the source's processor", "Whether it has 64 bits is not known.",
+                               f.to_know(kAgain, "Win32_Processor"));
     out.error("the source's processor", "It has 32 bits: the Deployment Agent's kernel needs 64.",
               "Put its disks into another machine, or attach them there, and capture them with slipway image capture.");
 }

@@ -155,8 +155,10 @@ void iscsi_boot(const Facts& f, Findings& out) {
 void shared_mac(const Facts& f, Findings& out) {
     for (const auto& mac : shared_macs(f.machine))
         out.error("MAC address " + mac, "Two adapters of the source have it: the VM's would have one address.",
-                  "Run gatherhw on the running source: behind a bond it alone sees the burnt-in addresses; else take "
-                  "the address that is set out of a configuration.");
+                  f.windows ? "Dissolve the team, or take the address that is set out of a configuration; then take "
+                              "Win32_NetworkAdapter again."
+                            : "Run gatherhw on the running source: behind a bond it alone sees the burnt-in addresses; "
+                              "else take the address that is set out of a configuration.");
 }
 
 void changed_mac(const Facts& f, Findings& out) {

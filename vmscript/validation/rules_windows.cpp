@@ -37,10 +37,11 @@ void service_level(const Facts& f, Findings& out) {
         if (*f.nt != row.version) continue;
         if (!pack && f.machine.os.service_level.empty())
             return out.not_checked(f.machine.os.name, "Its service pack is not known.",
-                                   "Run gatherhw on the running source.");
+                                   f.to_know("", "Win32_OperatingSystem"));
         if (pack.value_or(0) >= row.least)
             return out.ok(f.machine.os.name + ", " + f.machine.os.service_level, "It is recent enough.");
-        const auto to_do = fmt::format("Install Service Pack {} on the source, and run gatherhw again.", row.least);
+        const auto to_do =
+            fmt::format("Install Service Pack {} on the source, and take Win32_OperatingSystem again.", row.least);
         return row.verdict == Verdict::Error ? out.error(f.machine.os.name, std::string(row.says), to_do)
                                              : out.warn(f.machine.os.name, std::string(row.says), to_do);
     }
@@ -66,22 +67,35 @@ void one_processor(const Facts& f, Findings& out) {
                  "Set processors=\"1\" in NAME_internalState.xml.");
 }
 
+void fix_hal(const Facts& f, Findings& out) {
+    if (f.around.patch_files && !f.around.patch_files->refused.empty())
+        out.error(fmt::format("--fixhal {}", patches::name_of(f.switches.fix_hal.value_or(patches::FixHal::Auto))),
+                  f.around.patch_files->refused + ".",
+                  "Leave --fixhal out: a HAL that runs on the VM stays (docs/windows.md, \"HAL and kernel\").");
+}
+
+constexpr std::string_view kCopies =
+    "Copy hal.dll, ntoskrnl.exe and ntkrnlpa.exe of the source's system32, and what boot.ini's /HAL= and /KERNEL= "
+    "name, and import them with the WMI files (docs/windows.md, \"What to take from the source\").";
+constexpr std::string_view kSystemType = "Import Win32_ComputerSystem (SystemType) or Win32_Processor with the rest.";
+
 void patch_files(const Facts& f, Findings& out) {
     if (!f.nt || *f.nt >= kVista) return;
-    if (!f.around.patch_files) {
-        if (f.switches.fix_hal)
-            out.not_checked("patch library", "Which HAL and kernel the source has is not known.",
-                            "Run gatherhw on the running source.");
-        return;
-    }
+    const auto to_do = std::string(f.machine.os.architecture.empty() ? kSystemType : kCopies);
+    if (!f.around.patch_files)
+        return out.not_checked("patch library", "Which HAL and kernel the source has is not known.", to_do);
     const auto& files = *f.around.patch_files;
+    if (!files.refused.empty()) return;  // rule fixhal
     const auto library = f.switches.patch_directory.empty() ? "" : " --hwpatchdir " + f.switches.patch_directory;
     for (const auto& file : files.missing)
         out.error("patch file " + file, "It is not in the patch library, and the repair needs this very version.",
                   fmt::format("vmpatch --s PATH{}, with PATH an installation CD, a service pack or the source's Driver "
                               "Cache.",
                               library));
-    if (files.wanted == 0) out.ok("patch library", fmt::format("The repair takes nothing from it: {}.", files.why));
+    if (!files.unknown.empty())
+        out.not_checked("patch library", fmt::format("Not known: {}.", join(files.unknown, "; ")), to_do);
+    else if (files.wanted == 0)
+        out.ok("patch library", fmt::format("The repair takes nothing from it: {}.", files.why));
     else if (files.missing.empty())
         out.ok("patch library", files.wanted == 1
                                     ? "The file that the repair installs is there."
@@ -159,7 +173,10 @@ void licence(const Facts& f, Findings& out) {
                                     table),
                         "Have a volume or retail key at hand; ask whether the OEM licence may be moved.");
             return out.not_checked(os.name, "How it was licensed is not known.",
-                                   "Look at slmgr /dli (XP, 2003: the product ID in winver).");
+                                   f.nt && *f.nt < kVista
+                                       ? f.to_know("", "Win32_OperatingSystem (its SerialNumber is the product ID)")
+                                       : f.to_know("", "SoftwareLicensingProduct and SoftwareLicensingService") +
+                                             " slmgr /dli shows it too.");
         }
         case LicenceChannel::Oem:
             return out.warn(os.name, "An OEM licence, bound to the machine it came with: " + os.licence_evidence + ".",
@@ -198,7 +215,7 @@ void encryption_software(const Facts& f, Findings& out) {
     for (auto name : kDrivers)
         if (const auto* d = f.driver(name); d && (d->start == "boot" || d->start == "system"))
             out.error("driver " + d->name, "Software that encrypts whole disks: the repair cannot look into them.",
-                      "Decrypt the disks and remove the software on the source, then run gatherhw again.");
+                      "Decrypt the disks and remove the software on the source, then take the dumps again.");
 }
 
 void raid_tools(const Facts& f, Findings& out) {
@@ -229,6 +246,8 @@ const Rule kRules[] = {
      "What is given to it and not used, others lack.", one_processor},
     {"windows-2000-processors", Group::Processor, Verdict::Note, "Processors that Windows 2000 counts",
      "The licence says how many processors are used.", desktop_limit},
+    {"fixhal", Group::System, Verdict::Error, "What --fixhal asks for",
+     "The repair refuses what this Windows does not have, when all its disks are copied.", fix_hal},
     {"patch-files", Group::System, Verdict::Error, "Files for another HAL and kernel",
      "A HAL and a kernel of different versions stop with 0x79 (mismatched HAL).", patch_files, true},
     {"windows-controller", Group::System, Verdict::Error, "A driver for the VM's controller",

@@ -44,16 +44,18 @@ struct DriversFileEntry {
 
 // What the repair of an old Windows takes from the patch library.
 struct PatchFiles {
-    std::string why;                   // what becomes of the HAL, in a sentence
-    std::size_t wanted = 0;            // files that it will install
-    std::vector<std::string> missing;  // of these: "halacpi.dll 5.2.3790.3959 (0409, English)"
+    std::string why;                        // what becomes of the HAL, in a sentence
+    std::size_t wanted = 0;                 // files that it will install
+    std::vector<std::string> missing;       // of these: "halacpi.dll 5.2.3790.3959 (0409, English)"
+    std::string refused = {};               // why it will not do what --fixhal asks for; "": it will
+    std::vector<std::string> unknown = {};  // "the version of system32\\hal.dll": the answer is not whole without it
 };
 
 struct Surroundings {
     std::optional<std::vector<KnownDevice>> devices;
     std::optional<AgentDrivers> agent_drivers;
     std::optional<std::vector<DriversFileEntry>> drivers_file;
-    std::optional<PatchFiles> patch_files;  // nothing: which HAL and kernel it has is not known
+    std::optional<PatchFiles> patch_files;  // nothing: nobody looked, or it takes none
     std::optional<DropInDrivers> drop_ins;  // nothing: no folder was given
     std::optional<std::uint64_t> now;       // seconds since 1970
 };
