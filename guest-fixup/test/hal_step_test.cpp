@@ -230,13 +230,40 @@ TEST_F(HalStep, nt4_becomes_uniprocessor_and_its_setup_log_says_so) {
 
 TEST_F(HalStep, to_the_standard_pc_the_device_keeps_its_id_and_the_risk_is_said) {
     stock("hal.dll", kSp3);
-    stock("ntoskrnl.exe", kHotfix);
-    stock("ntkrnlpa.exe", kHotfix);
+    stock_uniprocessor();
     const auto before = system_;
     ASSERT_TRUE(repair(FixHal::Nacpi).ok());
     EXPECT_EQ(original_name_of("HAL.DLL"), "hal.dll");
     EXPECT_EQ(system_, before);
     EXPECT_THAT(report_.warnings, ElementsAre(HasSubstr("0x7B")));
+    ASSERT_TRUE(repair(FixHal::Nacpi).ok());
+    EXPECT_THAT(changed(), IsEmpty());
+    EXPECT_EQ(system_, before);
+    EXPECT_THAT(report_.warnings, IsEmpty());
+}
+
+TEST_F(HalStep, each_family_has_its_own_device_and_only_the_new_hals_gets_its_id) {
+    stock("hal.dll", kSp3);
+    stock_uniprocessor();
+    const std::string other = "ControlSet001\\Enum\\Root\\PCI_HAL\\0000";
+    auto hive = Hive::open(system_, "SYSTEM").value();
+    ASSERT_TRUE(hive.set("it was an MPS machine once", other, "HardwareID", reg_multi_sz({"mps_mp", "more"})).ok());
+    system_ = hive.bytes().value();
+    const auto ids = [&](const std::string& key) {
+        return Hive::open(system_, "SYSTEM")->strings(key, "HardwareID").value();
+    };
+    for (int run = 0; run < 2; ++run) {
+        ASSERT_TRUE(repair(FixHal::Nacpi).ok());
+        EXPECT_EQ(changed().empty(), run == 1);
+        EXPECT_THAT(ids(other), ElementsAre("e_isa_up", "more"));
+        EXPECT_THAT(ids(kDevice), ElementsAre("acpiapic_mp"));
+    }
+    for (int run = 0; run < 2; ++run) {
+        ASSERT_TRUE(repair(FixHal::Acpi).ok());
+        EXPECT_EQ(changed().empty(), run == 1);
+        EXPECT_THAT(ids(other), ElementsAre("e_isa_up", "more"));
+        EXPECT_THAT(ids(kDevice), ElementsAre("acpipic_up"));
+    }
 }
 
 TEST_F(HalStep, vista_is_told_to_choose_its_hal_at_each_start) {

@@ -49,13 +49,11 @@ bool plain_name(std::string_view name) {
            name != "..";
 }
 
-// The key of the device that the HAL is; "": none that we know.
-std::string hal_device(const WindowsRepair& repair) {
-    for (const char* name : {"ACPI_HAL", "PCI_HAL"}) {
-        const auto key = repair.windows.control_set + "\\Enum\\Root\\" + name + "\\0000";
-        if (repair.system.strings(key, "HardwareID")) return key;
-    }
-    return "";
+// The key of the device that HALs of the family are; "": there is none. An exchange between the families leaves the old
+// one behind, and Windows makes the new one at its start.
+std::string hal_device(const WindowsRepair& repair, bool acpi) {
+    const auto key = fmt::format("{}\\Enum\\Root\\{}\\0000", repair.windows.control_set, acpi ? "ACPI_HAL" : "PCI_HAL");
+    return repair.system.strings(key, "HardwareID") ? key : "";
 }
 
 Result<std::optional<std::string>> read_boot_ini_file(const WindowsRepair& repair) {
@@ -73,7 +71,8 @@ Result<patches::InstalledSystem> look_at(WindowsRepair& repair) {
     if (!out.x86 || out.major >= 6) return out;
     for (auto name : {patches::kHalFile, patches::kKernelFile, patches::kPaeKernelFile})
         if (auto file = TRY(look_at_file(repair, std::string(name)))) out.files.push_back(*std::move(file));
-    const auto device = hal_device(repair);
+    auto device = hal_device(repair, true);
+    if (device.empty()) device = hal_device(repair, false);
     if (!device.empty())
         if (const auto ids = repair.system.strings(device, "HardwareID"); ids && !ids->empty())
             out.hardware_id = ids->front();
@@ -151,7 +150,8 @@ Status exchange(WindowsRepair& repair, const patches::HalDecision& decision) {
 
 // The first ID says which HAL it is; those behind it stay.
 Status set_hardware_id(WindowsRepair& repair, const std::string& id) {
-    const auto key = hal_device(repair);
+    const auto* hal = patches::hal_of_hardware_id(id);
+    const auto key = hal_device(repair, hal && hal->acpi);
     auto ids = repair.system.strings(key, "HardwareID").value_or(std::vector<std::string>{});
     if (key.empty() || ids.empty()) return {};
     if (!iequals(ids.front(), id)) ids.front() = id;
