@@ -7,6 +7,7 @@
 #include "guest-fixup/windows/bcd.hpp"
 #include "guest-fixup/windows/hal/boot_ini.hpp"
 #include "guest-fixup/windows/hal/setup_log.hpp"
+#include "guest-fixup/windows/hive_files.hpp"
 #include "guest-fixup/windows/system.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/patches/errors.hpp"
@@ -161,21 +162,20 @@ Status set_hardware_id(WindowsRepair& repair, const std::string& id) {
 // Of the entry that starts when nobody chooses.
 Status set_detect_hal(WindowsRepair& repair) {
     const auto path = beside_loader(repair, "/Boot/BCD");
-    const auto bytes = TRY(repair.guest.read(path));
-    if (!bytes) {
+    if (!repair.guest.exists(path)) {
         repair.warn(
             "There is no Boot\\BCD beside Windows: `bcdedit /set detecthal yes` does what --fixhal acpi means.");
         return {};
     }
-    auto hive = TRY_WITH(Hive::open(*bytes, "BCD"), path);
-    auto store = TRY_WITH(BcdStore::of(hive), path);
+    auto loaded = TRY(load_hive(repair.guest, path, "BCD"));
+    auto store = TRY_WITH(BcdStore::of(loaded.hive), path);
     const auto loader = store.default_object();
     if (!loader || !store.object(*loader)) {
         repair.warn("The boot menu has no default entry: its HAL was not set.");
         return {};
     }
     TRY(store.set_boolean("boot entry: the HAL is chosen at each start", *loader, BcdElement::LoaderDetectHal, true));
-    return hive.changed() ? repair.guest.write("BCD: detecthal", path, TRY(hive.bytes())) : Status();
+    return write_hive(repair.guest, loaded);
 }
 
 // Before anything else of boot.ini is looked at: what is read through the old controller's driver is not read at all.
