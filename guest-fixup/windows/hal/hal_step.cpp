@@ -5,6 +5,7 @@
 
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/windows/bcd.hpp"
+#include "guest-fixup/windows/disk_place.hpp"
 #include "guest-fixup/windows/hal/boot_ini.hpp"
 #include "guest-fixup/windows/hal/setup_log.hpp"
 #include "guest-fixup/windows/hive_files.hpp"
@@ -178,13 +179,37 @@ Status set_detect_hal(WindowsRepair& repair) {
     return write_hive(repair.guest, loaded);
 }
 
+FirmwareDisks firmware_disks(const WindowsRepair& repair) {
+    FirmwareDisks out;
+    out.windows_folder = repair.windows.root.substr(1);
+    out.started_from = repair.system.string(repair.windows.control_set + "\\Control", "SystemBootDevice").value_or("");
+    if (!repair.disk) return out;
+    out.signatures = repair.disk->signatures;
+    out.windows_disk = repair.disk->number;
+    out.windows_partition = repair.disk->number_of(repair.disk->windows_partition);
+    return out;
+}
+
 // Before anything else of boot.ini is looked at: what is read through the old controller's driver is not read at all.
 Status repair_boot_paths(WindowsRepair& repair) {
     if (repair.windows.major >= 6) return {};
     const auto text = TRY(read_boot_ini_file(repair));
-    if (!text) return {};
-    return write_boot_ini(repair, "boot.ini: read by the firmware, not by the old controller's driver",
-                          with_firmware_paths(*text));
+    if (!text) {
+        if (repair.disk)
+            repair.warn(
+                "No boot.ini was found: what starts this Windows is on a disk that was not given (--more-disk, or "
+                "more-disks of the task), or lost. Its paths were not looked at.");
+        return {};
+    }
+    const auto firmware = with_firmware_paths(*text, firmware_disks(repair));
+    for (const auto& path : firmware.left)
+        repair.warn(fmt::format(
+            "boot.ini: {} stays as it is, and will not start: it is read through the old controller's driver, and "
+            "which "
+            "of the new machine's disks it means is not known. By the firmware it is multi(0)disk(0)rdisk(N) instead, "
+            "N the disk's number from 0 on; or give the machine's other disks too (--more-disk), in their order.",
+            printable(path)));
+    return write_boot_ini(repair, "boot.ini: read by the firmware, not by the old controller's driver", firmware.text);
 }
 
 }  // namespace
