@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -26,9 +27,16 @@ constexpr auto kFuse = 0x65735546;   // statfs(2)
 constexpr int kEndsWithin = 60'000;  // ms: what it holds has to reach a slow disk
 constexpr const char* kOwner = "uid=0,gid=0,umask=0077";
 
-bool is_served(const fs::path& where) {
+// 0: it cannot be asked.
+dev_t device_at(const fs::path& where) {
+    struct stat info {};
+    return ::stat(where.c_str(), &info) == 0 ? info.st_dev : 0;
+}
+
+// The directory may be one of such a file system itself, as that of the volume that starts Windows is.
+bool is_served(const fs::path& where, dev_t before) {
     struct statfs info {};
-    return ::statfs(where.c_str(), &info) == 0 && info.f_type == kFuse;
+    return ::statfs(where.c_str(), &info) == 0 && info.f_type == kFuse && device_at(where) != before;
 }
 
 UniqueFd handle_of(const Child& child) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, child.pid(), 0))); }
@@ -40,14 +48,14 @@ std::string words_of(int pipe) {
 }
 
 // It says that it is ready by being mounted.
-Status wait_until_served(Child& server, const fs::path& where, int words) {
+Status wait_until_served(Child& server, const fs::path& where, dev_t before, int words) {
     const auto process = handle_of(server);
     // A change of this thread's mounts is an event of this file (proc(5)).
     const auto mounts = TRY(open_fd("/proc/thread-self/mountinfo", O_RDONLY));
-    while (!is_served(where)) {
+    while (!is_served(where, before)) {
         pollfd watched[2] = {{mounts.get(), POLLPRI, 0}, {process.get(), POLLIN, 0}};
         if (::poll(watched, 2, kEndsWithin) < 0 && errno != EINTR) return errno_error(errno, "ntfs-3g");
-        if (is_served(where)) return {};
+        if (is_served(where, before)) return {};
         if (!server.running()) {
             const auto said = words_of(words);
             return make_error(errors::kMount, "ntfs-3g: {}", said.empty() ? "it ended at once" : printable(said));
@@ -68,11 +76,12 @@ Result<Child> start_ntfs_3g(const fs::path& device, const fs::path& where, unsig
     options.before_exec = [] { return ::prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 ? 0 : errno; };
     const auto how = fmt::format("no_detach,{},{},noatime,nodev,nosuid,noexec,norecover",
                                  (flags & MS_RDONLY) != 0 ? "ro" : "rw", kOwner);
+    const auto before = device_at(where);
     auto server = Child::spawn({"ntfs-3g", "-o", how, device.string(), where.string()},
                                {null.get(), null.get(), write_end.get()}, options);
     if (!server) return make_error(errors::kNtfs, "{}", server.error().message());
     write_end.reset();
-    TRY(wait_until_served(*server, where, words.get()));
+    TRY(wait_until_served(*server, where, before, words.get()));
     return std::move(*server);
 }
 

@@ -51,7 +51,7 @@ void Options::add_to(CLI::App& app, const std::string& what_disk) {
         ->allow_extra_args(false);
     app.add_option("--proof-nonce", request_.proof_nonce, "leaves a unit that reports the first good boot on ttyS1");
     app.add_option("--more-disk", request_.more_disks,
-                   "another disk of the same machine: of an array, of a group, with /boot")
+                   "another disk of the same machine, in its order: of an array, of a group, with /boot or boot.ini")
         ->allow_extra_args(false);
     app.add_option("--luks-key", luks_keys_, "file with a passphrase, or a key file, of an encrypted volume")
         ->allow_extra_args(false);

@@ -23,7 +23,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto entries = read_boot_ini(text);
     if (const auto* entry = default_entry(entries)) (void)switch_value(*entry, "/HAL");
     settles(text, without_hal_switches);
-    settles(text, with_firmware_paths);
+    // What Windows was started from is the guest's word, too.
+    FirmwareDisks disks{.signatures = {0x8b467c12, 7}, .windows_disk = 1, .windows_folder = "WINDOWS"};
+    for (const char* started : {"", "multi(0)disk(0)rdisk(0)partition(1)", "scsi(0)disk(0)rdisk(0)partition(1)"}) {
+        disks.started_from = started;
+        settles(text, [&](std::string_view t) { return with_firmware_paths(t, disks).text; });
+    }
+    for (const auto& started : {std::string(), std::string("multi(0)"), std::string(text.substr(0, 64))}) {
+        disks = {.windows_partition = 1, .windows_folder = "WINNT", .started_from = started};
+        settles(text, [&](std::string_view t) { return with_firmware_paths(t, disks).text; });
+    }
     settles(text, [](std::string_view t) {
         return edit_setup_log(t, {{"hal.dll", "hal.dll", 0x1a01c}, {"ntoskrnl.exe", "ntoskrnl.exe", 0xd7a5f}});
     });

@@ -230,29 +230,86 @@ TEST_F(HalStep, nt4_becomes_uniprocessor_and_its_setup_log_says_so) {
 
 TEST_F(HalStep, to_the_standard_pc_the_device_keeps_its_id_and_the_risk_is_said) {
     stock("hal.dll", kSp3);
-    stock("ntoskrnl.exe", kHotfix);
-    stock("ntkrnlpa.exe", kHotfix);
+    stock_uniprocessor();
     const auto before = system_;
     ASSERT_TRUE(repair(FixHal::Nacpi).ok());
     EXPECT_EQ(original_name_of("HAL.DLL"), "hal.dll");
     EXPECT_EQ(system_, before);
     EXPECT_THAT(report_.warnings, ElementsAre(HasSubstr("0x7B")));
+    ASSERT_TRUE(repair(FixHal::Nacpi).ok());
+    EXPECT_THAT(changed(), IsEmpty());
+    EXPECT_EQ(system_, before);
+    EXPECT_THAT(report_.warnings, IsEmpty());
 }
+
+TEST_F(HalStep, each_family_has_its_own_device_and_only_the_new_hals_gets_its_id) {
+    stock("hal.dll", kSp3);
+    stock_uniprocessor();
+    const std::string other = "ControlSet001\\Enum\\Root\\PCI_HAL\\0000";
+    auto hive = Hive::open(system_, "SYSTEM").value();
+    ASSERT_TRUE(hive.set("it was an MPS machine once", other, "HardwareID", reg_multi_sz({"mps_mp", "more"})).ok());
+    system_ = hive.bytes().value();
+    const auto ids = [&](const std::string& key) {
+        return Hive::open(system_, "SYSTEM")->strings(key, "HardwareID").value();
+    };
+    for (int run = 0; run < 2; ++run) {
+        ASSERT_TRUE(repair(FixHal::Nacpi).ok());
+        EXPECT_EQ(changed().empty(), run == 1);
+        EXPECT_THAT(ids(other), ElementsAre("e_isa_up", "more"));
+        EXPECT_THAT(ids(kDevice), ElementsAre("acpiapic_mp"));
+    }
+    for (int run = 0; run < 2; ++run) {
+        ASSERT_TRUE(repair(FixHal::Acpi).ok());
+        EXPECT_EQ(changed().empty(), run == 1);
+        EXPECT_THAT(ids(other), ElementsAre("e_isa_up", "more"));
+        EXPECT_THAT(ids(kDevice), ElementsAre("acpipic_up"));
+    }
+}
+
+const std::string kLoader = "{11111111-2222-3333-4444-555555555555}";
+
+std::string boot_store() {
+    test::TestKey store;
+    store.key("Objects\\{9dea862c-5cdd-4e70-acc1-f32b344d4795}\\Elements\\23000003").set("Element", reg_sz(kLoader));
+    store.key("Objects\\" + kLoader + "\\Description").set("Type", reg_dword(0x10200003));
+    return test::make_hive(store);
+}
+
+const std::string kDetects = "Objects\\" + kLoader + "\\Elements\\26000010";
 
 TEST_F(HalStep, vista_is_told_to_choose_its_hal_at_each_start) {
     windows_.major = 6;
     windows_.minor = 0;
-    const std::string loader = "{11111111-2222-3333-4444-555555555555}";
-    test::TestKey store;
-    store.key("Objects\\{9dea862c-5cdd-4e70-acc1-f32b344d4795}\\Elements\\23000003").set("Element", reg_sz(loader));
-    store.key("Objects\\" + loader + "\\Description").set("Type", reg_dword(0x10200003));
-    root_.put("/Boot/BCD", test::make_hive(store));
+    root_.put("/Boot/BCD", boot_store());
     ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    EXPECT_THAT(changed(), ElementsAre("BCD\\" + kDetects + ": Element"));
     const auto after = Hive::open(root_.get("/Boot/BCD"), "BCD").value();
-    EXPECT_EQ(after.get("Objects\\" + loader + "\\Elements\\26000010", "Element"), reg_binary(std::string("\1", 1)));
+    EXPECT_EQ(after.get(kDetects, "Element"), reg_binary(std::string("\1", 1)));
     ASSERT_TRUE(repair(FixHal::Acpi).ok());
     EXPECT_THAT(changed(), IsEmpty());
     EXPECT_TRUE(repair(FixHal::Nacpi).error().is(patches::errors::kHal));
+}
+
+TEST_F(HalStep, a_boot_store_that_was_not_written_to_its_end_is_completed_from_its_logs_first) {
+    windows_.major = 6;
+    windows_.minor = 1;
+    const auto before = boot_store();
+    const std::string title = "Objects\\" + kLoader + "\\Elements\\12000004";
+    auto hive = Hive::open(before, "BCD").value();
+    ASSERT_TRUE(hive.set("an entry's title", title, "Element", reg_sz("Windows 7")).ok());
+    const auto stopped = test::stopped_new_log(before, {hive.bytes().value()});
+    root_.put("/Boot/BCD", stopped.hive);
+    for (std::size_t i = 0; i < stopped.logs.size(); ++i)
+        root_.put("/Boot/BCD.LOG" + std::to_string(i + 1), stopped.logs[i]);
+    const auto done = repair(FixHal::Acpi);
+    ASSERT_TRUE(done.ok()) << done.error().explain();
+    const auto after = Hive::open(root_.get("/Boot/BCD"), "BCD").value();
+    EXPECT_EQ(after.string(title, "Element"), "Windows 7");
+    EXPECT_EQ(after.get(kDetects, "Element"), reg_binary(std::string("\1", 1)));
+    for (std::size_t i = 0; i < stopped.logs.size(); ++i)
+        EXPECT_EQ(root_.get("/Boot/BCD.LOG" + std::to_string(i + 1)), "") << "Windows would replay it again";
+    ASSERT_TRUE(repair(FixHal::Acpi).ok());
+    EXPECT_THAT(changed(), IsEmpty());
 }
 
 TEST_F(HalStep, in_the_hive_of_a_real_windows_xp_the_one_value_alone_changes) {

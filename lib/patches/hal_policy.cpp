@@ -146,10 +146,8 @@ Result<HalDecision> classic(const InstalledSystem& system, const TargetMachine& 
     out.remove_switches = system.switched_hal || system.switched_kernel;
     if (out.files.empty()) out.why = fmt::format("its HAL is {} already", to.title);
     else out.why = fmt::format("{} takes the place of {}", to.title, installed.title);
-    // The device of the HAL keeps its place in the tree, so its ID follows within the family alone.
-    const bool acpi = has_acpi(system, installed);
-    if (!system.hardware_id.empty() && acpi == to.acpi) out.hardware_id = to.hardware_id;
-    add_warnings(installed, to, acpi, target, out);
+    out.hardware_id = to.hardware_id;
+    add_warnings(installed, to, has_acpi(system, installed), target, out);
     return out;
 }
 

@@ -50,7 +50,9 @@ struct HalDecision {
     HalKind from = HalKind::Other, to = HalKind::Other;
     std::string why;                // one sentence for people
     std::vector<WantedFile> files;  // all or none of them; empty: nothing is exchanged
-    std::string hardware_id;        // to be set where the HAL's device is; "": as it is
+    // Of the device that HALs of the new one's family are, where there is one: ACPI_HAL, or PCI_HAL for those without
+    // ACPI. The other family's keeps its own. "": as it is.
+    std::string hardware_id;
     bool remove_switches = false;   // /HAL= and /KERNEL= of boot.ini
     bool detect_hal = false;        // Vista to 7: the loader is to choose at each start
     std::vector<std::string> warnings;

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "guest-fixup/windows/hal/boot_ini.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
 #include "guest-fixup/text_lines.hpp"
+#include "lib/base/result.hpp"
 #include "lib/base/strings.hpp"
 
 namespace slipway::fixup::windows {
 
 namespace {
 
-constexpr std::size_t kMostEntries = 64;
+constexpr std::size_t kMostEntries = 64, kMostLeft = 8;
 
 enum class Section { None, Loader, Systems };
 
@@ -86,11 +91,95 @@ std::string without_switches(std::string_view line) {
     return out;
 }
 
-// "scsi(0)disk(1)rdisk(0)partition(2)\WINNT" by the firmware; empty: it is so already, or something else.
-std::string firmware_path(std::string_view path) {
-    if (!starts_with_any_case(path, "scsi(") && !starts_with_any_case(path, "signature(")) return "";
-    const auto partition = to_lower(path).find("partition(");
-    return partition == std::string::npos ? "" : "multi(0)disk(0)rdisk(0)" + std::string(path.substr(partition));
+// "scsi(0)disk(1)rdisk(0)partition(1)\WINNT" in its parts.
+struct ArcPath {
+    std::string disk;        // "scsi(0)disk(1)rdisk(0)", in small letters
+    unsigned partition = 0;  // 1
+    std::string folder;      // "WINNT"
+    std::string rest;        // "partition(1)\WINNT", as it is written
+};
+
+std::optional<ArcPath> arc_path(std::string_view path) {
+    constexpr std::string_view kPartition = "partition(";
+    auto lower = to_lower(path);
+    const auto at = lower.find(kPartition);
+    if (at == std::string::npos) return std::nullopt;
+    ArcPath out;
+    out.rest = path.substr(at);
+    const auto number = std::string_view(out.rest).substr(kPartition.size());
+    const auto close = number.find(')');
+    out.partition = static_cast<unsigned>(parse_u64(number.substr(0, close)).value_or(0) & 0xffff);
+    const auto folder = close == std::string_view::npos ? "" : number.substr(close + 1);
+    if (folder.starts_with('\\')) out.folder = folder.substr(1);
+    lower.resize(at);
+    out.disk = std::move(lower);
+    return out;
+}
+
+// The old controller's driver reads it; else the firmware does.
+bool by_driver(const ArcPath& path) { return path.disk.starts_with("scsi(") || path.disk.starts_with("signature("); }
+
+// The default's first, then those of the entries.
+std::vector<ArcPath> arc_paths(std::string_view text) {
+    std::vector<ArcPath> out;
+    if (auto path = arc_path(default_path(text))) out.push_back(*std::move(path));
+    for (const auto& entry : read_boot_ini(text))
+        if (auto path = arc_path(entry.path)) out.push_back(*std::move(path));
+    return out;
+}
+
+// The number between a word and ')'; nullopt: there is another word, or no number.
+std::optional<std::uint32_t> number_behind(std::string_view text, std::string_view word, int base) {
+    if (!text.starts_with(word)) return std::nullopt;
+    const auto digits = text.substr(word.size(), text.find(')') - word.size());
+    std::uint32_t number = 0;
+    const auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), number, base);
+    return bad == std::errc() && end == digits.data() + digits.size() ? std::optional(number) : std::nullopt;
+}
+
+// The disk that has this signature, alone.
+std::optional<unsigned> disk_signed(std::uint32_t signature, const FirmwareDisks& disks) {
+    const auto at = std::find(disks.signatures.begin(), disks.signatures.end(), signature);
+    if (signature == 0 || at == disks.signatures.end() || std::count(at, disks.signatures.end(), signature) > 1)
+        return std::nullopt;
+    return static_cast<unsigned>(at - disks.signatures.begin());
+}
+
+// Where the path itself says which disk it means.
+std::optional<unsigned> disk_of(const ArcPath& path, const FirmwareDisks& disks) {
+    constexpr std::string_view kFirmware = "multi(0)disk(0)";
+    if (path.disk.starts_with(kFirmware))
+        return number_behind(std::string_view(path.disk).substr(kFirmware.size()), "rdisk(", 10);
+    const auto signature = number_behind(path.disk, "signature(", 16);
+    return signature ? disk_signed(*signature, disks) : std::nullopt;
+}
+
+// The disks of paths to Windows' partition and folder, without those that say which one they mean; nullopt: one of
+// these is Windows' own, so that there is nothing to find out.
+std::optional<std::vector<std::string>> disks_with_windows(const std::vector<ArcPath>& paths,
+                                                           const FirmwareDisks& disks) {
+    std::vector<std::string> names;
+    for (const auto& path : paths) {
+        if (!iequals(path.folder, disks.windows_folder)) continue;
+        if (disks.windows_partition != 0 && path.partition != disks.windows_partition) continue;
+        const auto disk = disk_of(path, disks);
+        if (disk == disks.windows_disk) return std::nullopt;
+        if (!disk && std::find(names.begin(), names.end(), path.disk) == names.end()) names.push_back(path.disk);
+    }
+    return names;
+}
+
+// What the old adapter called the disk with Windows on it; "": nobody knows, or needs it.
+std::string windows_disk_in(std::string_view text, const FirmwareDisks& disks) {
+    const auto paths = arc_paths(text);
+    const auto started = arc_path(disks.started_from);
+    if (started && by_driver(*started)) return started->disk;
+    if (disks.started_from.empty()) {
+        const auto names = disks_with_windows(paths, disks);
+        if (!names) return "";
+        if (names->size() == 1) return names->front();
+    }
+    return disks.signatures.size() == 1 && !paths.empty() ? paths.front().disk : "";
 }
 
 // The line with `from` in it replaced, which is a part of it.
@@ -143,17 +232,26 @@ std::string without_hal_switches(std::string_view text) {
     });
 }
 
-std::string with_firmware_paths(std::string_view text) {
+FirmwarePaths with_firmware_paths(std::string_view text, const FirmwareDisks& disks) {
+    const auto windows_disk = windows_disk_in(text, disks);
+    FirmwarePaths out;
     Sections sections;
-    return map_lines(text, [&](std::string_view line) {
+    out.text = map_lines(text, [&](std::string_view line) {
         if (sections.heading(line) || sections.now() == Section::None) return std::string(line);
         const auto parts = parts_of(line);
         const bool loader = sections.now() == Section::Loader;
         if (loader && !iequals(parts.key, "default")) return std::string(line);
         const auto path = loader ? parts.value : parts.key;
-        const auto to = firmware_path(path);
-        return to.empty() ? std::string(line) : replaced(line, path, to);
+        const auto arc = arc_path(path);
+        if (!arc || !by_driver(*arc)) return std::string(line);
+        auto disk = disk_of(*arc, disks);
+        if (!disk && arc->disk == windows_disk) disk = disks.windows_disk;
+        if (disk) return replaced(line, path, fmt::format("multi(0)disk(0)rdisk({}){}", *disk, arc->rest));
+        const bool known = std::any_of(out.left.begin(), out.left.end(), [&](auto& p) { return iequals(p, path); });
+        if (!known && out.left.size() < kMostLeft) out.left.emplace_back(path);
+        return std::string(line);
     });
+    return out;
 }
 
 }  // namespace slipway::fixup::windows

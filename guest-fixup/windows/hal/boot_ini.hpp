@@ -7,6 +7,7 @@
 // Sources: Microsoft KB 102873 ("BOOT.INI and ARC path naming conventions and usage"), KB 833721 (the switches).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,8 +31,26 @@ const BootEntry* default_entry(const std::vector<BootEntry>& entries);
 // Without /HAL= and /KERNEL= in the entries of the default's path: other files would be loaded than were installed.
 std::string without_hal_switches(std::string_view text);
 
+// The disks of the new machine in the order in which its firmware counts them, rdisk(0) first: that is the one with
+// boot.ini on it.
+struct FirmwareDisks {
+    std::vector<std::uint32_t> signatures{0};  // of each, in its MBR; 0: none, or not known
+    unsigned windows_disk = 0;                 // which of them has the Windows on it that is repaired,
+    unsigned windows_partition = 0;            // in this partition, as boot.ini counts them; 0: not known
+    std::string windows_folder;                // "WINDOWS"
+    // "scsi(0)disk(1)rdisk(0)partition(1)": what it was started from the last time; "": not known.
+    std::string started_from;
+};
+struct FirmwarePaths {
+    std::string text;
+    std::vector<std::string> left;  // paths whose disk is not known, each once; at most 8
+};
 // scsi(…) and signature(…) are read through ntbootdd.sys, the driver of the old controller: with multi(0) the firmware
-// reads. Partition and folder stay.
-std::string with_firmware_paths(std::string_view text);
+// reads. Partition and folder stay. scsi() has the number that the old adapter gave a disk, signature() the disk's own:
+//   - a signature that one disk has is that disk;
+//   - what Windows was started from is Windows' disk; where that is not known, the one disk that has an entry for
+//     Windows' partition and folder, if the firmware reads none; and with one disk alone, what starts by default;
+//   - every other path stays as it is.
+FirmwarePaths with_firmware_paths(std::string_view text, const FirmwareDisks& disks);
 
 }  // namespace slipway::fixup::windows

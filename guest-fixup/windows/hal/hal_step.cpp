@@ -5,8 +5,10 @@
 
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/windows/bcd.hpp"
+#include "guest-fixup/windows/disk_place.hpp"
 #include "guest-fixup/windows/hal/boot_ini.hpp"
 #include "guest-fixup/windows/hal/setup_log.hpp"
+#include "guest-fixup/windows/hive_files.hpp"
 #include "guest-fixup/windows/system.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/patches/errors.hpp"
@@ -49,13 +51,11 @@ bool plain_name(std::string_view name) {
            name != "..";
 }
 
-// The key of the device that the HAL is; "": none that we know.
-std::string hal_device(const WindowsRepair& repair) {
-    for (const char* name : {"ACPI_HAL", "PCI_HAL"}) {
-        const auto key = repair.windows.control_set + "\\Enum\\Root\\" + name + "\\0000";
-        if (repair.system.strings(key, "HardwareID")) return key;
-    }
-    return "";
+// The key of the device that HALs of the family are; "": there is none. An exchange between the families leaves the old
+// one behind, and Windows makes the new one at its start.
+std::string hal_device(const WindowsRepair& repair, bool acpi) {
+    const auto key = fmt::format("{}\\Enum\\Root\\{}\\0000", repair.windows.control_set, acpi ? "ACPI_HAL" : "PCI_HAL");
+    return repair.system.strings(key, "HardwareID") ? key : "";
 }
 
 Result<std::optional<std::string>> read_boot_ini_file(const WindowsRepair& repair) {
@@ -73,7 +73,8 @@ Result<patches::InstalledSystem> look_at(WindowsRepair& repair) {
     if (!out.x86 || out.major >= 6) return out;
     for (auto name : {patches::kHalFile, patches::kKernelFile, patches::kPaeKernelFile})
         if (auto file = TRY(look_at_file(repair, std::string(name)))) out.files.push_back(*std::move(file));
-    const auto device = hal_device(repair);
+    auto device = hal_device(repair, true);
+    if (device.empty()) device = hal_device(repair, false);
     if (!device.empty())
         if (const auto ids = repair.system.strings(device, "HardwareID"); ids && !ids->empty())
             out.hardware_id = ids->front();
@@ -151,7 +152,8 @@ Status exchange(WindowsRepair& repair, const patches::HalDecision& decision) {
 
 // The first ID says which HAL it is; those behind it stay.
 Status set_hardware_id(WindowsRepair& repair, const std::string& id) {
-    const auto key = hal_device(repair);
+    const auto* hal = patches::hal_of_hardware_id(id);
+    const auto key = hal_device(repair, hal && hal->acpi);
     auto ids = repair.system.strings(key, "HardwareID").value_or(std::vector<std::string>{});
     if (key.empty() || ids.empty()) return {};
     if (!iequals(ids.front(), id)) ids.front() = id;
@@ -161,30 +163,53 @@ Status set_hardware_id(WindowsRepair& repair, const std::string& id) {
 // Of the entry that starts when nobody chooses.
 Status set_detect_hal(WindowsRepair& repair) {
     const auto path = beside_loader(repair, "/Boot/BCD");
-    const auto bytes = TRY(repair.guest.read(path));
-    if (!bytes) {
+    if (!repair.guest.exists(path)) {
         repair.warn(
             "There is no Boot\\BCD beside Windows: `bcdedit /set detecthal yes` does what --fixhal acpi means.");
         return {};
     }
-    auto hive = TRY_WITH(Hive::open(*bytes, "BCD"), path);
-    auto store = TRY_WITH(BcdStore::of(hive), path);
+    auto loaded = TRY(load_hive(repair.guest, path, "BCD"));
+    auto store = TRY_WITH(BcdStore::of(loaded.hive), path);
     const auto loader = store.default_object();
     if (!loader || !store.object(*loader)) {
         repair.warn("The boot menu has no default entry: its HAL was not set.");
         return {};
     }
     TRY(store.set_boolean("boot entry: the HAL is chosen at each start", *loader, BcdElement::LoaderDetectHal, true));
-    return hive.changed() ? repair.guest.write("BCD: detecthal", path, TRY(hive.bytes())) : Status();
+    return write_hive(repair.guest, loaded);
+}
+
+FirmwareDisks firmware_disks(const WindowsRepair& repair) {
+    FirmwareDisks out;
+    out.windows_folder = repair.windows.root.substr(1);
+    out.started_from = repair.system.string(repair.windows.control_set + "\\Control", "SystemBootDevice").value_or("");
+    if (!repair.disk) return out;
+    out.signatures = repair.disk->signatures;
+    out.windows_disk = repair.disk->number;
+    out.windows_partition = repair.disk->number_of(repair.disk->windows_partition);
+    return out;
 }
 
 // Before anything else of boot.ini is looked at: what is read through the old controller's driver is not read at all.
 Status repair_boot_paths(WindowsRepair& repair) {
     if (repair.windows.major >= 6) return {};
     const auto text = TRY(read_boot_ini_file(repair));
-    if (!text) return {};
-    return write_boot_ini(repair, "boot.ini: read by the firmware, not by the old controller's driver",
-                          with_firmware_paths(*text));
+    if (!text) {
+        if (repair.disk)
+            repair.warn(
+                "No boot.ini was found: what starts this Windows is on a disk that was not given (--more-disk, or "
+                "more-disks of the task), or lost. Its paths were not looked at.");
+        return {};
+    }
+    const auto firmware = with_firmware_paths(*text, firmware_disks(repair));
+    for (const auto& path : firmware.left)
+        repair.warn(fmt::format(
+            "boot.ini: {} stays as it is, and will not start: it is read through the old controller's driver, and "
+            "which "
+            "of the new machine's disks it means is not known. By the firmware it is multi(0)disk(0)rdisk(N) instead, "
+            "N the disk's number from 0 on; or give the machine's other disks too (--more-disk), in their order.",
+            printable(path)));
+    return write_boot_ini(repair, "boot.ini: read by the firmware, not by the old controller's driver", firmware.text);
 }
 
 }  // namespace

@@ -118,11 +118,15 @@ TEST(HalPolicy, a_kernel_that_is_right_already_stays) {
     EXPECT_THAT(shown(out), ElementsAre("halacpi.dll 5.2.3790.3959 (0409, English) -> hal.dll"));
 }
 
-TEST(HalPolicy, between_acpi_and_none_it_warns_and_the_device_keeps_its_id) {
+TEST(HalPolicy, between_acpi_and_none_it_warns_and_the_id_is_the_one_it_will_be_the_second_time) {
     const auto out = decide_hal(server(HalKind::AcpiPc), {}, FixHal::Nacpi).value();
     EXPECT_EQ(out.to, HalKind::StandardPc);
-    EXPECT_EQ(out.hardware_id, "");
+    EXPECT_EQ(out.hardware_id, "e_isa_up");
     EXPECT_THAT(out.warnings, ElementsAre(HasSubstr("0x7B")));
+    // The old device is still there when it is asked again.
+    auto exchanged = server(HalKind::StandardPc);
+    exchanged.hardware_id = "acpipic_up";
+    EXPECT_EQ(decide_hal(exchanged, {}, FixHal::Nacpi).value().hardware_id, out.hardware_id);
 }
 
 TEST(HalPolicy, none_says_when_it_will_not_start) {
