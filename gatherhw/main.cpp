@@ -26,6 +26,7 @@ namespace {
 struct Arguments {
     std::string output, root = "/";
     std::vector<std::string> import;  // KIND FILE…
+    std::vector<std::string> facts;   // to be laid over it
     bool json = false;
 };
 
@@ -87,6 +88,7 @@ int import(const Arguments& arguments, const char* argv0) {
     words.insert(words.end(), arguments.import.begin(), arguments.import.end());
     if (!arguments.output.empty()) words.insert(words.end(), {"--output", arguments.output});
     if (arguments.json) words.emplace_back("--json");
+    for (const auto& file : arguments.facts) words.insert(words.end(), {"--add", file});
     std::vector<char*> pointers;
     for (auto& word : words) pointers.push_back(word.data());
     pointers.push_back(nullptr);
@@ -129,6 +131,10 @@ int main(int argc, char** argv) {
         ->type_name("KIND FILE")
         ->expected(2, 101)
         ->excludes("--root");
+    app.add_option("--add", arguments.facts, "with --import: what the dump does not tell and you know; see there")
+        ->type_name("FACTS.xml")
+        ->allow_extra_args(false)
+        ->needs("--import");
     app.add_flag("--json", arguments.json, "as JSON instead of XML (vmscript reads XML)");
     app.set_version_flag("--version", kVersion);
     app.set_help_flag("-h,--help", "this text (so does /?)");
