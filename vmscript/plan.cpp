@@ -119,10 +119,7 @@ std::string dynamic_mac(const std::string& old_mac, std::size_t index) {
 }
 
 void plan_nics(const Inventory& inventory, const Switches& switches, Plan& plan) {
-    for (const auto* a : choose_nics(inventory, switches.admin_mac)) {
-        auto mac = hardware_mac(*a);
-        plan.nics.push_back({a->name, mac, switches.dynamic_macs ? dynamic_mac(mac, plan.nics.size()) : mac});
-    }
+    plan.nics = planned_nics(inventory, switches);
     plan.source_mac = switches.admin_mac ? switches.admin_mac->text() : plan.nics.empty() ? "" : plan.nics[0].old_mac;
 }
 
@@ -246,6 +243,15 @@ std::vector<const NetworkAdapter*> choose_nics(const Inventory& inventory, const
     };
     std::stable_sort(out.begin(), out.end(), [&](auto* a, auto* b) { return rank(a) < rank(b); });
     if (out.size() > kMaxNics) out.resize(kMaxNics);
+    return out;
+}
+
+std::vector<PlannedNic> planned_nics(const Inventory& inventory, const Switches& switches) {
+    std::vector<PlannedNic> out;
+    for (const auto* a : choose_nics(inventory, switches.admin_mac)) {
+        auto mac = hardware_mac(*a);
+        out.push_back({a->name, mac, switches.dynamic_macs ? dynamic_mac(mac, out.size()) : mac});
+    }
     return out;
 }
 
