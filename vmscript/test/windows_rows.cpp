@@ -122,6 +122,17 @@ std::vector<RuleRow> windows_rows() {
              become_xp(i);
              s.fix_hal = patches::FixHal::Acpi;
          }},
+        {"patch-library", Verdict::Warning, "nothing brings them there. patch library /srv/Patches",
+         [](auto& i, auto& s, auto& a) {
+             become_xp(i);
+             s.patch_directory = "/srv/Patches";
+             a.patch_files = PatchFiles{"", 2, {}};
+         }},
+        {"patch-library", Verdict::Note, "patch library /var/lib/slipway/Patches",
+         [](auto& i, auto&, auto& a) {
+             become_xp(i);
+             a.patch_files = PatchFiles{"", 2, {}};
+         }},
         {"windows-controller", Verdict::Error, "No Windows has virtio",
          [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Virtio; }},
         {"windows-controller", Verdict::Ok, "adds the one of /v/viostor.inf",

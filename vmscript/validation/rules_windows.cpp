@@ -134,6 +134,20 @@ void patch_files(const Facts& f, Findings& out) {
                                     : fmt::format("All {} files that the repair installs are there.", files.wanted));
 }
 
+// The files were looked for on this machine; the deployment's repair runs on another and asks the server for them.
+void patch_library(const Facts& f, Findings& out) {
+    if (!f.around.patch_files || f.around.patch_files->wanted == 0) return;
+    const auto& given = f.switches.patch_directory;
+    const auto what = "patch library " + (given.empty() ? std::string(patches::kDefaultLibrary) : given);
+    constexpr auto* kFound =
+        "Looked into on this machine. The deployment takes its files from Patches of the server's state directory; "
+        "nothing brings them there.";
+    if (given.empty()) return out.note(what, kFound, "Nothing, if the server runs here with its usual directory.");
+    out.warn(what, kFound,
+             fmt::format("Copy {}/Source into Patches of the server's state directory, or fill that one by vmpatch.",
+                         given));
+}
+
 // This Windows has no driver for the VM's controller: whether the folders of --hwdriverdir have one.
 void by_drop_in(const Facts& f, Findings& out, const std::string& what, const std::string& lacks,
                 std::string_view otherwise) {
@@ -277,6 +291,9 @@ const Rule kRules[] = {
      "The licence says how many processors are used.", desktop_limit},
     {"patch-files", Group::System, Verdict::Error, "Files for another HAL and kernel",
      "A HAL and a kernel of different versions stop with 0x79 (mismatched HAL).", patch_files, true},
+    {"patch-library", Group::System, Verdict::Warning, "Where the patch library has to be",
+     "A library that the server has not is none: the deployment's repair fails, or leaves a HAL that does not run.",
+     patch_library},
     {"windows-controller", Group::System, Verdict::Error, "A driver for the VM's controller",
      "Without it Windows stops with 0x7B (inaccessible boot device).", controller_driver, true},
     {"windows-adapter", Group::Network, Verdict::Warning, "A driver for the VM's adapter",
