@@ -413,6 +413,26 @@ TEST(ImportProgram, adds_what_an_operator_knows_names_each_addition_and_refuses_
     EXPECT_EQ(run_command({program("gatherhw").string(), "--add", facts})->exit_code, kExitUsage);
 }
 
+TEST(ImportProgram, takes_files_of_the_machine_itself) {
+    auto run =
+        run_command({program("gatherhw").string(), "--import", "lshw", seed_path("seeds-import-lshw/server.xml"),
+                     "--mdstat", seed_path("seeds-import-stacks/mdstat"), "--lvm",
+                     seed_path("seeds-import-stacks/backup"), "--fstab", seed_path("seeds-import-stacks/fstab")});
+    ASSERT_TRUE(run.ok());
+    EXPECT_EQ(run->exit_code, kExitWarnings) << run->error_text;
+    auto read = read_inventory(run->output);
+    ASSERT_TRUE(read.ok()) << read.error().explain();
+    const auto* root = find_volume(read->inventory, "vg--0-root");
+    ASSERT_NE(root, nullptr);
+    EXPECT_EQ(root->mount_points, std::vector<std::string>{"/"}) << "fstab comes after LVM, wherever it is given";
+    EXPECT_NE(find_volume(read->inventory, "md0"), nullptr);
+    EXPECT_NE(run->error_text.find("not known: array md9"), std::string::npos) << run->error_text;
+    auto bad = run_command({program("gatherhw-import").string(), "lshw", seed_path("seeds-import-lshw/server.xml"),
+                            "--lvm", seed_path("seeds-import-stacks/fstab")});
+    EXPECT_EQ(bad->exit_code, kExitFailed);
+    EXPECT_NE(bad->error_text.find("gatherhw.bad-dump"), std::string::npos) << bad->error_text;
+}
+
 TEST(ImportProgram, the_sticks_copy_alone_says_where_to_import) {
     auto temp = TempDir::create("alone").value();
     fs::copy_file(program("gatherhw"), temp / "gatherhw");

@@ -50,9 +50,10 @@ std::set<std::string> names_in(const fs::path& directory) {
 class Migration {
 public:
     Migration() = default;
-    // facts: a file of kFacts that completes what the dump says; switches: for validation and generation.
-    Migration(std::string facts, std::vector<std::string> switches)
-        : facts_(std::move(facts)), switches_(std::move(switches)) {}
+    // facts: a file of kFacts that completes what the dump says; switches: for validation and generation; import: more
+    // words for the import.
+    Migration(std::string facts, std::vector<std::string> switches, std::vector<std::string> import = {})
+        : facts_(std::move(facts)), switches_(std::move(switches)), import_(std::move(import)) {}
 
     // golden: a file of golden/real that has the table; empty: none.
     End run(const std::string& kind, const std::vector<std::string>& dumps, const std::string& golden = "") {
@@ -97,6 +98,7 @@ private:
     void import(const std::string& kind, const std::vector<std::string>& dumps) const {
         std::vector<std::string> arguments{program("gatherhw-import"), kind};
         arguments.insert(arguments.end(), dumps.begin(), dumps.end());
+        arguments.insert(arguments.end(), import_.begin(), import_.end());
         if (!facts_.empty()) arguments.insert(arguments.end(), {"--add", (kFacts / facts_).string()});
         arguments.insert(arguments.end(), {"--host-name", "triton", "-o", (temp_ / "x.xml").string()});
         auto run = run_command(arguments);
@@ -156,7 +158,7 @@ private:
 
     TempDir temp_ = std::move(TempDir::create("imports").value());
     std::string facts_;
-    std::vector<std::string> switches_;
+    std::vector<std::string> switches_, import_;
 };
 
 std::vector<std::string> files_in(const fs::path& directory) {
@@ -251,4 +253,32 @@ TEST(Imports, a_real_machine_that_an_operator_completed_is_made_on_the_null_targ
         ASSERT_EQ(completed.run(row.kind, dumps), End::Made);
         completed.compare_all(row.name);
     }
+}
+
+// The same PowerEdge with files of its own /etc in place of what an administrator would say: LVM's backup and fstab
+// tell where the root is. They are made here, over the real sizes of its disk.
+TEST(Imports, a_real_machine_with_its_lvm_backup_and_fstab_is_made_on_the_null_target) {
+    if (const char* why = what_is_absent()) GTEST_SKIP() << why;
+    auto temp = TempDir::create("dumps").value();
+    auto dump = unpacked(kReal / "hw/lshw/collins-lshw-nvme.xml.xz", temp.path());
+    ASSERT_TRUE(dump.ok()) << dump.error().explain();
+    auto put = [&](const char* name, std::string_view text) {
+        EXPECT_TRUE(write_file_atomic(temp / name, as_bytes(text)).ok());
+        return (temp / name).string();
+    };
+    auto lvm = put("VolGroup00", R"(contents = "Text Format Volume Group"
+VolGroup00 {
+    extent_size = 65536
+    physical_volumes { pv0 { device = "/dev/sda2" dev_size = 583769970 pe_start = 384 pe_count = 8907 } }
+    logical_volumes {
+        LogVol00 { status = ["READ", "WRITE", "VISIBLE"] segment1 { extent_count = 8375 stripes = ["pv0", 0] } }
+        LogVol01 { status = ["READ", "WRITE", "VISIBLE"] segment1 { extent_count = 512 stripes = ["pv0", 8375] } }
+    }
+}
+)");
+    auto fstab = put("fstab",
+                     "/dev/VolGroup00/LogVol00 / ext3 defaults 1 1\n/dev/sda1 /boot ext3 defaults 1 2\n"
+                     "/dev/VolGroup00/LogVol01 swap swap defaults 0 0\n");
+    EXPECT_EQ(Migration("", {}, {"--lvm", lvm}).run("lshw", {*dump}), End::Refused) << "nothing says what is root";
+    EXPECT_EQ(Migration("", {}, {"--lvm", lvm, "--fstab", fstab}).run("lshw", {*dump}), End::Made);
 }
