@@ -18,8 +18,8 @@ inline constexpr ErrorId kOutput{
     "Give a place that can be written: gatherhw --output /tmp/machine.xml, or --output - for standard output."};
 inline constexpr ErrorId kBadDump{
     "gatherhw.bad-dump",
-    "Give a file of the kind named: lshw -xml, udevadm info --export-db, dmidecode --dump-bin FILE, or wmic CLASS get "
-    "/format:list, each as it was written, unpacked and whole."};
+    "Give a file of the kind named: lshw -xml, udevadm info --export-db, dmidecode --dump-bin FILE, wmic CLASS get "
+    "/format:list, /proc/mdstat, /etc/lvm/backup/GROUP or /etc/fstab, each as it was written, unpacked and whole."};
 inline constexpr ErrorId kNoImporter{
     "gatherhw.no-importer",
     "Install gatherhw-import beside gatherhw, or where PATH leads; the stick's copy of "

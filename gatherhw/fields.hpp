@@ -362,6 +362,12 @@ void fields(A& a, Of<Unread> auto& r) {
 }
 
 template <typename A>
+void fields(A& a, Of<AddedFact> auto& r) {
+    a.value("what", r.what);
+    a.value("source", r.source);
+}
+
+template <typename A>
 void fields(A& a, Of<Inventory> auto& r) {
     a.value("program", r.program);
     a.value("collected", r.collected);
@@ -384,6 +390,7 @@ void fields(A& a, Of<Inventory> auto& r) {
     a.list("log", "finding", r.log);
     a.texts("modalias", r.modaliases);
     a.list("unread", "item", r.unread);
+    a.list("added", "fact", r.added);
 }
 
 }  // namespace slipway::gatherhw

@@ -26,6 +26,7 @@ namespace {
 struct Arguments {
     std::string output, root = "/";
     std::vector<std::string> import;  // KIND FILE…
+    std::vector<std::string> mdstat, lvm, fstab, facts;  // to be laid over it
     bool json = false;
 };
 
@@ -87,6 +88,12 @@ int import(const Arguments& arguments, const char* argv0) {
     words.insert(words.end(), arguments.import.begin(), arguments.import.end());
     if (!arguments.output.empty()) words.insert(words.end(), {"--output", arguments.output});
     if (arguments.json) words.emplace_back("--json");
+    const std::pair<const char*, const std::vector<std::string>&> over[] = {{"--mdstat", arguments.mdstat},
+                                                                            {"--lvm", arguments.lvm},
+                                                                            {"--fstab", arguments.fstab},
+                                                                            {"--add", arguments.facts}};
+    for (const auto& [option, files] : over)
+        for (const auto& file : files) words.insert(words.end(), {option, file});
     std::vector<char*> pointers;
     for (auto& word : words) pointers.push_back(word.data());
     pointers.push_back(nullptr);
@@ -129,6 +136,17 @@ int main(int argc, char** argv) {
         ->type_name("KIND FILE")
         ->expected(2, 101)
         ->excludes("--root");
+    const std::pair<const char*, std::vector<std::string>&> linux_files[] = {
+        {"--mdstat", arguments.mdstat}, {"--lvm", arguments.lvm}, {"--fstab", arguments.fstab}};
+    for (const auto& [option, files] : linux_files)
+        app.add_option(option, files, "with --import: see there")
+            ->type_name("FILE")
+            ->allow_extra_args(false)
+            ->needs("--import");
+    app.add_option("--add", arguments.facts, "with --import: what the dump does not tell and you know; see there")
+        ->type_name("FACTS.xml")
+        ->allow_extra_args(false)
+        ->needs("--import");
     app.add_flag("--json", arguments.json, "as JSON instead of XML (vmscript reads XML)");
     app.set_version_flag("--version", kVersion);
     app.set_help_flag("-h,--help", "this text (so does /?)");

@@ -390,6 +390,13 @@ struct Unread {
     bool operator==(const Unread&) const = default;
 };
 
+// What an operator said of the machine, over what a tool read (add_facts of reader.hpp).
+struct AddedFact {
+    std::string what;    // "disk 'sda'", "new volume 'vg0-root'", "system"
+    std::string source;  // name of the file it stood in
+    bool operator==(const AddedFact&) const = default;
+};
+
 struct Inventory {
     std::string program;    // "gatherhw 0.1.0"
     std::string collected;  // ISO 8601, UTC
@@ -412,6 +419,7 @@ struct Inventory {
     std::vector<LogFinding> log;
     std::vector<std::string> modaliases;  // of every device on every bus, sorted, once each
     std::vector<Unread> unread;
+    std::vector<AddedFact> added = {};
     bool operator==(const Inventory&) const = default;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "gatherhw/reader.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <set>
@@ -20,10 +21,59 @@ using tinyxml2::XMLElement;
 
 constexpr std::size_t kMaxRecords = 100'000;  // of one list: beyond any machine
 
+// What tells an item of a list from the others; a list without it can only grow.
+template <typename R>
+struct Key {
+    const char* attribute = nullptr;
+    std::string R::*member = nullptr;
+};
+template <typename R>
+constexpr Key<R> kKey{};
+template <>
+constexpr Key<StorageController> kKey<StorageController>{"id", &StorageController::id};
+template <>
+constexpr Key<Disk> kKey<Disk>{"name", &Disk::name};
+template <>
+constexpr Key<Partition> kKey<Partition>{"name", &Partition::name};
+template <>
+constexpr Key<Volume> kKey<Volume>{"name", &Volume::name};
+template <>
+constexpr Key<NetworkAdapter> kKey<NetworkAdapter>{"name", &NetworkAdapter::name};
+template <>
+constexpr Key<IpAddress> kKey<IpAddress>{"ip", &IpAddress::address};
+template <>
+constexpr Key<VideoAdapter> kKey<VideoAdapter>{"name", &VideoAdapter::name};
+template <>
+constexpr Key<Port> kKey<Port>{"name", &Port::name};
+template <>
+constexpr Key<OpticalDrive> kKey<OpticalDrive>{"name", &OpticalDrive::name};
+template <>
+constexpr Key<Service> kKey<Service>{"name", &Service::name};
+template <>
+constexpr Key<Driver> kKey<Driver>{"name", &Driver::name};
+template <>
+constexpr Key<AutorunProgram> kKey<AutorunProgram>{"name", &AutorunProgram::name};
+template <>
+constexpr Key<TapeDrive> kKey<TapeDrive>{"name", &TapeDrive::name};
+template <>
+constexpr Key<UsbDevice> kKey<UsbDevice>{"address", &UsbDevice::address};
+template <>
+constexpr Key<MemoryModule> kKey<MemoryModule>{"locator", &MemoryModule::locator};
+template <>
+constexpr Key<Hotfix> kKey<Hotfix>{"id", &Hotfix::id};
+template <>
+constexpr Key<SystemFile> kKey<SystemFile>{"path", &SystemFile::path};
+template <>
+constexpr Key<ConfigurationFile> kKey<ConfigurationFile>{"path", &ConfigurationFile::path};
+template <>
+constexpr Key<Unread> kKey<Unread>{"what", &Unread::what};
+
 // What one document's reading shares: the first error stops the rest, warnings add up.
 struct Findings {
     std::optional<Error> error;
     std::vector<std::string> warnings;
+    bool adding = false;             // to what is there: an item of a list may be one that the list has
+    std::vector<std::string> added;  // what was said, when adding
 
     void fail(const XMLElement& element, std::string text) {
         if (!error)
@@ -102,11 +152,14 @@ public:
     void words(std::string_view name, std::vector<std::string>& out) {
         const char* text = attribute(name);
         if (!text) return;
+        out.clear();
         for (auto& word : split(text, ' '))
             if (!word.empty()) out.push_back(std::move(word));
     }
     void texts(std::string_view name, std::vector<std::string>& out) {
+        bool first = true;
         for_each_child(name, [&](const XMLElement& child) {
+            if (std::exchange(first, false)) out.clear();
             XmlReadArchive archive(child, findings_);
             archive.body(out.emplace_back());
             archive.finish();
@@ -120,14 +173,15 @@ public:
         bool seen = false;
         for_each_child(name, [&](const XMLElement& child) {
             if (std::exchange(seen, true)) return findings_.fail(child, "given twice");
+            if (findings_.adding && element_.Parent()->ToElement() == nullptr) findings_.added.emplace_back(name);
             read(child, out);
         });
     }
     template <typename R>
     void record(std::string_view name, std::optional<R>& out) {
-        R found{};
         known_children_.emplace(name);
         if (!element_.FirstChildElement(std::string(name).c_str())) return;
+        R found = out.value_or(R{});
         record(name, found);
         out = std::move(found);
     }
@@ -135,7 +189,7 @@ public:
     void list(std::string_view name, std::string_view item, std::vector<R>& out) {
         for_each_child(name, [&](const XMLElement& child) {
             XmlReadArchive archive(child, findings_);
-            archive.for_each_child(item, [&](const XMLElement& one) { archive.read(one, out.emplace_back()); });
+            archive.for_each_child(item, [&](const XMLElement& one) { archive.read(one, archive.place(one, out)); });
             archive.finish();
         });
     }
@@ -144,6 +198,26 @@ public:
         XmlReadArchive archive(child, findings_);
         fields(archive, out);
         archive.finish();
+    }
+
+    // Where an item is read into: a new one or, when adding, the one that it names.
+    template <typename R>
+    R& place(const XMLElement& one, std::vector<R>& out) {
+        if constexpr (kKey<R>.attribute != nullptr) {
+            if (findings_.adding) {
+                auto key = xml_attribute(one, kKey<R>.attribute);
+                if (key.empty()) findings_.fail(one, fmt::format("no '{}' says which one it is", kKey<R>.attribute));
+                auto found = std::find_if(out.begin(), out.end(), [&](const R& r) { return r.*kKey<R>.member == key; });
+                const bool is_new = found == out.end();
+                if (std::is_same_v<R, Unread> && is_new) findings_.fail(one, "the inventory has no such item");
+                const char* how = std::is_same_v<R, Unread> ? "unread " : is_new ? "new " : "";
+                findings_.added.push_back(fmt::format("{}{} '{}'", how, one.Name(), key));
+                if (!is_new) return *found;
+            }
+        } else if (findings_.adding) {
+            findings_.added.push_back(fmt::format("new {}", one.Name()));
+        }
+        return out.emplace_back();
     }
 
     // An unknown attribute is an error, an unknown element a warning.
@@ -215,24 +289,47 @@ Status check_root(const XMLElement& root) {
                       printable(space));
 }
 
-}  // namespace
-
-Result<ReadInventory> read_inventory(std::string_view xml) {
+Result<Findings> read_into(Inventory& inventory, std::string_view xml, bool adding) {
     tinyxml2::XMLDocument document;
     if (auto parsed = parse_xml(document, xml); !parsed)
         return make_error(errors::kNotInventory, "{}", parsed.error().message());
     const auto& root = *document.RootElement();
     TRY(check_root(root));
     Findings findings;
-    ReadInventory out;
+    findings.adding = adding;
     XmlReadArchive archive(root, findings);
-    fields(archive, out.inventory);
+    fields(archive, inventory);
     archive.finish();
     if (findings.error) return *std::move(findings.error);
-    TRY(check_disk_references(out.inventory));
-    TRY(check_partitions(out.inventory));
+    TRY(check_disk_references(inventory));
+    TRY(check_partitions(inventory));
+    return findings;
+}
+
+}  // namespace
+
+Result<ReadInventory> read_inventory(std::string_view xml) {
+    ReadInventory out;
+    auto findings = TRY(read_into(out.inventory, xml, false));
     out.warnings = std::move(findings.warnings);
     return out;
+}
+
+Result<std::vector<std::string>> add_facts(Inventory& inventory, std::string_view xml, std::string_view source) {
+    if (xml.size() > kMaxFacts)
+        return make_error(errors::kNotInventory, "a file of facts has at most {}", human_bytes(kMaxFacts));
+    auto out = inventory;
+    auto findings = TRY(read_into(out, xml, true));
+    out.program = inventory.program;
+    out.added = inventory.added;
+    std::erase_if(out.unread, [](const Unread& u) { return u.why.empty(); });
+    for (auto& disk : out.disks)
+        std::stable_sort(disk.partitions.begin(), disk.partitions.end(),
+                         [](const Partition& a, const Partition& b) { return a.offset < b.offset; });
+    for (auto& what : findings.added) out.added.push_back({printable(what), printable(source)});
+    if (findings.added.empty()) return make_error(errors::kNotInventory, "it says nothing of the machine");
+    inventory = std::move(out);
+    return std::move(findings.warnings);
 }
 
 }  // namespace slipway::gatherhw

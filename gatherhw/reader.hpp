@@ -22,4 +22,12 @@ struct ReadInventory {
 // message names line, element and attribute.
 Result<ReadInventory> read_inventory(std::string_view xml);
 
+// Facts that a dump lacks, said by an operator in an inventory of their own: an attribute takes the place of the one
+// that was there, an item of a list changes the item of its name (`name`, `id`, `path`, …) or is a new one, and an item
+// of `unread` with an empty `why` strikes that note out. What was said is kept in Inventory::added, with source for its
+// file. The result obeys read_inventory's rules; an error leaves the inventory as it was. Returns its warnings.
+// Errors: those of read_inventory.
+inline constexpr std::size_t kMaxFacts = 1u << 20;  // bytes: written by hand
+Result<std::vector<std::string>> add_facts(Inventory& inventory, std::string_view xml, std::string_view source);
+
 }  // namespace slipway::gatherhw

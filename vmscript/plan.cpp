@@ -119,10 +119,7 @@ std::string dynamic_mac(const std::string& old_mac, std::size_t index) {
 }
 
 void plan_nics(const Inventory& inventory, const Switches& switches, Plan& plan) {
-    for (const auto* a : choose_nics(inventory, switches.admin_mac)) {
-        auto mac = hardware_mac(*a);
-        plan.nics.push_back({a->name, mac, switches.dynamic_macs ? dynamic_mac(mac, plan.nics.size()) : mac});
-    }
+    plan.nics = planned_nics(inventory, switches);
     plan.source_mac = switches.admin_mac ? switches.admin_mac->text() : plan.nics.empty() ? "" : plan.nics[0].old_mac;
 }
 
@@ -249,15 +246,28 @@ std::vector<const NetworkAdapter*> choose_nics(const Inventory& inventory, const
     return out;
 }
 
-// The library has to be there when the agent repairs: nothing carries it but the administrator.
+std::vector<PlannedNic> planned_nics(const Inventory& inventory, const Switches& switches) {
+    std::vector<PlannedNic> out;
+    for (const auto* a : choose_nics(inventory, switches.admin_mac)) {
+        auto mac = hardware_mac(*a);
+        out.push_back({a->name, mac, switches.dynamic_macs ? dynamic_mac(mac, out.size()) : mac});
+    }
+    return out;
+}
+
+// The library has to be on the server when the agent repairs: nothing carries it there but the administrator.
 void note_hal(Plan& plan) {
     if (!plan.windows || (!plan.fix_hal && plan.patch_directory.empty())) return;
     plan.notes.push_back(
         fmt::format("HAL and kernel: --fixhal {}", patches::name_of(plan.fix_hal.value_or(patches::FixHal::Auto))));
     if (plan.fix_hal == patches::FixHal::None) return;
-    plan.notes.push_back(fmt::format(
-        "patch library: {} of the agent's ramdisk (docs/windows.md, \"The patch library\", says how it gets there)",
-        plan.patch_directory.empty() ? patches::kDefaultLibrary : plan.patch_directory.c_str()));
+    plan.notes.push_back(
+        fmt::format("patch library: the repair asks the server, which looks into Patches of its state directory; {} "
+                    "(docs/windows.md, "
+                    "\"The patch library\")",
+                    plan.patch_directory.empty()
+                        ? "fill that before the deployment"
+                        : fmt::format("copy {}/Source into it before the deployment", plan.patch_directory)));
 }
 
 Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {

@@ -94,6 +94,8 @@ std::vector<const gatherhw::NetworkAdapter*> choose_nics(const gatherhw::Invento
                                                          const std::optional<MacAddress>& admin_mac);
 // The address a VM and the network see: the burnt-in one where known.
 std::string hardware_mac(const gatherhw::NetworkAdapter& adapter);
+// Of choose_nics, with the addresses that the VM's get.
+std::vector<PlannedNic> planned_nics(const gatherhw::Inventory& inventory, const Switches& switches);
 
 // The inventory must have passed the checks. Errors: vmscript.not-fit.
 Result<Plan> make_plan(const gatherhw::Inventory& inventory, const Switches& switches);

@@ -40,4 +40,11 @@ Result<Inventory> import_udev(std::string_view text);
 Result<Inventory> import_smbios(ByteView dump);
 Result<Inventory> import_wmi(const std::vector<Dump>& dumps);
 
+// What Linux itself wrote down of a machine whose dump does not tell what lies on its partitions. What the inventory
+// has already stays; whatever is named and not known there is noted in unread. Errors: kBadDump (not of that kind,
+// nothing in it, more than 1 MiB, the inventory is of a Windows); then the inventory is as it was.
+Status add_mdstat(Inventory& out, std::string_view text);      // /proc/mdstat
+Status add_lvm_backup(Inventory& out, std::string_view text);  // /etc/lvm/backup/GROUP, or what vgcfgbackup -f wrote
+Status add_fstab(Inventory& out, std::string_view text);       // /etc/fstab: last, for it names what the others make
+
 }  // namespace slipway::gatherhw

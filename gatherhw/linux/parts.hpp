@@ -23,6 +23,9 @@ std::optional<PciId> pci_at(Tree& tree, const std::string& device_directory);
 // "E:" properties udev stored: "b8:1", "n2". Empty when udev does not run.
 std::map<std::string, std::string> udev_properties(Tree& tree, const std::string& id);
 
+// "\040" for a blank: how the kernel and fstab escape.
+std::string unescape(std::string_view text);
+
 // How the machine's configuration files say that an adapter gets its IPv4 address (network_config.cpp).
 struct AddressConfiguration {
     AddressOrigin origin = AddressOrigin::Unknown;

@@ -15,9 +15,6 @@
 
 namespace slipway::gatherhw {
 
-namespace {
-
-// "\040" for a blank: how the kernel and fstab escape.
 std::string unescape(std::string_view text) {
     std::string out;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -31,6 +28,8 @@ std::string unescape(std::string_view text) {
     }
     return out;
 }
+
+namespace {
 
 struct Mount {
     std::string number, source, root, point, filesystem, options, super_options;

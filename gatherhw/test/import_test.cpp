@@ -443,6 +443,59 @@ TEST(ImportProgram, a_bad_dump_fails_with_a_next_step_and_writes_nothing) {
     EXPECT_EQ(run_command({program("gatherhw").string(), "--import", "lshw"})->exit_code, kExitUsage);
 }
 
+TEST(ImportProgram, adds_what_an_operator_knows_names_each_addition_and_refuses_a_slip) {
+    auto temp = TempDir::create("import").value();
+    auto facts = (temp / "facts.xml").string(), out = (temp / "x.xml").string();
+    auto say = [&](std::string_view text) { ASSERT_TRUE(write_file_atomic(facts, as_bytes(text)).ok()); };
+    std::vector<std::string> words{program("gatherhw").string(),
+                                   "--add",
+                                   facts,
+                                   "--import",
+                                   "lshw",
+                                   seed_path("seeds-import-lshw/server.xml"),
+                                   "-o",
+                                   out};
+    say("<inventory xmlns='urn:slipway:inventory:1'><system firmware='bios'/>"
+        "<unread><item what='firmware' why=''/></unread></inventory>");
+    auto run = run_command(words);
+    ASSERT_TRUE(run.ok());
+    EXPECT_EQ(run->exit_code, kExitWarnings) << "other things are still not known: " << run->error_text;
+    EXPECT_NE(run->error_text.find("added: facts.xml: system\n"), std::string::npos) << run->error_text;
+    EXPECT_EQ(run->error_text.find("not known: firmware"), std::string::npos) << run->error_text;
+    auto read = read_inventory(read_text_file(out).value_or(""));
+    ASSERT_TRUE(read.ok()) << read.error().explain();
+    EXPECT_EQ(read->inventory.system.firmware, Firmware::Bios);
+    EXPECT_EQ(read->inventory.system.host_name, "poseidon") << "the rest is the dump's";
+
+    fs::remove(out);
+    say("<inventory xmlns='urn:slipway:inventory:1'><system firmwear='bios'/></inventory>");
+    run = run_command(words);
+    EXPECT_EQ(run->exit_code, kExitFailed);
+    EXPECT_NE(run->error_text.find("firmwear"), std::string::npos) << run->error_text;
+    EXPECT_FALSE(fs::exists(out));
+    EXPECT_EQ(run_command({program("gatherhw").string(), "--add", facts})->exit_code, kExitUsage);
+}
+
+TEST(ImportProgram, takes_files_of_the_machine_itself) {
+    auto run =
+        run_command({program("gatherhw").string(), "--import", "lshw", seed_path("seeds-import-lshw/server.xml"),
+                     "--mdstat", seed_path("seeds-import-stacks/mdstat"), "--lvm",
+                     seed_path("seeds-import-stacks/backup"), "--fstab", seed_path("seeds-import-stacks/fstab")});
+    ASSERT_TRUE(run.ok());
+    EXPECT_EQ(run->exit_code, kExitWarnings) << run->error_text;
+    auto read = read_inventory(run->output);
+    ASSERT_TRUE(read.ok()) << read.error().explain();
+    const auto* root = find_volume(read->inventory, "vg--0-root");
+    ASSERT_NE(root, nullptr);
+    EXPECT_EQ(root->mount_points, std::vector<std::string>{"/"}) << "fstab comes after LVM, wherever it is given";
+    EXPECT_NE(find_volume(read->inventory, "md0"), nullptr);
+    EXPECT_NE(run->error_text.find("not known: array md9"), std::string::npos) << run->error_text;
+    auto bad = run_command({program("gatherhw-import").string(), "lshw", seed_path("seeds-import-lshw/server.xml"),
+                            "--lvm", seed_path("seeds-import-stacks/fstab")});
+    EXPECT_EQ(bad->exit_code, kExitFailed);
+    EXPECT_NE(bad->error_text.find("gatherhw.bad-dump"), std::string::npos) << bad->error_text;
+}
+
 TEST(ImportProgram, the_sticks_copy_alone_says_where_to_import) {
     auto temp = TempDir::create("alone").value();
     fs::copy_file(program("gatherhw"), temp / "gatherhw");

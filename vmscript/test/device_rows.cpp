@@ -37,6 +37,15 @@ std::vector<RuleRow> device_rows() {
         // ---- network
         {"adapter-count", Verdict::Error, "cannot boot from the network",
          [](auto& i, auto&, auto&) { i.network.clear(); }},
+        {"adapter-count", Verdict::Error, "The address of none of them is known",
+         [](auto& i, auto&, auto&) {
+             for (auto& a : i.network) a.mac = a.permanent_mac = "";
+         }},
+        {"adapter-count", Verdict::Warning, "the VM gets no adapter for it. adapter eth9",
+         [](auto& i, auto&, auto&) {
+             i.network.push_back(another(i, "eth9"));
+             i.network.back().mac = i.network.back().permanent_mac = "";
+         }},
         {"adapter-count", Verdict::Warning, "at most 4",
          [](auto& i, auto&, auto&) {
              for (auto name : {"eth1", "eth2", "eth3", "eth4"}) i.network.push_back(another(i, name));
@@ -218,9 +227,15 @@ std::vector<RuleRow> device_rows() {
              i.network[0].speed_mbit = 1000;
          }},
         // ---- other machines
-        {"mac-conflict", Verdict::Error, "A virtual machine has an address",
+        {"mac-conflict", Verdict::Error, "A virtual machine has an address of the source",
          [](auto&, auto&, auto& a) {
              a.devices = {host(), device("other", kOurs)};
+             a.devices->back().power_driver = "vm";
+         }},
+        {"mac-conflict", Verdict::Error, "A virtual machine has an address that --virtualmacdynamic makes",
+         [](auto& i, auto& s, auto& a) {
+             s.dynamic_macs = true;
+             a.devices = {host(), device("other", planned_nics(i, s).at(0).new_mac.c_str())};
              a.devices->back().power_driver = "vm";
          }},
         {"mac-conflict", Verdict::Ok, "No other of 1 devices", [](auto&, auto&, auto& a) { a.devices = {host()}; }},

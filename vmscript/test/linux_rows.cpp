@@ -23,6 +23,15 @@ std::vector<RuleRow> linux_rows() {
          [](auto& i, auto&, auto&) {
              i.unread = {{"/dev/sda", "run as root"}};
          }},
+        {"inventory", Verdict::Warning, "Not known: lshw has none",
+         [](auto& i, auto&, auto&) {
+             i.program = "gatherhw 1.0 --import lshw";
+             i.unread = {{"boot configuration", "lshw has none"}};
+         }},
+        {"inventory-facts", Verdict::Note, "system, new volume 'vg0-root'",
+         [](auto& i, auto&, auto&) {
+             i.added = {{"system", "facts.xml"}, {"new volume 'vg0-root'", "facts.xml"}};
+         }},
         {"inventory-age", Verdict::Note, "31 days ago",
          [](auto& i, auto&, auto& a) {
              i.collected = "2026-02-28T23:00:00Z";

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "lib/base/fd.hpp"
+#include "lib/patches/hal_policy.hpp"
 #include "vmscript/test/phony_source.hpp"
 #include "vmscript/test/rule_rows.hpp"
 #include "vmscript/validation/report.hpp"
@@ -146,6 +147,69 @@ TEST(Rules, warnings_of_the_reader_are_findings) {
     const auto findings = validate(good_source(), good_switches(), {}, {"line 3: unknown element 'fans'"});
     EXPECT_EQ(worst(findings), Verdict::Warning);
     EXPECT_EQ(exit_code_of(worst(findings)), kExitWarnings);
+}
+
+// Of every HAL and every --fixhal it says what the repair then does: both ask the same policy, this one of files.
+TEST(Rules, what_becomes_of_a_hal_is_what_the_repair_does) {
+    for (const auto& row : patches::hal_rows()) {
+        if (row.hardware_id.empty()) continue;
+        for (auto fix : {patches::FixHal::Auto, patches::FixHal::None, patches::FixHal::Acpi, patches::FixHal::Nacpi}) {
+            SCOPED_TRACE(std::string(row.title) + ", " + std::string(patches::name_of(fix)));
+            auto source = good_windows();
+            source.os.version = "5.1.2600";
+            source.os.architecture = "x86";
+            source.os.hal = row.hardware_id;
+            source.system.processors.threads = 2;
+            auto switches = good_switches();
+            switches.fix_hal = fix;
+            patches::InstalledSystem installed{.major = 5, .minor = 1, .files = {}, .hardware_id = source.os.hal};
+            const auto& kernel = patches::kernel_for(patches::kKernelFile, row.mp);
+            for (auto [name, original] : {std::pair{patches::kHalFile, row.file}, {patches::kKernelFile, kernel.file}})
+                installed.files.push_back(
+                    {std::string(name),
+                     patches::PeVersion{.version = patches::FileVersion::parse("5.1.2600.5512").value(),
+                                        .original_name = std::string(original)}});
+            const auto done = patches::decide_hal(installed, {.processors = 2}, fix).value();
+            const Finding* said = nullptr;
+            const auto findings = validate(source, switches);
+            for (const auto& f : findings)
+                if (f.id == "windows-hal") said = &f;
+            ASSERT_NE(said, nullptr);
+            const bool stays = done.files.empty();
+            EXPECT_EQ(said->found.find("t stays: ") != std::string::npos, stays) << said->found;
+            EXPECT_EQ(said->found.find("exchanged: ") != std::string::npos, !stays) << said->found;
+            for (const auto& warning : done.warnings)
+                EXPECT_NE(said->found.find(warning), std::string::npos) << said->found;
+        }
+    }
+}
+
+// What it advises ends it, and what it calls no help is none.
+TEST(Rules, an_address_that_another_machine_has_is_freed_by_what_is_advised) {
+    const auto source = good_source();
+    auto plain = good_switches(), dynamic = plain;
+    dynamic.dynamic_macs = true;
+    auto said = [&](const Switches& switches, std::vector<KnownDevice> devices) {
+        Surroundings around;
+        around.devices = std::move(devices);
+        std::vector<Finding> out;
+        for (auto& f : validate(source, switches, around))
+            if (f.id == "mac-conflict") out.push_back(std::move(f));
+        return out;
+    };
+    auto vm = [](const std::string& mac) { return KnownDevice{"old", "device", "released", "vm", "none", {mac}}; };
+    const auto own = planned_nics(source, plain).at(0).new_mac, made = planned_nics(source, dynamic).at(0).new_mac;
+    ASSERT_NE(own, made);
+    for (const auto& switches : {plain, dynamic}) {
+        const auto findings = said(switches, {vm(own)});
+        ASSERT_EQ(findings.size(), 1u);
+        EXPECT_EQ(findings[0].verdict, Verdict::Error);
+        EXPECT_EQ(findings[0].to_do.find("Give --virtualmacdynamic"), std::string::npos) << findings[0].to_do;
+        EXPECT_NE(findings[0].to_do.find("Remove the other machine"), std::string::npos);
+        EXPECT_EQ(said(switches, {}).at(0).verdict, Verdict::Ok);
+    }
+    EXPECT_NE(said(dynamic, {vm(made)}).at(0).to_do.find("leave out --virtualmacdynamic"), std::string::npos);
+    EXPECT_EQ(said(plain, {vm(made)}).at(0).verdict, Verdict::Ok);
 }
 
 TEST(Rules, missing_patch_files_and_drop_in_drivers_may_come_later) {

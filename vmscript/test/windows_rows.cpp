@@ -46,10 +46,46 @@ std::vector<RuleRow> windows_rows() {
          [](auto& i, auto&, auto&) { become(i, "5.0.2195", "Windows 2000", "SP2"); }},
         {"service-level", Verdict::NotChecked, "not known",
          [](auto& i, auto&, auto&) { become(i, "5.1.2600", "Windows XP", ""); }},
-        {"windows-hal", Verdict::Warning, "No ACPI HAL",
+        {"windows-hal", Verdict::Note, "It stays: its HAL, Standard PC, runs on the new machine",
          [](auto& i, auto&, auto&) {
              become_xp(i);
              i.os.hal = "e_isa_up";
+             i.system.processors.threads = 1;
+         }},
+        {"windows-hal", Verdict::Note, "uses one of 2 processors",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             i.os.hal = "mps_up";
+             i.system.processors.threads = 2;
+         }},
+        {"windows-hal", Verdict::Warning, "numbers all devices anew",
+         [](auto& i, auto& s, auto&) {
+             become_xp(i);
+             i.os.hal = "e_isa_up";
+             s.fix_hal = patches::FixHal::Acpi;
+         }},
+        {"windows-hal", Verdict::Warning, "Standard PC takes the place of ACPI Uniprocessor PC",
+         [](auto& i, auto& s, auto&) {
+             become_xp(i);
+             s.fix_hal = patches::FixHal::Nacpi;
+         }},
+        {"windows-hal", Verdict::Note, "It is exchanged: Standard PC takes the place of another vendor's HAL",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             i.os.hal = "cbus_mp";
+             i.os.multiprocessor = false;
+             i.system.processors.threads = 1;
+         }},
+        {"windows-hal", Verdict::Warning, "does not run on the new machine",
+         [](auto& i, auto& s, auto&) {
+             become_xp(i);
+             i.os.hal = "syspro_mp";
+             s.fix_hal = patches::FixHal::None;
+         }},
+        {"windows-hal", Verdict::Ok, "The VM has ACPI; it stays",
+         [](auto& i, auto&, auto&) {
+             become_xp(i);
+             i.system.processors.threads = 1;
          }},
         {"windows-hal", Verdict::NotChecked, "not known",
          [](auto& i, auto&, auto&) {
@@ -92,6 +128,17 @@ std::vector<RuleRow> windows_rows() {
              become(i, "4.0", "Windows NT 4.0", "Service Pack 6");
              s.fix_hal = patches::FixHal::Acpi;
              a.patch_files = PatchFiles{"", 0, {}, "Windows NT 4 knows no ACPI", {}};
+         }},
+        {"patch-library", Verdict::Warning, "nothing brings them there. patch library /srv/Patches",
+         [](auto& i, auto& s, auto& a) {
+             become_xp(i);
+             s.patch_directory = "/srv/Patches";
+             a.patch_files = PatchFiles{"", 2, {}};
+         }},
+        {"patch-library", Verdict::Note, "patch library /var/lib/slipway/Patches",
+         [](auto& i, auto&, auto& a) {
+             become_xp(i);
+             a.patch_files = PatchFiles{"", 2, {}};
          }},
         {"windows-controller", Verdict::Error, "No Windows has virtio",
          [](auto&, auto& s, auto&) { s.controller = ControllerChoice::Virtio; }},

@@ -145,20 +145,37 @@ std::vector<std::string> macs_of(const Facts& f) {
     return out;
 }
 
+// Those that --virtualmacdynamic makes; empty without it, when the VM has the source's.
+std::vector<std::string> macs_made(const Facts& f) {
+    std::vector<std::string> out;
+    if (f.switches.dynamic_macs)
+        for (const auto& nic : planned_nics(f.machine, f.switches)) out.push_back(nic.new_mac);
+    return out;
+}
+
+std::string kind_in_words(const KnownDevice& d) {
+    if (d.kind == "vmhost") return "A VM host";
+    return d.power_driver == "vm" ? "A virtual machine" : "Another device";
+}
+
+// The source itself becomes a device by its own addresses: no switch helps while another record has one of them.
 void mac_conflict(const Facts& f, Findings& out) {
     if (!f.around.devices)
         return out.not_checked("MAC addresses", "Whether another machine has one of them is not known.", kAskDevices);
-    const auto macs = macs_of(f);
+    const auto macs = macs_of(f), made = macs_made(f);
     std::size_t records = 0;
     for (const auto& d : *f.around.devices) {
-        if (!shares_mac(d, macs)) continue;
-        ++records;
-        if (d.power_driver == "vm" || d.kind == "vmhost" || records > 1)
-            out.error(
-                "device " + d.name,
-                d.kind == "vmhost" ? "A VM host has an address of the source."
-                                   : "A virtual machine has an address of the source already.",
-                "Give --virtualmacdynamic, or remove the other machine (slipway vm delete, slipway device delete).");
+        const bool ours = shares_mac(d, macs), the_vms = shares_mac(d, made);
+        records += ours || the_vms ? 1 : 0;
+        if (ours && (d.power_driver == "vm" || d.kind == "vmhost" || records > 1))
+            out.error("device " + d.name,
+                      kind_in_words(d) + " has an address of the source: the source is refused as a device.",
+                      "Remove the other machine (slipway vm delete, slipway device delete). --virtualmacdynamic does "
+                      "not help: the source keeps its address for the capture.");
+        else if (the_vms)
+            out.error("device " + d.name, kind_in_words(d) + " has an address that --virtualmacdynamic makes.",
+                      "Remove the other machine (slipway vm delete, slipway device delete), or leave out "
+                      "--virtualmacdynamic: the VM then has the source's addresses.");
     }
     if (records == 0)
         out.ok("MAC addresses", fmt::format("No other of {} devices has one of them.", f.around.devices->size()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The inventory itself, processors, memory.
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -17,9 +18,22 @@ constexpr std::string_view kAgain = "Run gatherhw of this version again on the s
 
 void inventory(const Facts& f, Findings& out) {
     for (const auto& w : f.reader_warnings) out.warn("the inventory file", w, std::string(kAgain));
-    for (const auto& u : f.machine.unread) out.warn(u.what, "Could not be read: " + u.why + ".", std::string(kAgain));
+    const bool imported = f.machine.program.find("--import") != std::string::npos;
+    for (const auto& u : f.machine.unread)
+        out.warn(u.what, (imported ? "Not known: " : "Could not be read: ") + u.why + ".",
+                 imported ? "Say it yourself: gatherhw-import --add (docs/validation.md, \"Facts that a dump lacks\"); "
+                            "on a Linux source that runs, gatherhw knows it."
+                          : std::string(kAgain));
     if (f.machine.unread.empty() && f.reader_warnings.empty())
         out.ok("the inventory file", "Everything could be read.");
+}
+
+void added_facts(const Facts& f, Findings& out) {
+    std::map<std::string, std::vector<std::string>> by_source;
+    for (const auto& a : f.machine.added) by_source[a.source].push_back(a.what);
+    for (const auto& [source, what] : by_source)
+        out.note(source, fmt::format("Said by a person, not read from the machine: {}.", join(what, ", ")),
+                 "Compare it with the machine once more before the capture.");
 }
 
 void inventory_age(const Facts& f, Findings& out) {
@@ -241,6 +255,8 @@ void memory_arguments(const Facts& f, Findings& out) {
 const Rule kRules[] = {
     {"inventory", Group::Inventory, Verdict::Warning, "Completeness of the inventory",
      "What could not be read cannot be judged: a problem may be missed.", inventory},
+    {"inventory-facts", Group::Inventory, Verdict::Note, "Facts that a person added",
+     "A slip in them goes into the plan: nothing can check it.", added_facts},
     {"inventory-age", Group::Inventory, Verdict::Note, "Age of the inventory",
      "The plan is made for the machine as it was then.", inventory_age},
     {"source-is-virtual", Group::Inventory, Verdict::Note, "A source that is a virtual machine",

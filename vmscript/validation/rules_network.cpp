@@ -20,9 +20,18 @@ std::size_t wired(const Facts& f) {
 
 void adapter_count(const Facts& f, Findings& out) {
     auto what = fmt::format("wired adapters: {}", wired(f));
-    if (f.nics.empty())
+    if (wired(f) == 0)
         return out.error(what, "The source cannot boot from the network.",
                          "Put in an adapter that boots by PXE, and run gatherhw again.");
+    constexpr auto* kSayIt =
+        "Run gatherhw on the running source; of an imported inventory, say it by gatherhw-import --add: <adapter "
+        "name=\"…\" mac=\"…\"/> (docs/validation.md, \"Facts that a dump lacks\").";
+    if (f.nics.empty())
+        return out.error(
+            what, "The address of none of them is known: the source is recognised by it, and the VM gets it.", kSayIt);
+    for (const auto& a : f.machine.network)
+        if (a.kind == AdapterKind::Physical && f.address_of(a).empty())
+            out.warn("adapter " + a.name, "Its address is not known: the VM gets no adapter for it.", kSayIt);
     if (wired(f) > kMaxNics)
         return out.warn(what, fmt::format("The VM has at most {} adapters: the others are left out.", kMaxNics),
                         "Name the one that matters by --adminmac; move addresses of the others.");

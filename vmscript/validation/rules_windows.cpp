@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "lib/base/strings.hpp"
+#include "lib/patches/hal_policy.hpp"
 #include "vmscript/validation/rule.hpp"
 
 namespace slipway::vmscript {
@@ -47,18 +48,63 @@ void service_level(const Facts& f, Findings& out) {
     }
 }
 
+// A HAL as the repair will find it, with the kernel that goes with it: told by the hardware ID alone.
+patches::InstalledSystem hal_with_kernel(const Facts& f) {
+    const auto& os = f.machine.os;
+    const auto* row = patches::hal_of_hardware_id(os.hal);
+    auto file = [](std::string_view name, std::string_view original) {
+        return patches::InstalledFile{
+            std::string(name),
+            patches::PeVersion{.machine = {}, .version = {}, .language = 0, .original_name = std::string(original)}};
+    };
+    const auto& kernel = patches::kernel_for(patches::kKernelFile, row ? row->mp : os.multiprocessor.value_or(false));
+    return {.major = f.nt->major,
+            .minor = f.nt->minor,
+            .x86 = os.architecture != "x86_64" && os.architecture != "amd64",
+            .files = {file(patches::kHalFile, row ? row->file : ""), file(patches::kKernelFile, kernel.file)},
+            .switched_hal = {},
+            .switched_kernel = {},
+            .hardware_id = os.hal};
+}
+
+// From ACPI to none or back.
+bool changes_family(const patches::HalDecision& d) {
+    return d.from != patches::HalKind::Other && patches::row_of(d.from).acpi != patches::row_of(d.to).acpi;
+}
+
+std::string hal_advice(const patches::HalDecision& d) {
+    if (changes_family(d)) return "Leave out --fixhal: a HAL that runs on the VM stays.";
+    if (!d.files.empty()) return "Nothing, if the files for it are in the patch library (rule patch-files).";
+    return patches::row_of(d.to).acpi
+               ? "Nothing, if one processor is enough."
+               : "Nothing; --fixhal acpi gives it ACPI, at the risk that docs/windows.md tells of.";
+}
+
+// What the repair will do with it is the repair's own decision, asked beforehand.
 void hal(const Facts& f, Findings& out) {
     if (!f.nt || *f.nt >= kVista) return;
-    const auto& hal = to_lower(f.machine.os.hal);
-    if (hal.empty())
+    const auto& id = f.machine.os.hal;
+    if (id.empty())
         return out.not_checked("HAL", "Which one is in use is not known.", "Run gatherhw on the running source.");
-    if (hal.starts_with("acpi")) return out.ok("HAL " + hal, "An ACPI HAL: the VM has ACPI.");
-    if (f.switches.fix_hal)
-        return out.note("HAL " + hal, "No ACPI HAL: the repair replaces it, as --fixhal says.",
-                        "Nothing, if the files for it are in the patch library (rule patch-files).");
-    out.warn("HAL " + hal,
-             "No ACPI HAL: the VM does not switch itself off, and may not start with more than one processor.",
-             "Give --fixhal, and fill the patch library with vmpatch.");
+    const auto fix = f.switches.fix_hal.value_or(patches::FixHal::Auto);
+    const patches::TargetMachine target{.processors =
+                                            std::clamp(f.machine.system.processors.threads, 1u, kMaxProcessors)};
+    const auto system = hal_with_kernel(f);
+    const auto decision = patches::decide_hal(system, target, fix);
+    if (!decision) return;  // of --fixhal, which asks for what there is not
+    const auto what = "HAL " + id;
+    const bool acpi = !system.x86 || patches::row_of(decision->to).acpi, stays = decision->files.empty();
+    if (acpi && stays && decision->warnings.empty())
+        return out.ok(what, fmt::format("The VM has ACPI; it stays: {}.", decision->why));
+    auto found = fmt::format("{}: {}.", stays ? "It stays" : "It is exchanged", decision->why);
+    for (const auto& warning : decision->warnings) found += " " + warning + (warning.ends_with('.') ? "" : ".");
+    if (!acpi) found += " Without ACPI the VM does not switch itself off.";
+    if (fix == patches::FixHal::None)
+        if (const auto usual = patches::decide_hal(system, target, patches::FixHal::Auto);
+            usual && !usual->files.empty())
+            return out.warn(what, found, "Leave out --fixhal none.");
+    if (changes_family(*decision)) return out.warn(what, found, hal_advice(*decision));
+    out.note(what, found, hal_advice(*decision));
 }
 
 void one_processor(const Facts& f, Findings& out) {
@@ -100,6 +146,20 @@ void patch_files(const Facts& f, Findings& out) {
         out.ok("patch library", files.wanted == 1
                                     ? "The file that the repair installs is there."
                                     : fmt::format("All {} files that the repair installs are there.", files.wanted));
+}
+
+// The files were looked for on this machine; the deployment's repair runs on another and asks the server for them.
+void patch_library(const Facts& f, Findings& out) {
+    if (!f.around.patch_files || f.around.patch_files->wanted == 0) return;
+    const auto& given = f.switches.patch_directory;
+    const auto what = "patch library " + (given.empty() ? std::string(patches::kDefaultLibrary) : given);
+    constexpr auto* kFound =
+        "Looked into on this machine. The deployment takes its files from Patches of the server's state directory; "
+        "nothing brings them there.";
+    if (given.empty()) return out.note(what, kFound, "Nothing, if the server runs here with its usual directory.");
+    out.warn(what, kFound,
+             fmt::format("Copy {}/Source into Patches of the server's state directory, or fill that one by vmpatch.",
+                         given));
 }
 
 // This Windows has no driver for the VM's controller: whether the folders of --hwdriverdir have one.
@@ -250,6 +310,9 @@ const Rule kRules[] = {
      "The repair refuses what this Windows does not have, when all its disks are copied.", fix_hal},
     {"patch-files", Group::System, Verdict::Error, "Files for another HAL and kernel",
      "A HAL and a kernel of different versions stop with 0x79 (mismatched HAL).", patch_files, true},
+    {"patch-library", Group::System, Verdict::Warning, "Where the patch library has to be",
+     "A library that the server has not is none: the deployment's repair fails, or leaves a HAL that does not run.",
+     patch_library},
     {"windows-controller", Group::System, Verdict::Error, "A driver for the VM's controller",
      "Without it Windows stops with 0x7B (inaccessible boot device).", controller_driver, true},
     {"windows-adapter", Group::Network, Verdict::Warning, "A driver for the VM's adapter",
