@@ -111,7 +111,25 @@ Result<std::string> read_text_file(const std::filesystem::path& path, std::uint6
     return std::string(as_text(bytes));
 }
 
+namespace {
+
+// As root a rename would put a file in the place of /dev/null, or of a disk's node.
+Status write_through(const std::filesystem::path& path, mode_t kind, ByteView data) {
+    if (!S_ISCHR(kind) && !S_ISFIFO(kind))
+        return make_error(errors::kBadValue, "{} is a {}, not a file", path.string(),
+                          S_ISBLK(kind) ? "disk" : "socket or another special file");
+    UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+    if (!fd.valid()) return errno_error(errno, path.string());
+    TRY(write_full(fd.get(), data));
+    return fd.close();
+}
+
+}  // namespace
+
 Status write_file_atomic(const std::filesystem::path& path, ByteView data, unsigned mode) {
+    struct stat there{};
+    if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode))
+        return write_through(path, there.st_mode, data).with("writing " + path.string());
     auto directory = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
     std::string temp = (directory / ("." + path.filename().string() + ".XXXXXX")).string();
     UniqueFd fd(::mkostemp(temp.data(), O_CLOEXEC));

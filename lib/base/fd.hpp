@@ -48,7 +48,8 @@ Status fsync_directory(const std::filesystem::path& directory);
 // Whole file; refuses more than limit bytes (hostile or mistaken input).
 Result<Bytes> read_file(const std::filesystem::path& path, std::uint64_t limit = 64u << 20);
 Result<std::string> read_text_file(const std::filesystem::path& path, std::uint64_t limit = 64u << 20);
-// temp beside it, write, fsync, rename over, fsync directory.
+// temp beside it, write, fsync, rename over, fsync directory. A terminal, /dev/null or a pipe is written to and stays;
+// a disk is refused (base.bad-value).
 Status write_file_atomic(const std::filesystem::path& path, ByteView data, unsigned mode = 0644);
 
 }  // namespace slipway

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "lib/base/bytes.hpp"
 #include "lib/base/errors.hpp"
@@ -69,6 +71,27 @@ TEST(Fd, atomic_write_replaces_and_leaves_no_temporary) {
     EXPECT_EQ(read_text_file(dir / "f").value(), "two");
     EXPECT_EQ(std::distance(std::filesystem::directory_iterator(dir.path()), {}), 1);
     EXPECT_TRUE(read_file(dir / "absent").error().is(errors::kNotFound));
+}
+
+// What `--output /dev/null` and a pipe's name are for: as root a rename would have taken their place.
+TEST(Fd, atomic_write_leaves_what_is_no_file_where_it_is) {
+    auto dir = TempDir::create("test").value();
+    const auto pipe = dir / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    UniqueFd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    ASSERT_TRUE(write_file_atomic(pipe, as_bytes("through it")).ok());
+    std::string text(32, '\0');
+    EXPECT_EQ(::read(reader.get(), text.data(), text.size()), 10);
+    EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+    if (::mknod((dir / "null").c_str(), S_IFCHR | 0600, makedev(1, 3)) == 0) {
+        EXPECT_TRUE(write_file_atomic(dir / "null", as_bytes("gone")).ok());
+        EXPECT_TRUE(std::filesystem::is_character_file(dir / "null"));
+    }
+    // A node of no disk there is: never opened.
+    if (::mknod((dir / "disk").c_str(), S_IFBLK | 0600, makedev(240, 0)) == 0) {
+        EXPECT_TRUE(write_file_atomic(dir / "disk", as_bytes("harm")).error().is(errors::kBadValue));
+        EXPECT_TRUE(std::filesystem::is_block_file(dir / "disk"));
+    }
 }
 
 TEST(Process, a_child_inherits_nothing_but_its_three_streams) {
