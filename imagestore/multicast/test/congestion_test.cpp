@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "imagestore/multicast/receiver.hpp"
+
 namespace slipway::multicast {
 namespace {
 
@@ -71,6 +73,55 @@ TEST(MulticastCongestion, only_what_three_of_four_have_missed_is_common) {
     ASSERT_EQ(told.size(), 2u);
     EXPECT_EQ(told[0].block, 6u) << "in their order";
     EXPECT_EQ(told[1].lost, 1u) << "of one alone its own";
+}
+
+// SYNC after SYNC, a tenth of a millisecond apart; each 97th does not come. What is told of it by a receiver that
+// speaks so often.
+std::vector<ReportBody> reports_of(std::chrono::milliseconds every) {
+    Key key{}, own{};
+    own[0] = std::byte{1};
+    Seal session(key), reader(own);
+    const Instant start{1s};
+    Receiver receiver(
+        {.session = 7, .number = 1, .session_key = key, .own_key = own, .symbol_bytes = 64, .max_chunk = 64}, {true},
+        start);
+    ByteWriter sync;
+    write_body(SyncBody{.backoff_ms = 20}, sync);
+    std::vector<ReportBody> out;
+    for (std::uint64_t n = 0; n < 30'000; ++n) {
+        const auto now = start + n * 100us;
+        if (n % 97 != 5)
+            receiver.on_packet(session.close({PacketType::Sync, false, kSenderSource, 7, n}, sync.view()), now);
+        if (n % static_cast<std::uint64_t>(every / 100us) != 0) continue;
+        if (const auto report = receiver.poll(now)) {
+            const auto inner = reader.open(*parse_header(*report), *report);
+            out.push_back(std::get<ReportBody>(parse_body(PacketType::Report, *inner).value()));
+        }
+    }
+    return out;
+}
+
+TEST(MulticastCongestion, a_receiver_tells_of_each_loss_twice_or_of_blocks_that_all_tell_of) {
+    for (const auto& [every, stride] : {std::pair{50ms, 1}, {100ms, 1}, {1000ms, 5}}) {
+        const auto reports = reports_of(every);
+        ASSERT_GE(reports.size(), 2u);
+        std::map<std::uint64_t, unsigned> told;
+        for (const auto& report : reports) {
+            EXPECT_LE(report.stride, stride) << "no coarser than it must be";
+            ASSERT_EQ(report.block % (1u << report.stride), 0u);
+            EXPECT_LE((report.block + 1) * kToldPackets, report.newest) << "nothing that may still come";
+            for (std::size_t j = 0; j < report.lost.size(); ++j) {
+                const auto block = report.block - (j << report.stride);
+                ++told[block];
+                for (unsigned i = 0; i < kToldPackets; ++i)
+                    ASSERT_EQ(report.lost[j] >> i & 1, (block * kToldPackets + i) % 97 == 5) << block << ' ' << i;
+            }
+        }
+        EXPECT_EQ(reports.back().stride, stride);
+        const auto last = reports[reports.size() - 2].block;
+        ASSERT_GE(last, 64u);
+        for (auto block = last / 32 * 32; block > 32; block -= 32) EXPECT_GE(told[block], 2u) << block;
+    }
 }
 
 TEST(MulticastCongestion, numbers_without_an_end_take_no_more_memory) {

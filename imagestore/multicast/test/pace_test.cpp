@@ -82,6 +82,27 @@ TEST(MulticastPace, without_any_loss_it_still_has_an_end) {
     EXPECT_GT(pace.rate(), 1'000'000'000u);
 }
 
+TEST(MulticastPace, at_a_loss_event_it_yields_and_never_takes_more_than_a_tcp_would) {
+    Instant now{};
+    Pace pace({0, true, 20'000'000}, now);
+    const auto after_a_second = [&](const Pace::Losses& losses) {
+        const auto before = static_cast<double>(pace.rate());
+        for (int ms = 0; ms < 1000; ++ms) (void)send(pace, now += milliseconds(1));
+        (void)pace.on_losses(losses, now);
+        return static_cast<double>(pace.rate()) / before;
+    };
+    EXPECT_NEAR(after_a_second({}), 2, 0.01) << "it searches";
+    EXPECT_NEAR(after_a_second({.share = 0.001, .event = true, .fair = 40e6}), 0.9, 0.01) << "and has found";
+    EXPECT_NEAR(after_a_second({.share = 0.001, .event = true, .fair = 1e9}), 0.97, 0.01);
+    EXPECT_NEAR(after_a_second({.share = 0.05, .event = true, .fair = 1e9}), 0.9, 0.01) << "twice what was lost";
+    EXPECT_NEAR(after_a_second({.share = 0.9, .event = true, .fair = 1e9}), 0.5, 0.01);
+    EXPECT_NEAR(after_a_second({.fair = 1e9}), 1.2, 0.01) << "far below what a TCP would take";
+    EXPECT_NEAR(after_a_second({.fair = static_cast<double>(pace.rate()) * 1.02}), 1.1, 0.01);
+    EXPECT_NEAR(after_a_second({.event = true, .fair = static_cast<double>(pace.rate()) * 0.7}), 0.7, 0.01);
+    EXPECT_NEAR(after_a_second({.event = true, .fair = 1e6}), 0.5, 0.01) << "by halves at most";
+    EXPECT_NEAR(after_a_second({.fair = 1e6}), 0.9, 0.01) << "without an event slowly";
+}
+
 TEST(MulticastPace, a_ceiling_taken_away_and_given_again_leaves_a_fixed_pace_fixed) {
     const Instant start{};
     Pace pace({kRate, false, 20'000'000}, start);
