@@ -232,9 +232,10 @@ std::vector<Distribution::View> Distribution::sessions() {
         note_bad_chunks(*s);
         out.push_back({s->id, s->job, s->image, s->sending->options().group, s->sending->options().on.address,
                        s->sending->report_port(), s->plan->size(), ceiling, s->sending->look()});
-        std::lock_guard hold(mutex_);
-        for (const auto& [key, number] : s->seats) out.back().tasks[number] = key;
     }
+    std::lock_guard hold(mutex_);
+    for (std::size_t i = 0; i < all.size(); ++i)
+        for (const auto& [key, number] : all[i].first->seats) out[i].tasks[number] = key;
     return out;
 }
 
