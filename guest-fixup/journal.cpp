@@ -30,8 +30,12 @@ Result<UniqueFd> open_own(int parent, const char* name, const std::string& where
 }
 
 Result<UniqueFd> make_own(int parent, const char* name, unsigned mode, const std::string& where) {
-    if (::mkdirat(parent, name, mode) == 0) TRY(fsync_fd(parent, where));
-    else if (errno != EEXIST) return errno_error(errno, where);
+    if (::mkdirat(parent, name, mode) == 0) {
+        inherit_label(parent, name);
+        TRY(fsync_fd(parent, where));
+    } else if (errno != EEXIST) {
+        return errno_error(errno, where);
+    }
     auto fd = TRY(open_own(parent, name, where));
     if (!fd.valid()) return make_error(errors::kJournal, "{} vanishes", where);
     return fd;
@@ -107,6 +111,7 @@ Status Journal::start() {
     file_ = UniqueFd(::openat(directory_.get(), kJournalName,
                               O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
     if (!file_.valid()) return errno_error(errno, where_);
+    if (text_.whole == 0) inherit_label(directory_.get(), kJournalName);
     // A last line that was cut short.
     if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, where_);
     length_ = text_.whole;

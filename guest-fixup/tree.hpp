@@ -77,6 +77,8 @@ Status replace_file(const Place& place, ByteView content, unsigned mode);
 Status replace_link(const Place& place, const std::string& target);
 Status remove_name(const Place& place);  // not there: done
 Status make_directory(const Place& place);
+// A new name gets SELinux' label and NTFS' security descriptor from its directory: ntfs-3g's own lets everybody write.
+void inherit_label(int directory, const std::string& name);
 Status remove_part(const Place& place);  // what a killed replace_* left
 
 // The original of place as `name` in store: the same inode where it can be, else a copy with all its attributes.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <cerrno>
 
+#include "guest-fixup/dos_attributes.hpp"
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/tree.hpp"
 #include "lib/base/errors.hpp"
@@ -20,25 +21,21 @@ std::string held(int directory, const std::string& name) { return fmt::format("/
 
 Error failed(const Place& place) { return errno_error(errno, "the guest's " + place.path); }
 
-// What NTFS has beside: the security descriptor and the DOS attributes, which ntfs-3g and the kernel's ntfs3 give by
-// these names and list in neither. A new file gets the descriptor of its directory: without one everybody may write to
-// it.
-void copy_ntfs_attributes(const std::string& from, const std::string& to, bool only_label) {
-    static constexpr const char* kDescriptors[] = {"system.ntfs_acl", "system.ntfs_security"};
-    static constexpr const char* kAttributes[] = {"system.ntfs_attrib"};
+// NTFS' security descriptor, which ntfs-3g and the kernel's ntfs3 give by these names and do not list. A new file gets
+// the one of its directory: without one everybody may write to it.
+void copy_descriptor(const std::string& from, const std::string& to) {
     std::string value(65536, '\0');
-    const auto copy = [&](const char* name) {
+    for (const char* name : {"system.ntfs_acl", "system.ntfs_security"}) {
         const auto size = ::lgetxattr(from.c_str(), name, value.data(), value.size());
         if (size > 0) (void)::lsetxattr(to.c_str(), name, value.data(), static_cast<std::size_t>(size), 0);
-    };
-    for (const auto* name : kDescriptors) copy(name);
-    if (!only_label)
-        for (const auto* name : kAttributes) copy(name);
+    }
 }
 
-// SELinux labels, ACLs, capabilities. What the file system does not know (FAT, another root's tmpfs) is left out.
+// SELinux labels, ACLs, capabilities, hidden and system. What the file system does not know (another root's tmpfs) is
+// left out.
 void copy_attributes(const std::string& from, const std::string& to, bool only_label) {
-    copy_ntfs_attributes(from, to, only_label);
+    copy_descriptor(from, to);
+    if (!only_label) copy_dos_attributes(from, to);
     std::string names(65536, '\0');
     const auto length = ::llistxattr(from.c_str(), names.data(), names.size());
     if (length <= 0) return;
@@ -137,6 +134,10 @@ Status remove_below(int directory, const std::string& name, int depth, std::size
 
 }  // namespace
 
+void inherit_label(int directory, const std::string& name) {
+    copy_attributes(held(directory, "."), held(directory, name), true);
+}
+
 Status remove_part(const Place& place) {
     if (::unlinkat(place.directory.get(), kPartName, 0) != 0 && errno != ENOENT) return failed(place);
     return {};
@@ -167,7 +168,7 @@ Status replace_link(const Place& place, const std::string& target) {
     const int d = place.directory.get();
     TRY(remove_part(place));
     if (::symlinkat(target.c_str(), d, kPartName) != 0) return failed(place);
-    copy_attributes(held(d, "."), held(d, kPartName), true);
+    inherit_label(d, kPartName);
     auto done = put_in_place(place);
     if (!done) ::unlinkat(d, kPartName, 0);
     return done;
@@ -188,7 +189,7 @@ Status make_directory(const Place& place) {
     if (::mkdirat(d, place.name.c_str(), 0755) != 0) return failed(place);
     UniqueFd made(::openat(d, place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!made.valid() || ::fchmod(made.get(), 0755) != 0) return failed(place);
-    copy_attributes(held(d, "."), held(d, place.name), true);
+    inherit_label(d, place.name);
     TRY(fsync_fd(made.get(), place.path));
     return sync_directory(place);
 }

@@ -24,6 +24,8 @@
 #include "guest-fixup/test/fake_windows.hpp"
 #include "guest-fixup/windows/repair.hpp"
 #include "lib/disks/block.hpp"
+#include "lib/patches/library.hpp"
+#include "lib/patches/test/media.hpp"
 
 using namespace slipway;
 using namespace slipway::fixup;
@@ -175,36 +177,34 @@ TEST_F(KillTest, killed_at_any_step_the_next_repair_ends_as_an_undisturbed_one_a
     }
 }
 
-TEST_F(KillTest, windows_killed_at_any_step_has_the_old_registry_or_the_new_and_the_next_repair_ends_as_ever) {
-    const auto fill_windows = [](const test::FakeRoot& guest) {
-        auto tree = test::system_tree();
-        test::add_service(tree, "atapi", 0, "SCSI miniport");
-        test::put_windows(guest, "/WINDOWS", test::make_hive(tree), test::software_hive(test::kXp));
-        for (const char* name : {"atapi.sys", "intelide.sys", "pciidex.sys", "disk.sys"})
-            test::put_driver(guest, "/WINDOWS", name);
-    };
-    const auto request_of = [](const test::FakeRoot& guest) {
-        RepairRequest request;
-        request.root = guest.path();
-        return request;
-    };
-    const std::string hive = "/WINDOWS/system32/config/SYSTEM";
+// Killed before each call: every file named has its old or its new content then, the next repair ends as an undisturbed
+// one, and an undo gives the original.
+void kill_windows_everywhere(const std::function<void(const test::FakeRoot&)>& fill,
+                             const std::function<RepairRequest(const test::FakeRoot&)>& request_of,
+                             const std::vector<std::string>& files) {
     const test::FakeRoot undisturbed;
-    fill_windows(undisturbed);
+    fill(undisturbed);
     const auto original = test::manifest(undisturbed.path());
-    const auto old_hive = undisturbed.get(hive);
-    const auto whole = traced(What::Nothing, 0, 0, [&] { return code_of(repair(request_of(undisturbed))); });
+    std::map<std::string, std::string> old;
+    for (const auto& file : files) old[file] = undisturbed.get(file);
+    const auto whole = traced(What::Nothing, 0, 0, [&] {
+        const auto report = repair(request_of(undisturbed));
+        if (!report) std::fputs((report.error().explain() + "\n").c_str(), stderr);
+        return report.ok() ? 0 : 1;
+    });
     ASSERT_EQ(WEXITSTATUS(whole.status), 0);
     const auto wanted = without_journal(test::manifest(undisturbed.path()));
+    for (const auto& file : files) ASSERT_NE(undisturbed.get(file), old[file]) << file << " is what this is about";
     ASSERT_GT(whole.calls, 20u);
     for (std::size_t n = 1; n <= whole.calls; ++n) {
         SCOPED_TRACE(fmt::format("killed before call {} of {}", n, whole.calls));
         const test::FakeRoot guest;
-        fill_windows(guest);
+        fill(guest);
         auto again = request_of(guest);
-        const auto killed = traced(What::Kill, n, 0, [&] { return code_of(repair(again)); });
+        const auto killed = traced(What::Kill, n, 0, [&] { return repair(again).ok() ? 0 : 1; });
         ASSERT_TRUE(WIFSIGNALED(killed.status));
-        ASSERT_TRUE(guest.get(hive) == old_hive || guest.get(hive) == undisturbed.get(hive));
+        for (const auto& file : files)
+            ASSERT_TRUE(guest.get(file) == old[file] || guest.get(file) == undisturbed.get(file)) << file;
         const auto report = repair(again);
         ASSERT_TRUE(report.ok()) << report.error().explain();
         ASSERT_EQ(without_journal(test::manifest(guest.path())), wanted);
@@ -215,15 +215,103 @@ TEST_F(KillTest, windows_killed_at_any_step_has_the_old_registry_or_the_new_and_
     }
 }
 
+RepairRequest plain_request(const test::FakeRoot& guest) {
+    RepairRequest request;
+    request.root = guest.path();
+    return request;
+}
+
+void put_plain_xp(const test::FakeRoot& guest, const std::function<void(test::TestKey&)>& add = {}) {
+    auto tree = test::system_tree();
+    test::add_service(tree, "atapi", 0, "SCSI miniport");
+    if (add) add(tree);
+    test::put_windows(guest, "/WINDOWS", test::make_hive(tree), test::software_hive(test::kXp));
+    for (const char* name : {"atapi.sys", "intelide.sys", "pciidex.sys", "disk.sys"})
+        test::put_driver(guest, "/WINDOWS", name);
+}
+
+TEST_F(KillTest, windows_killed_at_any_step_has_the_old_registry_or_the_new_and_the_next_repair_ends_as_ever) {
+    kill_windows_everywhere([](const test::FakeRoot& guest) { put_plain_xp(guest); }, plain_request,
+                            {"/WINDOWS/system32/config/SYSTEM"});
+}
+
+// In the manner of virtio-win's, written for this test.
+constexpr const char* kInf =
+    "[Version]\nSignature=\"$Windows NT$\"\nClass=SCSIAdapter\nClassGUID={4d36e97b-e325-11ce-bfc1-08002be10318}\n"
+    "DriverVer=1/1/2019,1.0.0.0\n[SourceDisksNames]\n1=d\n[SourceDisksFiles]\nviostor.sys=1\n[DestinationDirs]\n"
+    "DefaultDestDir=12\n[Manufacturer]\nV=M,NTx86\n[M.NTx86]\nd=i,PCI\\VEN_1AF4&DEV_1001\n[i]\nCopyFiles=@viostor.sys\n"
+    "[i.Services]\nAddService=viostor,2,s\n[s]\nServiceType=1\nStartType=0\nErrorControl=1\n"
+    "ServiceBinary=%12%\\viostor.sys\nLoadOrderGroup=SCSI miniport\n";
+
+TEST_F(KillTest, windows_with_another_hal_drop_in_drivers_and_a_users_hive_is_old_or_new_file_by_file) {
+    constexpr patches::FileVersion kSp3{5, 1, 2600, 5512};
+    const test::FakeRoot library;
+    for (const char* name : {"halacpi.dll", "ntoskrnl.exe"})
+        ASSERT_TRUE(patches::add_to_library(library.path(), as_bytes(patches::test::make_pe(name, kSp3, 0x0409))).ok());
+    const std::string user = "/WINDOWS/Profiles/Default User/NTUSER.DAT";
+    const auto fill_it = [&](const test::FakeRoot& guest) {
+        put_plain_xp(guest, [](test::TestKey& tree) {
+            tree.key("ControlSet001\\Enum\\Root\\ACPI_HAL\\0000")
+                .set("HardwareID", windows::reg_multi_sz({"acpiapic_mp"}));
+        });
+        guest.put("/WINDOWS/system32/hal.dll", patches::test::make_pe("halmacpi.dll", kSp3, 0x0409));
+        guest.put("/WINDOWS/system32/ntoskrnl.exe", patches::test::make_pe("ntkrnlmp.exe", kSp3, 0x0409));
+        guest.put("/boot.ini",
+                  "[operating systems]\r\nmulti(0)disk(0)rdisk(0)partition(1)\\WINDOWS=\"XP\" /HAL=halx.dll /3GB\r\n");
+        guest.put("/WINDOWS/system32/halx.dll", patches::test::make_pe("halmacpi.dll", kSp3, 0x0409));
+        test::TestKey tree;
+        tree.key("Software\\Microsoft\\Windows\\CurrentVersion\\Run").set("VBoxTray", windows::reg_sz("VBoxTray.exe"));
+        guest.put(user, test::make_hive(tree));
+    };
+    const auto request_of = [&](const test::FakeRoot& guest) {
+        auto request = plain_request(guest);
+        request.target = TargetController::VirtioBlk;
+        request.fix_hal = patches::FixHal::Acpi;
+        request.patch_directories = {library.path()};
+        request.driver_files = {{"viostor/xp/x86/viostor.inf", kInf}, {"viostor/xp/x86/viostor.sys", "driver"}};
+        return request;
+    };
+    kill_windows_everywhere(
+        fill_it, request_of,
+        {"/WINDOWS/system32/config/SYSTEM", "/WINDOWS/system32/config/SOFTWARE", user, "/boot.ini",
+         "/WINDOWS/system32/hal.dll", "/WINDOWS/system32/ntoskrnl.exe", "/WINDOWS/system32/drivers/viostor.sys"});
+}
+
+TEST_F(KillTest, windows_with_a_boot_store_that_its_logs_complete_is_old_or_new_and_never_half_replayed) {
+    const std::string loader = "{11111111-2222-3333-4444-555555555555}", file = "/Boot/BCD";
+    test::TestKey store;
+    store.key("Objects\\{9dea862c-5cdd-4e70-acc1-f32b344d4795}\\Elements\\23000003")
+        .set("Element", windows::reg_sz(loader));
+    store.key("Objects\\" + loader + "\\Description").set("Type", windows::reg_dword(0x10200003));
+    const auto before = test::make_hive(store);
+    auto hive = windows::Hive::open(before, "BCD").value();
+    ASSERT_TRUE(hive.set("title", "Objects\\" + loader + "\\Elements\\12000004", "Element", windows::reg_sz("7")).ok());
+    const auto stopped = test::stopped_new_log(before, {hive.bytes().value()});
+    const auto fill_it = [&](const test::FakeRoot& guest) {
+        auto tree = test::system_tree();
+        for (const char* name : {"atapi", "intelide"}) test::add_service(tree, name, 0, "SCSI miniport");
+        tree.key("ControlSet001\\Control\\CriticalDeviceDatabase\\pci#ven_8086&dev_7010")
+            .set("Service", windows::reg_sz("intelide"));
+        const auto system = test::make_hive(tree);
+        test::put_windows(guest, "/WINDOWS", system, test::software_hive(test::kSeven));
+        test::put_all_drivers(guest, "/WINDOWS", system);
+        guest.put(file, stopped.hive);
+        for (std::size_t i = 0; i < stopped.logs.size(); ++i)
+            guest.put(file + ".LOG" + std::to_string(i + 1), stopped.logs[i]);
+    };
+    const auto request_of = [](const test::FakeRoot& guest) {
+        auto request = plain_request(guest);
+        request.fix_hal = patches::FixHal::Acpi;
+        return request;
+    };
+    kill_windows_everywhere(fill_it, request_of, {"/WINDOWS/system32/config/SYSTEM", file});
+}
+
 // A Windows whose disk is a file, with an MBR and a boot sector that count cylinders as no BIOS does.
 class WindowsOnDisk {
 public:
     WindowsOnDisk() {
-        auto tree = test::system_tree();
-        test::add_service(tree, "atapi", 0, "SCSI miniport");
-        test::put_windows(guest, "/WINDOWS", test::make_hive(tree), test::software_hive(test::kXp));
-        for (const char* name : {"atapi.sys", "intelide.sys", "pciidex.sys", "disk.sys"})
-            test::put_driver(guest, "/WINDOWS", name);
+        put_plain_xp(guest);
         std::string mbr(512, '\0'), boot(512, '\0');
         mbr.replace(0x1b8, 4, "\x50\xd3\x50\xd3");
         mbr.replace(0x1be, 16, std::string("\x80\x20\x21\x00\x07\xff\xe0\x31\x00\x08\x00\x00\xa0\x86\x01\x00", 16));

@@ -45,8 +45,14 @@ struct BootCase {
     const test::Edition* edition;
     bool uefi;
     TargetController target;
-    std::vector<Relocation> moves;  // what has to have happened to the store
+    std::vector<Relocation> moves;                           // what has to have happened to the store
+    const char* software = "";                               // SOFTWARE hive; "": one that is made here
+    bool boot_ini() const { return edition == &test::kXp; }  // has that instead of a store
 };
+
+constexpr const char* kBootIni =
+    "[boot loader]\r\ndefault=scsi(0)disk(0)rdisk(0)partition(1)\\WINDOWS\r\n[operating systems]\r\n"
+    "scsi(0)disk(0)rdisk(0)partition(1)\\WINDOWS=\"XP\" /fastdetect\r\n";
 
 // A store of Windows 7 on the active partition of an MBR disk: boot manager, loader and resume name it.
 std::string made_store() {
@@ -139,11 +145,14 @@ protected:
             if (!run_command({"sh", "-c", std::string("command -v ") + tool}).value().ok())
                 GTEST_SKIP() << tool << " is not installed";
         const auto& c = GetParam();
-        const auto shared = *c.bcd ? test::shared_file(c.bcd) : std::optional(made_store());
+        const auto shared = *c.bcd ? test::shared_file(c.bcd) : std::optional(c.boot_ini() ? kBootIni : made_store());
         const auto hive = test::shared_hive(c.system);
-        if (!shared || !hive) GTEST_SKIP() << c.bcd << " or " << c.system << " is not in ../shared/data";
+        const auto programs = *c.software ? test::shared_hive(c.software) : test::software_hive(*c.edition);
+        if (!shared || !hive || !programs)
+            GTEST_SKIP() << c.bcd << " or " << c.system << " or " << c.software << " is not in ../shared/data";
         store = *shared;
         system = *hive;
+        software = *programs;
         make_disk();
         request.disk = image;
         request.target = c.target;
@@ -183,12 +192,12 @@ protected:
         with_esp(true, [&](const fs::path& at) { fs::copy(esp.path(), at, fs::copy_options::recursive); });
     }
     void fill(const FakeRoot& windows, const FakeRoot& esp) const {
-        test::put_windows(windows, "/WINDOWS", system, test::software_hive(*GetParam().edition));
+        test::put_windows(windows, "/WINDOWS", system, software);
         test::put_all_drivers(windows, "/WINDOWS", system);
         for (const char* name : {"intelide.sys", "pciidex.sys", "pciide.sys", "viostor.sys"})
             test::put_driver(windows, "/WINDOWS", name);
         fs::create_directories(windows.path() / "System Volume Information");
-        (uefi() ? esp : windows).put(uefi() ? "/EFI/Microsoft/Boot/BCD" : "/Boot/BCD", store);
+        (uefi() ? esp : windows).put(uefi() ? "/EFI/Microsoft/Boot/BCD" : store_without_uefi(), store);
         if (!uefi()) return;
         esp.put("/EFI/Microsoft/Boot/bootmgfw.efi", "boot manager");
         if (const auto log = test::shared_file(std::string(GetParam().bcd) + ".LOG"))
@@ -233,16 +242,19 @@ protected:
         std::string out;
         const auto read = [&](const fs::path& file) { out = read_text_file(file, kImage).value_or("unreadable"); };
         if (uefi()) with_esp(false, [&](const fs::path& at) { read(at / "EFI/Microsoft/Boot/BCD"); });
-        else with_windows(false, [&](const fs::path& at) { read(at / "Boot/BCD"); });
+        else with_windows(false, [&](const fs::path& at) { read(at / store_without_uefi().substr(1)); });
         return out;
     }
-    std::string system_now() const {
+    static std::string store_without_uefi() { return GetParam().boot_ini() ? "/boot.ini" : "/Boot/BCD"; }
+    std::string hive_now(const std::string& name) const {
         std::string out;
         with_windows(false, [&](const fs::path& at) {
-            out = read_text_file(at / "WINDOWS/system32/config/SYSTEM", kImage).value_or("unreadable");
+            out = read_text_file(at / "WINDOWS/system32/config" / name, kImage).value_or("unreadable");
         });
         return out;
     }
+    std::string system_now() const { return hive_now("SYSTEM"); }
+    std::string software_now() const { return hive_now("SOFTWARE"); }
     RepairReport repaired() const {
         auto report = repair(request);
         EXPECT_TRUE(report.ok()) << (report.ok() ? "" : report.error().explain());
@@ -251,7 +263,7 @@ protected:
 
     TempDir dir = TempDir::create("boot-store").value();
     fs::path image;
-    std::string store, system;
+    std::string store, system, software;
     RepairRequest request;
 };
 
@@ -279,6 +291,27 @@ std::vector<BootCase> cases() {
                        {}});
         out.push_back({ide ? "made_mbr_ide" : "made_mbr_virtio", "", "hives/regipy-SYSTEM", &test::kSeven, false,
                        target, kMbrMoves});
+        out.push_back({ide ? "xp_ide" : "xp_virtio", "", "hives/bitcurator-SYSTEM", &test::kXp, false, target, {}});
+    }
+    out.push_back({"real_software_ide", "", "hives/regipy-SYSTEM", &test::kSeven, false, TargetController::Ide,
+                   kMbrMoves, "hives/plaso-SOFTWARE"});
+    return out;
+}
+
+// What changed in a hive, by both readers; all of it is in the report.
+std::set<std::string> changed_as_said(const std::string& name, const std::string& before, const std::string& after,
+                                      const RepairReport& report) {
+    const auto out = changed(test::hivex_dump(before), test::hivex_dump(after));
+    const auto reged_before = by_reged(before);
+    EXPECT_FALSE(reged_before.empty());
+    EXPECT_EQ(changed(reged_before, by_reged(after)), out);
+    std::set<std::string> said;
+    for (const auto& change : report.journal) said.insert(to_lower(change.where));
+    for (auto value : out) {
+        if (value.ends_with(": ")) value += "(default)";
+        EXPECT_TRUE(said.contains(to_lower(name + "\\" + value)) ||
+                    said.contains(to_lower(name + "\\" + value.substr(0, value.rfind(": ")))))
+            << name << " " << value << " was changed, and the report does not say so";
     }
     return out;
 }
@@ -290,39 +323,30 @@ TEST_P(BootStoreDisk, names_this_disk_and_all_else_in_store_and_registry_is_equa
     const auto report = repaired();
     // ---- the store: exactly the partition that moved, wherever it is named
     const auto after = store_now();
-    const auto by_hivex = test::hivex_dump(store);
-    EXPECT_EQ(test::hivex_dump(after), moved(by_hivex, c.moves));
-    const auto of_store = changed(by_hivex, test::hivex_dump(after));
-    EXPECT_EQ(of_store.empty(), c.moves.empty());
-    const auto reged_before = by_reged(store);
-    ASSERT_FALSE(reged_before.empty());
-    EXPECT_EQ(changed(reged_before, by_reged(after)), of_store);
-    EXPECT_EQ(test::diff_hives(store, after).added.size(), of_store.size()) << "keys, classes and security stay";
-    EXPECT_EQ(after == store, c.moves.empty()) << "where nothing moved not a byte is another";
+    if (c.boot_ini()) {
+        EXPECT_THAT(after, HasSubstr("default=multi(0)disk(0)rdisk(0)partition(1)\\WINDOWS\r\n"));
+    } else {
+        const auto of_store = changed_as_said("BCD", store, after, report);
+        EXPECT_EQ(test::hivex_dump(after), moved(test::hivex_dump(store), c.moves));
+        EXPECT_EQ(of_store.empty(), c.moves.empty());
+        EXPECT_EQ(test::diff_hives(store, after).added.size(), of_store.size()) << "keys, classes and security stay";
+        EXPECT_EQ(after == store, c.moves.empty()) << "where nothing moved not a byte is another";
+    }
     if (uefi())
         with_esp(false, [](const fs::path& at) {
             EXPECT_EQ(read_text_file(at / "EFI/Boot/bootx64.efi", kMiB).value_or(""), "boot manager");
         });
     // ---- the registry: what the report says, and nothing else
-    const auto hive = system_now();
-    const auto of_system = changed(test::hivex_dump(system), test::hivex_dump(hive));
-    EXPECT_EQ(changed(by_reged(system), by_reged(hive)), of_system);
-    EXPECT_THAT(of_system, Not(IsEmpty()));
-    std::set<std::string> said;
-    for (const auto& change : report.journal) said.insert(to_lower(change.where));
-    for (auto name : of_system) {
-        if (name.ends_with(": ")) name += "(default)";
-        EXPECT_TRUE(said.contains(to_lower("SYSTEM\\" + name)) ||
-                    said.contains(to_lower("SYSTEM\\" + name.substr(0, name.rfind(": ")))))
-            << name << " was changed, and the report does not say so";
-    }
-    for (const auto& name : of_store)
-        EXPECT_TRUE(said.contains(to_lower("BCD\\" + name))) << name << " was changed, and the report does not say so";
+    EXPECT_THAT(changed_as_said("SYSTEM", system, system_now(), report), Not(IsEmpty()));
+    const auto of_software = changed_as_said("SOFTWARE", software, software_now(), report);
+    // Of the real one VMware's programs, which start no more; a made one has nothing that a repair looks for.
+    if (!*c.software) EXPECT_THAT(of_software, IsEmpty());
+    else EXPECT_THAT(of_software, Contains("Microsoft\\Windows\\CurrentVersion\\Run: VMware Tools"));
 }
 
 TEST_P(BootStoreDisk, asked_again_every_step_finds_nothing_to_do_and_an_undo_brings_all_back) {
     repaired();
-    const auto bcd = store_now(), hive = system_now();
+    const auto bcd = store_now(), hive = system_now(), programs = software_now();
     const auto second = repaired();
     EXPECT_THAT(second.journal, IsEmpty());
     EXPECT_TRUE(second.unchanged);
@@ -332,10 +356,12 @@ TEST_P(BootStoreDisk, asked_again_every_step_finds_nothing_to_do_and_an_undo_bri
     EXPECT_THAT(third.journal, IsEmpty());
     EXPECT_EQ(store_now(), bcd);
     EXPECT_EQ(system_now(), hive);
+    EXPECT_EQ(software_now(), programs);
     request.undo = true;
     repaired();
     EXPECT_EQ(store_now(), store);
     EXPECT_EQ(system_now(), system);
+    EXPECT_EQ(software_now(), software);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, BootStoreDisk, testing::ValuesIn(cases()),

@@ -5,16 +5,19 @@
 
 #include "guest-fixup/errors.hpp"
 #include "guest-fixup/test/registry_trees.hpp"
+#include "guest-fixup/test/windows_guest.hpp"
 #include "guest-fixup/windows/boot_moves.hpp"
 #include "guest-fixup/windows/find_windows.hpp"
 #include "guest-fixup/windows/mounted_devices.hpp"
 #include "guest-fixup/windows/ntfs_boot_sector.hpp"
 #include "guest-fixup/windows/sectors.hpp"
+#include "guest-fixup/windows/steps.hpp"
 #include "lib/disks/block.hpp"
 
 using namespace slipway;
 using namespace slipway::fixup;
 using namespace slipway::fixup::windows;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -275,6 +278,37 @@ TEST(WindowsBoot, store_of_a_real_machine_names_the_partitions_of_the_disk_it_is
     const auto changes = hive.journal().size();
     ASSERT_TRUE(store.relocate(boot_moves(store, place)).ok());
     EXPECT_EQ(hive.journal().size(), changes);
+}
+
+TEST(WindowsBoot, entries_for_the_other_firmware_are_named_once_each_and_the_rest_is_not) {
+    const std::string ids[] = {"{11111111-0000-0000-0000-000000000001}", "{11111111-0000-0000-0000-000000000002}"};
+    test::TestKey tree;
+    tree.key("Objects\\" + std::string(kBootManager) + "\\Description").set("Type", reg_dword(0x10100002));
+    for (const auto& [id, title, path] : {std::tuple{ids[0], "Windows 7", "\\Windows\\system32\\winload.exe"},
+                                          std::tuple{ids[1], "Recovery", "\\Windows\\system32\\winload.EFI"}}) {
+        auto& object = tree.key("Objects\\" + id);
+        object.key("Description").set("Type", reg_dword(0x10200003));
+        object.key("Elements\\12000004").set("Element", reg_sz(title));
+        object.key("Elements\\12000002").set("Element", reg_sz(path));
+    }
+    const auto warnings = [&](Firmware firmware) {
+        test::WindowsGuest guest;
+        guest.request.firmware = firmware;
+        const bool uefi = firmware == Firmware::Uefi;
+        guest.root.put(uefi ? "/EFI/Microsoft/Boot/BCD" : "/Boot/BCD", test::make_hive(tree));
+        DiskPlace place;
+        place.layout.table = uefi ? disks::TableKind::Gpt : disks::TableKind::Mbr;
+        const auto out = guest.run([&](WindowsRepair& repair) {
+            repair.disk = &place;
+            return repair_boot_store(repair);
+        });
+        EXPECT_TRUE(out.status.ok());
+        return out.warnings;
+    };
+    EXPECT_THAT(warnings(Firmware::Bios),
+                ElementsAre(AllOf(HasSubstr("Recovery"), HasSubstr("winload.EFI"), HasSubstr("a BIOS"))));
+    EXPECT_THAT(warnings(Firmware::Uefi),
+                ElementsAre(AllOf(HasSubstr("Windows 7"), HasSubstr("winload.exe"), HasSubstr("UEFI"))));
 }
 
 // ---- boot.ini

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A Windows that another disk starts: NTLDR and boot.ini on the first one, Windows on the second, both on a real NTFS.
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -88,15 +89,22 @@ protected:
         fs::create_directories(made.path() / "System Volume Information");
         with(windows, true, [&](const fs::path& at) { fs::copy(made.path(), at, fs::copy_options::recursive); });
     }
-    void put_boot_ini(const std::string& text, const std::string& name = "boot.ini") const {
+    void put_boot_ini(const std::string& text) const {
         with(boot, true, [&](const fs::path& at) {
             std::ofstream(at / "NTLDR") << "loader";
-            std::ofstream(at / name) << text;
+            std::ofstream(at / "boot.ini") << text;
+            ASSERT_EQ(::setxattr((at / "boot.ini").c_str(), "system.ntfs_attrib", "\7\0\0", 4, 0), 0)
+                << "hidden, system";
         });
     }
     std::string boot_ini() const {
         std::string out;
-        with(boot, false, [&](const fs::path& at) { out = read_text_file(at / "boot.ini", 4096).value_or("none"); });
+        with(boot, false, [&](const fs::path& at) {
+            out = read_text_file(at / "boot.ini", 4096).value_or("none");
+            std::string attributes(4, '\0');
+            ASSERT_EQ(::getxattr((at / "boot.ini").c_str(), "system.ntfs_attrib", attributes.data(), 4), 4);
+            EXPECT_EQ(attributes[0] & 7, 7) << "it is not what it was any more";
+        });
         return out;
     }
     RepairReport repaired() const {

@@ -5,10 +5,13 @@
 #include "guest-fixup/windows/boot_moves.hpp"
 #include "guest-fixup/windows/hive_files.hpp"
 #include "guest-fixup/windows/steps.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::fixup::windows {
 
 namespace {
+
+constexpr std::size_t kMostNamed = 8;
 
 bool is_here(const DiskPlace& place, const PartitionIdentity& wanted) {
     return std::any_of(place.layout.partitions.begin(), place.layout.partitions.end(), [&](const auto& partition) {
@@ -32,6 +35,17 @@ void follow_signature(const DiskPlace& place, std::uint32_t old, std::vector<Rel
     for (const auto& partition : place.layout.partitions)
         if (const auto now = identity_of(place, partition); now && std::holds_alternative<MbrPartition>(*now))
             add(moves, MbrPartition{old, partition.offset}, *now);
+}
+
+// A loader's file and its boot partition are the firmware's kind; another name in the store would not make it start.
+void warn_of_other_firmware(WindowsRepair& repair, const BcdStore& store) {
+    const bool uefi = repair.request.firmware == Firmware::Uefi;
+    auto loaders = loaders_of_other_firmware(store, uefi);
+    if (loaders.size() > kMostNamed) loaders.resize(kMostNamed);
+    for (const auto& loader : loaders)
+        repair.warn(fmt::format("The boot entry {} will not start: its loader is {}, and the target's firmware is {}.",
+                                printable(loader.description.empty() ? loader.id : loader.description),
+                                printable(loader.path), uefi ? "UEFI" : "a BIOS"));
 }
 
 }  // namespace
@@ -74,6 +88,7 @@ Status repair_boot_store(WindowsRepair& repair) {
     auto loaded = TRY(load_hive(repair.guest, *path, "BCD"));
     auto store = TRY_WITH(BcdStore::of(loaded.hive), *path);
     TRY_WITH(store.relocate(boot_moves(store, *repair.disk)), *path);
+    warn_of_other_firmware(repair, store);
     return write_hive(repair.guest, loaded);
 }
 

@@ -53,8 +53,8 @@ struct HalDecision {
     // Of the device that HALs of the new one's family are, where there is one: ACPI_HAL, or PCI_HAL for those without
     // ACPI. The other family's keeps its own. "": as it is.
     std::string hardware_id;
-    bool remove_switches = false;   // /HAL= and /KERNEL= of boot.ini
-    bool detect_hal = false;        // Vista to 7: the loader is to choose at each start
+    bool remove_switches = false;  // /HAL= and /KERNEL= of boot.ini
+    bool detect_hal = false;       // Vista to 7: the loader is to choose at each start
     std::vector<std::string> warnings;
 };
 
