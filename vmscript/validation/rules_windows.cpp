@@ -80,12 +80,15 @@ std::string hal_advice(const patches::HalDecision& d) {
                : "Nothing; --fixhal acpi gives it ACPI, at the risk that docs/windows.md tells of.";
 }
 
+constexpr std::string_view kCopies =
+    "Copy hal.dll, ntoskrnl.exe and ntkrnlpa.exe of the source's system32, and what boot.ini's /HAL= and /KERNEL= "
+    "name, and import them with the WMI files (docs/windows.md, \"What to take from the source\").";
+
 // What the repair will do with it is the repair's own decision, asked beforehand.
 void hal(const Facts& f, Findings& out) {
     if (!f.nt || *f.nt >= kVista) return;
     const auto& id = f.machine.os.hal;
-    if (id.empty())
-        return out.not_checked("HAL", "Which one is in use is not known.", "Run gatherhw on the running source.");
+    if (id.empty()) return out.not_checked("HAL", "Which one is in use is not known.", std::string(kCopies));
     const auto fix = f.switches.fix_hal.value_or(patches::FixHal::Auto);
     const patches::TargetMachine target{.processors =
                                             std::clamp(f.machine.system.processors.threads, 1u, kMaxProcessors)};
@@ -120,9 +123,6 @@ void fix_hal(const Facts& f, Findings& out) {
                   "Leave --fixhal out: a HAL that runs on the VM stays (docs/windows.md, \"HAL and kernel\").");
 }
 
-constexpr std::string_view kCopies =
-    "Copy hal.dll, ntoskrnl.exe and ntkrnlpa.exe of the source's system32, and what boot.ini's /HAL= and /KERNEL= "
-    "name, and import them with the WMI files (docs/windows.md, \"What to take from the source\").";
 constexpr std::string_view kSystemType = "Import Win32_ComputerSystem (SystemType) or Win32_Processor with the rest.";
 
 void patch_files(const Facts& f, Findings& out) {
