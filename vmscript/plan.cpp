@@ -2,6 +2,7 @@
 #include "vmscript/plan.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include <fmt/format.h>
@@ -245,12 +246,24 @@ std::vector<const NetworkAdapter*> choose_nics(const Inventory& inventory, const
     if (out.size() > kMaxNics) out.resize(kMaxNics);
     return out;
 }
+bool names_adapter(std::string_view name) {
+    constexpr std::size_t kMost = 80;
+    return !name.empty() && name.size() <= kMost && printable(name) == name && trim(name) == name &&
+           std::all_of(name.begin(), name.end(), [](unsigned char c) {
+               return c >= 128 || std::isalnum(c) ||
+                      std::string_view(" ()#*._-").find(static_cast<char>(c)) != std::string_view::npos;
+           });
+}
+
 
 std::vector<PlannedNic> planned_nics(const Inventory& inventory, const Switches& switches) {
     std::vector<PlannedNic> out;
     for (const auto* a : choose_nics(inventory, switches.admin_mac)) {
         auto mac = hardware_mac(*a);
-        out.push_back({a->name, mac, switches.dynamic_macs ? dynamic_mac(mac, out.size()) : mac});
+        // Before Windows 10 its registry has no address of a card: the connection tells whose settings are whose.
+        const bool by_connection = inventory.os.family == "windows" && names_adapter(a->connection);
+        out.push_back(
+            {by_connection ? a->connection : a->name, mac, switches.dynamic_macs ? dynamic_mac(mac, out.size()) : mac});
     }
     return out;
 }

@@ -44,7 +44,7 @@ struct LeftOutDisk {
 };
 
 struct PlannedNic {
-    std::string name;  // of the source: "ens18"
+    std::string name;  // as the repair knows it: "ens18", of a Windows its connection, "Local Area Connection"
     std::string old_mac, new_mac;
     bool operator==(const PlannedNic&) const = default;
 };
@@ -95,6 +95,8 @@ std::vector<const gatherhw::NetworkAdapter*> choose_nics(const gatherhw::Invento
 // The address a VM and the network see: the burnt-in one where known.
 std::string hardware_mac(const gatherhw::NetworkAdapter& adapter);
 // Of choose_nics, with the addresses that the VM's get.
+// A name that the repair takes, and that lists of adapters with '=' and ';' can hold.
+bool names_adapter(std::string_view name);
 std::vector<PlannedNic> planned_nics(const gatherhw::Inventory& inventory, const Switches& switches);
 
 // The inventory must have passed the checks. Errors: vmscript.not-fit.

@@ -68,10 +68,7 @@ std::string note_lines(const Plan& plan) {
 
 std::vector<std::string> source_nics(const Plan& plan) {
     std::vector<std::string> out;
-    for (const auto& n : plan.nics) {
-        bool plain = !n.name.empty() && n.name.find_first_of(";= \t\n") == std::string::npos;
-        out.push_back(fmt::format("{}={}", plain ? n.name : "", n.old_mac));
-    }
+    for (const auto& n : plan.nics) out.push_back(fmt::format("{}={}", names_adapter(n.name) ? n.name : "", n.old_mac));
     return out;
 }
 

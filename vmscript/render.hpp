@@ -29,7 +29,7 @@ std::string render_definition(const Plan& plan);                // the VM, urn:s
 std::string render_readme(const Plan& plan);
 std::string render_boot_configuration(const gatherhw::Inventory& inventory);
 
-std::vector<std::string> source_nics(const Plan& plan);  // "ens18=OLD-MAC"
+std::vector<std::string> source_nics(const Plan& plan);  // "ens18=OLD-MAC", "Local Area Connection=OLD-MAC"
 // "ens18=OLD-MAC=NEW-MAC;…", as the repair task takes it.
 std::string nics_parameter(const Plan& plan);
 // Disks and volumes, as the capture task takes them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
 
+#include "guest-fixup/network.hpp"
 #include "sequences/model.hpp"
 #include "vmm-target/definition.hpp"
 #include "vmscript/errors.hpp"
@@ -126,6 +127,30 @@ TEST(Plan, dynamic_macs_differ_from_the_source_and_from_each_other) {
     EXPECT_NE(plan.nics[0].new_mac, plan.nics[1].new_mac);
     EXPECT_EQ(plan.nics, plan_of(inventory, switches).nics) << "generating again must not look like an edit";
     EXPECT_EQ(nics_parameter(plan).find("ens18=52:54:00:51:00:01=" + plan.nics[0].new_mac), 0u);
+}
+
+TEST(Plan, windows_adapters_go_by_their_connection_where_the_repair_takes_it) {
+    auto inventory = good_windows();
+    inventory.network.resize(1);
+    inventory.network[0].connection = "Local Area Connection";
+    const auto rest = "=52:54:00:51:00:01=52:54:00:51:00:01";
+    EXPECT_EQ(nics_parameter(plan_of(inventory, good_switches())), std::string("Local Area Connection") + rest);
+    inventory.network[0].connection = "LAN;DMZ=1";
+    EXPECT_EQ(nics_parameter(plan_of(inventory, good_switches())), std::string("ens18") + rest);
+    inventory.os.family = "linux";  // there it is the name of NetworkManager's profile
+    inventory.network[0].connection = "Wired connection 1";
+    EXPECT_EQ(nics_parameter(plan_of(inventory, good_switches())), std::string("ens18") + rest);
+}
+
+TEST(Plan, a_name_of_an_adapter_is_one_that_the_repair_takes) {
+    for (int c = 0; c < 256; ++c)
+        for (const std::string& name :
+             {std::string(1, static_cast<char>(c)), "a" + std::string(1, static_cast<char>(c)),
+              "a" + std::string(1, static_cast<char>(c)) + "b c"})
+            EXPECT_EQ(names_adapter(name), fixup::valid_adapter_name(name)) << c;
+    for (const std::string& name : {std::string(), std::string("."), std::string(".."), std::string(80, 'x'),
+                                    std::string(81, 'x'), std::string("Verbindung \xc3\xa4"), std::string(16, '.')})
+        EXPECT_EQ(names_adapter(name), fixup::valid_adapter_name(name)) << name;
 }
 
 TEST(Definition, is_one_the_vm_host_accepts) {

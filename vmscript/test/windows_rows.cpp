@@ -32,6 +32,19 @@ void boot_ini(Inventory& i, const std::string& entry) {
     i.boot.files[0].text += entry + "\r\n";
 }
 
+// Both with a static address.
+void two_cards(Inventory& i, const char* first, const char* second) {
+    i.network.resize(1);
+    auto& a = i.network[0];
+    a.configuration = AddressOrigin::Static;
+    a.connection = first;
+    auto b = a;
+    b.name += "b";
+    b.mac = b.permanent_mac = "52:54:00:51:00:99";
+    b.connection = second;
+    i.network.push_back(b);
+}
+
 }  // namespace
 
 std::vector<RuleRow> windows_rows() {
@@ -252,6 +265,16 @@ std::vector<RuleRow> windows_rows() {
         {"hibernated", Verdict::NotChecked, "is not known", [](auto& i, auto&, auto&) { i.os.version = "10.0.14393"; }},
         {"bitlocker", Verdict::Error, "cannot look into it",
          [](auto& i, auto&, auto&) { i.volumes[0].encryption = "bitlocker"; }},
+        {"address", Verdict::Warning, "which is not known: it may not move along",
+         [](auto& i, auto&, auto&) { two_cards(i, "", ""); }},
+        {"address", Verdict::Warning, "LAN & DMZ, which the repair does not take",
+         [](auto& i, auto&, auto&) { two_cards(i, "LAN & DMZ", "A=B"); }},
+        {"address", Verdict::Ok, "it moves along", [](auto& i, auto&, auto&) { two_cards(i, "Production", ""); }},
+        {"address", Verdict::Ok, "it moves along",
+         [](auto& i, auto&, auto&) {
+             two_cards(i, "", "");
+             i.os.version = "10.0.17763";
+         }},
         {"active-partition", Verdict::Error, "None of its partitions",
          [](auto& i, auto&, auto&) { i.disks[0].partitions[0].active = false; }},
         {"boot-ini", Verdict::Warning, "HAL or kernel of its own",

@@ -357,4 +357,46 @@ TEST(WmiFacts, that_there_is_no_service_pack_is_known_too) {
     EXPECT_THAT(machine.said("service-level"), ElementsAre(says("not checked", "not known")));
 }
 
+WmiDumps two_cards() {
+    auto dumps = server_2003_dumps();
+    dumps["Win32_NetworkAdapter.wmi"] =
+        "Index=1\nMACAddress=52:54:00:51:00:01\nNetConnectionID=Production\nNetConnectionStatus=2\n"
+        "PNPDeviceID=PCI\\VEN_14E4&amp;DEV_164C\\1\n\n"
+        "Index=2\nMACAddress=52:54:00:51:00:02\nNetConnectionID=Local Area Connection 2\nNetConnectionStatus=2\n"
+        "PNPDeviceID=PCI\\VEN_14E4&amp;DEV_164C\\2\n";
+    dumps["Win32_NetworkAdapterConfiguration.wmi"] =
+        "DHCPEnabled=FALSE\nIndex=1\nIPAddress={\"10.0.0.5\"}\nIPEnabled=TRUE\nIPSubnet={\"255.255.255.0\"}\n"
+        "MACAddress=52:54:00:51:00:01\n\n"
+        "DHCPEnabled=FALSE\nIndex=2\nIPAddress={\"10.0.1.5\"}\nIPEnabled=TRUE\nIPSubnet={\"255.255.255.0\"}\n"
+        "MACAddress=52:54:00:51:00:02\n";
+    return dumps;
+}
+
+TEST(WmiNetwork, the_repair_is_told_each_card_by_its_connection) {
+    const WmiMigration machine;
+    machine.import(two_cards());
+    EXPECT_THAT(machine.said("address"), ElementsAre(says("OK", "it moves along"), says("OK", "it moves along")));
+    const auto made =
+        machine.run("vmscript", {"--hwgeneratep2v", "--hwinfofile", "x.xml", "--name", "hera", "--vmconfigpath",
+                                 "/srv/vm", "--virtualdiskpath", "/srv/vm", "--hwdestvs", "hercules"});
+    ASSERT_EQ(made.exit_code, kExitDone) << made.error_text;
+    for (const char* file : {"p2v/hera/hera_DeployVM.xml", "p2v/hera/hera_ServiceDriver.xml"})
+        EXPECT_THAT(read_text_file(machine.directory() / file).value_or(""),
+                    HasSubstr("\"Production=52:54:00:51:00:01=52:54:00:51:00:01;"
+                              "Local Area Connection 2=52:54:00:51:00:02=52:54:00:51:00:02\""))
+            << file;
+    EXPECT_THAT(read_text_file(machine.directory() / "p2v/hera/hera_commonInit.sh").value_or(""),
+                HasSubstr("'Local Area Connection 2=52:54:00:51:00:02'"));
+}
+
+TEST(WmiNetwork, cards_without_a_name_are_no_promise) {
+    const WmiMigration machine;
+    auto dumps = two_cards();
+    dumps.erase("Win32_NetworkAdapter.wmi");
+    machine.import(dumps);
+    const auto said = machine.said("address");
+    ASSERT_THAT(said, ElementsAre(says("warning", "may not move along"), says("warning", "may not move along")));
+    EXPECT_THAT(said[0].to_do, HasSubstr("Import Win32_NetworkAdapter (NetConnectionID)"));
+}
+
 }  // namespace

@@ -132,6 +132,13 @@ void address(const Facts& f, Findings& out) {
             out.warn(what, "DHCP, and the VM has another MAC: it gets another address.",
                      "Change the reservation at the DHCP server, or drop --virtualmacdynamic.");
         else if (a->configuration == AddressOrigin::Dhcp) out.ok(what, "DHCP: the VM asks with the same MAC.");
+// Before Windows 10 the registry has no address of a card, so the repair tells several by their connections.
+bool not_told_apart(const Facts& f, const NetworkAdapter& adapter) {
+    auto unnamed = [](const NetworkAdapter* a) { return !names_adapter(a->connection); };
+    return f.windows && (!f.nt || *f.nt < kWindows10) && unnamed(&adapter) &&
+           std::count_if(f.nics.begin(), f.nics.end(), unnamed) > 1;
+}
+
         else if (a->configuration == AddressOrigin::Static)
             out.ok(what, "A static address: it moves along, so source and VM must not run at once on one network.");
         else if (a->link && !a->addresses.empty())
@@ -139,6 +146,16 @@ void address(const Facts& f, Findings& out) {
                      "Note how it is configured, to compare after the first boot.");
         else out.ok(what, "No address of it is known.");
     }
+        else if (a->configuration == AddressOrigin::Static && not_told_apart(f, *a))
+            out.warn(what,
+                     "A static address, and which of several adapters has it the registry of this Windows tells by the "
+                     "connection's name alone, " +
+                         (a->connection.empty() ? "which is not known: it may not move along."
+                                                : a->connection + ", which the repair does not take."),
+                     a->connection.empty()
+                         ? f.to_know("", "Win32_NetworkAdapter (NetConnectionID)")
+                         : "Rename the connection on the source, to letters, digits, spaces and ()#*._- alone, and "
+                           "take Win32_NetworkAdapter again.");
 }
 
 void left_address(const Facts& f, Findings& out) {
