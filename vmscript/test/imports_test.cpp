@@ -191,6 +191,8 @@ struct CompletedRow {
     const char* kind;
     std::vector<std::string> dumps;  // below ../shared/data
     std::vector<std::string> switches;
+    // Windows' partitions are not known then: that is not checked, and stops nothing.
+    End without_facts = End::Refused;
 };
 
 }  // namespace
@@ -239,7 +241,8 @@ TEST(Imports, a_real_machine_that_an_operator_completed_is_made_on_the_null_targ
          "wmi",
          {"wmi/win7-sp1-x64-Win32_OperatingSystem.wmi.xz", "wmi/win7-sp1-x64-Win32_DiskDrive.wmi.xz",
           "wmi/win7-sp1-x64-Win32_Volume.wmi.xz", "wmi/10-Win32_NetworkAdapterConfiguration.wmi.xz"},
-         {"--excludedrives", "disk1"}}};
+         {"--excludedrives", "disk1"},
+         End::Made}};
     for (const auto& row : rows) {
         SCOPED_TRACE(row.name);
         std::vector<std::string> dumps;
@@ -248,7 +251,7 @@ TEST(Imports, a_real_machine_that_an_operator_completed_is_made_on_the_null_targ
             ASSERT_TRUE(plain.ok()) << plain.error().explain();
             dumps.push_back(*plain);
         }
-        EXPECT_EQ(Migration("", row.switches).run(row.kind, dumps), End::Refused) << "without the facts";
+        EXPECT_EQ(Migration("", row.switches).run(row.kind, dumps), row.without_facts) << "without the facts";
         Migration completed(row.name + std::string(".xml"), row.switches);
         ASSERT_EQ(completed.run(row.kind, dumps), End::Made);
         completed.compare_all(row.name);

@@ -265,6 +265,31 @@ std::vector<RuleRow> windows_rows() {
         {"hibernated", Verdict::NotChecked, "is not known", [](auto& i, auto&, auto&) { i.os.version = "10.0.14393"; }},
         {"bitlocker", Verdict::Error, "cannot look into it",
          [](auto& i, auto&, auto&) { i.volumes[0].encryption = "bitlocker"; }},
+        {"active-partition", Verdict::NotChecked, "Its partitions are not known",
+         [](auto& i, auto&, auto&) { i.disks[0].partitions.clear(); }},
+        {"efi-partition", Verdict::NotChecked, "is known",
+         [](auto& i, auto&, auto&) {
+             i.system.firmware = Firmware::Uefi;
+             for (auto& d : i.disks) d.table = TableKind::Gpt, d.partitions.clear();
+         }},
+        {"root", Verdict::NotChecked, "On which disk it lies",
+         [](auto& i, auto&, auto&) {
+             i.volumes[0].name = "C:";
+             i.volumes[0].backing.clear();
+         }},
+        {"bitlocker", Verdict::Error, "cannot look into it",
+         [](auto& i, auto&, auto&) {
+             i.volumes[0].name = "C:";
+             i.volumes[0].backing.clear();
+             i.volumes[0].encryption = "bitlocker";
+         }},
+        {"adapter-count", Verdict::Error, "None is known",
+         [](auto& i, auto&, auto&) {
+             i.network.clear();
+             i.unread = {{"network adapters", "no file of class win32_networkadapter was given"}};
+         }},
+        {"adapter-count", Verdict::Error, "cannot boot from the network",
+         [](auto& i, auto&, auto&) { i.network.clear(); }},
         {"address", Verdict::Warning, "which is not known: it may not move along",
          [](auto& i, auto&, auto&) { two_cards(i, "", ""); }},
         {"address", Verdict::Warning, "LAN & DMZ, which the repair does not take",

@@ -399,4 +399,24 @@ TEST(WmiNetwork, cards_without_a_name_are_no_promise) {
     EXPECT_THAT(said[0].to_do, HasSubstr("Import Win32_NetworkAdapter (NetConnectionID)"));
 }
 
+TEST(WmiFacts, what_is_not_known_is_no_fault_of_the_machine) {
+    const WmiMigration machine;
+    for (auto dumps : {server_2003_dumps(), server_2016_dumps()}) {
+        for (const char* file :
+             {"Win32_DiskPartition.wmi", "Win32_LogicalDiskToPartition.wmi", "Win32_NetworkAdapter.wmi"})
+            dumps.erase(file);
+        machine.import(dumps);
+        EXPECT_THAT(machine.said("root"), ElementsAre(says("not checked", "On which disk it lies is not known")));
+        EXPECT_THAT(machine.said("adapter-count"), ElementsAre(says("error", "None is known")));
+        for (const auto& one : machine.said("")) {
+            if (one.id == "adapter-count") continue;
+            EXPECT_NE(one.verdict, "error") << one.id << ": " << one.found;
+        }
+    }
+    auto dumps = server_2003_dumps();
+    dumps.erase("Win32_DiskPartition.wmi");
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("active-partition"), ElementsAre(says("not checked", "partitions are not known")));
+}
+
 }  // namespace

@@ -58,8 +58,9 @@ Facts::Facts(const Inventory& inventory, const Switches& s, const Surroundings& 
       uefi(inventory.system.firmware == Firmware::Uefi),
       nt(nt_version(inventory.os)),
       root(find_root(inventory)) {
+    // The system has to migrate: that nobody knows on which disk it lies hides nothing that is known of its volume.
     for (const auto& v : machine.volumes)
-        if (migrates(v)) kept_volumes.push_back(&v);
+        if (migrates(v) || (&v == root && disks_of(machine, v).empty())) kept_volumes.push_back(&v);
 }
 
 bool Facts::kept(const Disk& disk) const {
@@ -97,6 +98,10 @@ std::vector<std::string> Facts::kernel_arguments() const {
     for (auto& word : split(machine.boot.kernel_command_line, ' '))
         if (!word.empty()) out.push_back(std::move(word));
     return out;
+}
+
+bool Facts::not_read(std::string_view what) const {
+    return std::any_of(machine.unread.begin(), machine.unread.end(), [&](const auto& u) { return u.what == what; });
 }
 
 std::string Facts::address_of(const NetworkAdapter& adapter) const {

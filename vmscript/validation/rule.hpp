@@ -41,6 +41,7 @@ struct Facts {
     const gatherhw::Driver* driver(std::string_view name) const;  // '-' and '_' are one
     std::uint64_t vm_memory_mib() const;                          // 0: not known
     std::vector<std::string> kernel_arguments() const;
+    bool not_read(std::string_view what) const;                             // the inventory says that it lacks these
     std::string address_of(const gatherhw::NetworkAdapter& adapter) const;  // of its VM adapter, lower case
     // Where a fact comes from. There is no gatherhw for Windows: there it is what to import ("Win32_DiskDrive").
     std::string to_know(std::string_view by_gatherhw, std::string_view import) const;

@@ -115,6 +115,10 @@ void esp(const Facts& f, Findings& out) {
                                      "Take it out of --excludedrives.");
                 return out.ok("EFI system partition " + p.name, "It comes along.");
             }
+    const auto& kept = f.choice.kept;
+    if (std::all_of(kept.begin(), kept.end(), [](const auto* d) { return d->partitions.empty(); }))
+        return out.not_checked("EFI system partition", "No partition of the disks that migrate is known.",
+                               f.to_know("Run gatherhw again as root on the running source.", "Win32_DiskPartition"));
     out.error("EFI system partition", "None of the disks that migrate has one, and the source starts by UEFI.",
               f.windows ? "Keep the disk that it is on; Win32_DiskPartition has the types of partitions."
                         : "Keep the disk that it is on; gatherhw as root sees the types of partitions.");
@@ -125,6 +129,8 @@ void active_partition(const Facts& f, Findings& out) {
     if (!f.windows || f.uefi || f.choice.kept.empty()) return;
     const auto& d = *f.choice.kept.front();
     if (d.table != TableKind::Mbr) return;
+    if (d.partitions.empty())
+        return out.not_checked("disk " + d.name, "Its partitions are not known.", f.to_know("", "Win32_DiskPartition"));
     for (const auto& p : d.partitions)
         if (p.active) return out.ok("partition " + p.name, "It is the active one.");
     out.error(

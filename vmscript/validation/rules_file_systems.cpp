@@ -35,6 +35,9 @@ void root(const Facts& f, Findings& out) {
     const bool whole =
         f.root->kind == VolumeKind::Disk &&
         std::any_of(f.choice.kept.begin(), f.choice.kept.end(), [&](auto* d) { return d->name == f.root->name; });
+    if (f.windows && f.root->kind == VolumeKind::Partition && disks_of(f.machine, *f.root).empty())
+        return out.not_checked(what, "On which disk it lies is not known.",
+                               f.to_know("", "Win32_DiskPartition and Win32_LogicalDiskToPartition"));
     if (!f.migrates(*f.root) && !whole)
         return out.error(what, "It is not among the disks that migrate.", "Keep its disk.");
     if (f.root->filesystem.empty())

@@ -20,18 +20,25 @@ std::size_t wired(const Facts& f) {
 
 void adapter_count(const Facts& f, Findings& out) {
     auto what = fmt::format("wired adapters: {}", wired(f));
+    static constexpr std::string_view kAdd =
+        "say it by gatherhw-import --add: <adapter name=\"…\" mac=\"…\"/> (docs/validation.md, \"Facts that a dump "
+        "lacks\").";
+    const auto say_it = f.windows
+                            ? fmt::format("Import Win32_NetworkAdapter with the rest, or {}", kAdd)
+                            : fmt::format("Run gatherhw on the running source; of an imported inventory, {}", kAdd);
+    if (wired(f) == 0 && f.not_read("network adapters"))
+        return out.error("wired adapters",
+                         "None is known: the source is recognised by the address of one, and the VM gets it.", say_it);
     if (wired(f) == 0)
         return out.error(what, "The source cannot boot from the network.",
-                         "Put in an adapter that boots by PXE, and run gatherhw again.");
-    constexpr auto* kSayIt =
-        "Run gatherhw on the running source; of an imported inventory, say it by gatherhw-import --add: <adapter "
-        "name=\"…\" mac=\"…\"/> (docs/validation.md, \"Facts that a dump lacks\").";
+                         f.windows ? "Put in an adapter that boots by PXE, and take Win32_NetworkAdapter again."
+                                   : "Put in an adapter that boots by PXE, and run gatherhw again.");
     if (f.nics.empty())
         return out.error(
-            what, "The address of none of them is known: the source is recognised by it, and the VM gets it.", kSayIt);
+            what, "The address of none of them is known: the source is recognised by it, and the VM gets it.", say_it);
     for (const auto& a : f.machine.network)
         if (a.kind == AdapterKind::Physical && f.address_of(a).empty())
-            out.warn("adapter " + a.name, "Its address is not known: the VM gets no adapter for it.", kSayIt);
+            out.warn("adapter " + a.name, "Its address is not known: the VM gets no adapter for it.", say_it);
     if (wired(f) > kMaxNics)
         return out.warn(what, fmt::format("The VM has at most {} adapters: the others are left out.", kMaxNics),
                         "Name the one that matters by --adminmac; move addresses of the others.");
@@ -125,13 +132,6 @@ void vlan(const Facts& f, Findings& out) {
                      "create --interface).");
 }
 
-void address(const Facts& f, Findings& out) {
-    for (const auto* a : f.nics) {
-        auto what = fmt::format("adapter {} ({})", a->name, hardware_mac(*a));
-        if (a->configuration == AddressOrigin::Dhcp && f.switches.dynamic_macs)
-            out.warn(what, "DHCP, and the VM has another MAC: it gets another address.",
-                     "Change the reservation at the DHCP server, or drop --virtualmacdynamic.");
-        else if (a->configuration == AddressOrigin::Dhcp) out.ok(what, "DHCP: the VM asks with the same MAC.");
 // Before Windows 10 the registry has no address of a card, so the repair tells several by their connections.
 bool not_told_apart(const Facts& f, const NetworkAdapter& adapter) {
     auto unnamed = [](const NetworkAdapter* a) { return !names_adapter(a->connection); };
@@ -139,13 +139,13 @@ bool not_told_apart(const Facts& f, const NetworkAdapter& adapter) {
            std::count_if(f.nics.begin(), f.nics.end(), unnamed) > 1;
 }
 
-        else if (a->configuration == AddressOrigin::Static)
-            out.ok(what, "A static address: it moves along, so source and VM must not run at once on one network.");
-        else if (a->link && !a->addresses.empty())
-            out.warn(what, "It has an address, but nothing says from where.",
-                     "Note how it is configured, to compare after the first boot.");
-        else out.ok(what, "No address of it is known.");
-    }
+void address(const Facts& f, Findings& out) {
+    for (const auto* a : f.nics) {
+        auto what = fmt::format("adapter {} ({})", a->name, hardware_mac(*a));
+        if (a->configuration == AddressOrigin::Dhcp && f.switches.dynamic_macs)
+            out.warn(what, "DHCP, and the VM has another MAC: it gets another address.",
+                     "Change the reservation at the DHCP server, or drop --virtualmacdynamic.");
+        else if (a->configuration == AddressOrigin::Dhcp) out.ok(what, "DHCP: the VM asks with the same MAC.");
         else if (a->configuration == AddressOrigin::Static && not_told_apart(f, *a))
             out.warn(what,
                      "A static address, and which of several adapters has it the registry of this Windows tells by the "
@@ -156,6 +156,13 @@ bool not_told_apart(const Facts& f, const NetworkAdapter& adapter) {
                          ? f.to_know("", "Win32_NetworkAdapter (NetConnectionID)")
                          : "Rename the connection on the source, to letters, digits, spaces and ()#*._- alone, and "
                            "take Win32_NetworkAdapter again.");
+        else if (a->configuration == AddressOrigin::Static)
+            out.ok(what, "A static address: it moves along, so source and VM must not run at once on one network.");
+        else if (a->link && !a->addresses.empty())
+            out.warn(what, "It has an address, but nothing says from where.",
+                     "Note how it is configured, to compare after the first boot.");
+        else out.ok(what, "No address of it is known.");
+    }
 }
 
 void left_address(const Facts& f, Findings& out) {
