@@ -182,10 +182,36 @@ std::vector<RuleRow> windows_rows() {
              become(i, "4.0", "Windows NT 4.0", "Service Pack 6");
              s.controller = ControllerChoice::Scsi;
          }},
-        {"windows-controller", Verdict::Note, "sym_hi",
+        {"windows-controller", Verdict::Warning, "refuses without",
          [](auto& i, auto& s, auto&) {
              become_xp(i);
              s.controller = ControllerChoice::Scsi;
+             driver(i, "sym_hi", "disabled");
+         }},
+        {"windows-controller", Verdict::Warning, "--hwdriverdir has none",
+         [](auto& i, auto& s, auto& a) {
+             become_xp(i);
+             s.controller = ControllerChoice::Scsi;
+             a.drop_ins = DropInDrivers{};
+         }},
+        {"windows-controller", Verdict::Ok, "adds the driver of /v/symmpi.inf",
+         [](auto& i, auto& s, auto& a) {
+             become_xp(i);
+             s.controller = ControllerChoice::Scsi;
+             a.drop_ins = {"/v/symmpi.inf", "", {}};
+         }},
+        {"windows-controller", Verdict::Ok, "The source has system32\\drivers\\sym_hi.sys",
+         [](auto& i, auto& s, auto&) {
+             become_xp(i);
+             s.controller = ControllerChoice::Scsi;
+             i.os.system_files = {{"C:\\WINDOWS\\System32\\Drivers\\SYM_HI.SYS", "5.1.2600.0", "", "", 28384}};
+         }},
+        {"windows-controller", Verdict::Ok, "in use on the source",
+         [](auto& i, auto& s, auto&) {
+             become_xp(i);
+             s.controller = ControllerChoice::Scsi;
+             driver(i, "sym_hi", "boot");
+             i.drivers.back().state = "running";
          }},
         {"windows-adapter", Verdict::Warning, "82540EM", [](auto& i, auto&, auto&) { become_xp(i); }},
         {"windows-licence", Verdict::Warning, "OEM licence",

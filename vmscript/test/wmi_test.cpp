@@ -419,4 +419,21 @@ TEST(WmiFacts, what_is_not_known_is_no_fault_of_the_machine) {
     EXPECT_THAT(machine.said("active-partition"), ElementsAre(says("not checked", "partitions are not known")));
 }
 
+TEST(WmiControllers, a_server_2003_above_127_gb_is_told_of_the_driver_before_the_deployment) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    change(dumps, "Win32_DiskDrive.wmi", "Size=73372631040", "Size=273372631040");
+    dumps["Win32_SystemDriver.wmi"] += "\nName=sym_hi\nStartMode=Disabled\nState=Stopped\n";
+    machine.import(dumps);
+    const auto said = machine.said("windows-controller");
+    ASSERT_THAT(said, ElementsAre(says("warning", "system32\\drivers\\sym_hi.sys")));
+    EXPECT_THAT(said[0].to_do, HasSubstr("driver.cab"));
+    EXPECT_THAT(said[0].to_do, HasSubstr("--hwdriverdir"));
+    dumps["datafile.txt"] =
+        "CreationClassName=CIM_LogicalFile\nFileSize=28384\nName=c:\\windows\\system32\\drivers\\sym_hi.sys\n"
+        "Version=5.2.3790.0\n";
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("windows-controller"), ElementsAre(says("OK", "The source has")));
+}
+
 }  // namespace

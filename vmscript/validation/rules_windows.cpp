@@ -182,6 +182,28 @@ void by_drop_in(const Facts& f, Findings& out, const std::string& what, const st
         fmt::format("Name the folder of this Windows and machine, as in viostor/2k19/amd64, or take {}.", otherwise));
 }
 
+// Windows 2000 to 2003 have sym_hi on their CD, and in system32\drivers only where such a card was: the registry's row,
+// which every one has, says nothing of the file.
+void lsi_driver(const Facts& f, Findings& out, const std::string& what) {
+    constexpr std::string_view kFile = "system32\\drivers\\sym_hi.sys";
+    const auto& drop_ins = f.around.drop_ins;
+    if (drop_ins && !drop_ins->storage.empty())
+        return out.ok(what, fmt::format("The repair adds the driver of {}.", drop_ins->storage));
+    if (const auto* d = f.driver("sym_hi"); d && d->state == "running")
+        return out.ok(what, "Its driver, sym_hi, is in use on the source.");
+    for (const auto& file : f.machine.os.system_files)
+        if (to_lower(file.path).ends_with(kFile)) return out.ok(what, fmt::format("The source has {}.", kFile));
+    auto found = fmt::format(
+        "The repair needs {} for it and refuses without, when all is copied; whether the source has it is not known.",
+        kFile);
+    if (drop_ins) found += " --hwdriverdir has none for this Windows and machine.";
+    out.warn(
+        what, found,
+        "Look into system32\\drivers of the source for sym_hi.sys. If it is not there, expand it from Driver "
+        "Cache\\i386\\driver.cab (docs/windows.md, \"What to take from the source\"), give the folder with a driver "
+        "by --hwdriverdir, or take --targetcontroller ide where the disks fit.");
+}
+
 void controller_driver(const Facts& f, Findings& out) {
     if (!f.windows) return;
     auto what = fmt::format("controller {}", name_of(f.controller));
@@ -201,10 +223,7 @@ void controller_driver(const Facts& f, Findings& out) {
             if (f.nt && *f.nt >= kVista)
                 return by_drop_in(f, out, what, "Windows since Vista has no driver for the LSI 53C895A.",
                                   "--targetcontroller auto, ide or sata");
-            return out.note(what,
-                            "Windows 2000 to 2003 came with drivers for this family (symc8xx, sym_hi); the repair "
-                            "refuses if it finds none.",
-                            "Nothing; --targetcontroller ide is the surer way where the disks fit.");
+            return lsi_driver(f, out, what);
     }
 }
 
