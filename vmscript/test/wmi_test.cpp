@@ -419,6 +419,13 @@ TEST(WmiFacts, what_is_not_known_is_no_fault_of_the_machine) {
     EXPECT_THAT(machine.said("active-partition"), ElementsAre(says("not checked", "partitions are not known")));
 }
 
+TEST(WmiPatches, no_windows_since_vista_gets_a_standard_pc) {
+    const WmiMigration machine;
+    machine.import(server_2016_dumps());
+    EXPECT_THAT(machine.said("fixhal", {"--fixhal", "nacpi"}), ElementsAre(says("error", "runs on ACPI alone")));
+    EXPECT_THAT(machine.said("fixhal", {"--fixhal", "acpi"}), IsEmpty());
+}
+
 TEST(WmiControllers, a_server_2003_above_127_gb_is_told_of_the_driver_before_the_deployment) {
     const WmiMigration machine;
     auto dumps = server_2003_dumps();
