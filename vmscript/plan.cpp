@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "guest-fixup/windows/agent_lists.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/patches/library.hpp"
 #include "sequences/model.hpp"
@@ -90,23 +91,21 @@ constexpr std::string_view kHardwareServices[] = {"smartd",
                                                   "mptd",
                                                   "tlp"};
 
-// The operator's file takes the place of the list.
-Result<std::vector<std::string>> hardware_services(const Inventory& inventory, const std::string& drivers_file) {
-    std::vector<std::string> patterns(std::begin(kHardwareServices), std::end(kHardwareServices));
-    if (!drivers_file.empty()) {
-        patterns.clear();
-        for (auto& entry : TRY(read_drivers_file(drivers_file)))
-            if (entry.kind == DriversFileEntry::Kind::Service) patterns.push_back(std::move(entry.name));
-    }
+// The operator's file takes the place of the lists.
+Result<std::vector<std::string>> service_patterns(bool windows, const std::string& drivers_file) {
     std::vector<std::string> out;
-    for (const auto& s : inventory.services) {
-        auto stem = s.name.substr(0, s.name.rfind(".service"));
-        bool known =
-            std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return name_matches(p, stem); });
-        if (known && s.start != "masked") out.push_back(s.name);
+    auto add = [&](std::string_view xml) -> Status {
+        for (auto& entry : TRY(read_drivers_file(xml)))
+            if (entry.kind == DriversFileEntry::Kind::Service) out.push_back(std::move(entry.name));
+        return {};
+    };
+    if (!drivers_file.empty()) {
+        TRY(add(drivers_file));
+    } else if (windows) {
+        for (const auto& list : fixup::windows::shipped_agent_lists()) TRY(add(list.xml));
+    } else {
+        out.assign(std::begin(kHardwareServices), std::end(kHardwareServices));
     }
-    std::sort(out.begin(), out.end());
-    out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;
 }
 
@@ -246,6 +245,7 @@ std::vector<const NetworkAdapter*> choose_nics(const Inventory& inventory, const
     if (out.size() > kMaxNics) out.resize(kMaxNics);
     return out;
 }
+
 bool names_adapter(std::string_view name) {
     constexpr std::size_t kMost = 80;
     return !name.empty() && name.size() <= kMost && printable(name) == name && trim(name) == name &&
@@ -254,7 +254,6 @@ bool names_adapter(std::string_view name) {
                       std::string_view(" ()#*._-").find(static_cast<char>(c)) != std::string_view::npos;
            });
 }
-
 
 std::vector<PlannedNic> planned_nics(const Inventory& inventory, const Switches& switches) {
     std::vector<PlannedNic> out;
@@ -283,6 +282,21 @@ void note_hal(Plan& plan) {
                         : fmt::format("copy {}/Source into it before the deployment", plan.patch_directory)));
 }
 
+Result<std::vector<std::string>> hardware_services(const Inventory& inventory, const std::string& drivers_file) {
+    const bool windows = inventory.os.family == "windows";
+    const auto patterns = TRY(service_patterns(windows, drivers_file));
+    std::vector<std::string> out;
+    for (const auto& s : inventory.services) {
+        auto stem = s.name.substr(0, s.name.rfind(".service"));
+        bool known =
+            std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return name_matches(p, stem); });
+        if (known && s.start != "masked" && !(windows && s.start == "disabled")) out.push_back(s.name);
+    }
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return out;
+}
+
 Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     auto choice = choose_disks(inventory, switches.excluded_drives);
     if (!choice.problems.empty()) return make_error(errors::kNotFit, "{}", join(choice.problems, "; "));
@@ -309,6 +323,7 @@ Result<Plan> make_plan(const Inventory& inventory, const Switches& switches) {
     plan.service_driver_state = switches.service_driver_state;
     plan.fix_hal = switches.fix_hal;
     plan.suppress_console = switches.suppress_console;
+    plan.services_known = !inventory.services.empty();
     plan.hardware_services = TRY(hardware_services(inventory, switches.service_driver_state));
     plan.uefi = inventory.system.firmware == gatherhw::Firmware::Uefi;
     if (const auto on = inventory.system.secure_boot) plan.secure_boot = *on ? "on" : "off";

@@ -70,7 +70,8 @@ struct Plan {
     bool windows = false;
     bool uefi = false;                           // the VM's firmware, as the source's
     std::string secure_boot = "unknown";         // of the source's firmware: unknown, off, on
-    std::vector<std::string> hardware_services;  // services of the source that look after its metal
+    std::vector<std::string> hardware_services;  // of hardware_services()
+    bool services_known = true;                  // the inventory has services at all
     std::vector<std::string> notes;              // for the readme
 };
 
@@ -94,10 +95,15 @@ std::vector<const gatherhw::NetworkAdapter*> choose_nics(const gatherhw::Invento
                                                          const std::optional<MacAddress>& admin_mac);
 // The address a VM and the network see: the burnt-in one where known.
 std::string hardware_mac(const gatherhw::NetworkAdapter& adapter);
-// Of choose_nics, with the addresses that the VM's get.
 // A name that the repair takes, and that lists of adapters with '=' and ';' can hold.
 bool names_adapter(std::string_view name);
+// Of choose_nics, with the addresses that the VM's get.
 std::vector<PlannedNic> planned_nics(const gatherhw::Inventory& inventory, const Switches& switches);
+
+// Services of the source that look after its metal: those that the repair of a Windows switches off, by the drivers
+// file (its text) or its own lists; of a Linux those that NAME_PostDeploy.sh does. Errors: vmscript.bad-value.
+Result<std::vector<std::string>> hardware_services(const gatherhw::Inventory& inventory,
+                                                   const std::string& drivers_file);
 
 // The inventory must have passed the checks. Errors: vmscript.not-fit.
 Result<Plan> make_plan(const gatherhw::Inventory& inventory, const Switches& switches);

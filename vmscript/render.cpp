@@ -38,7 +38,9 @@ std::string adapter_lines(const Plan& plan) {
 }
 
 std::string first_logon(const Plan& plan) {
-    const auto services = plan.hardware_services.empty() ? "none found" : join(plan.hardware_services, ", ");
+    const auto services = !plan.services_known             ? "not known: the inventory has no services"
+                          : plan.hardware_services.empty() ? "none found"
+                                                           : join(plan.hardware_services, ", ");
     if (plan.windows)
         return fmt::format(R"(At the first logon
   - the Device Manager shows no device without a driver; let it restart once if it asks

@@ -11,15 +11,11 @@
 #include <vector>
 
 #include "guest-fixup/vendor_agents.hpp"
+#include "guest-fixup/windows/agent_lists.hpp"
 #include "guest-fixup/windows/system.hpp"
 
 namespace slipway::fixup::windows {
 
-struct AgentList {
-    std::string_view name;  // "hp": of its file
-    std::string_view xml;
-};
-const std::vector<AgentList>& shipped_agent_lists();
 bool of_another_hypervisor(std::string_view list);  // what --keep-leftovers keeps
 
 // Services keys of drivers that are never switched off: the new controller's, and those no Windows starts without.

@@ -238,6 +238,16 @@ std::vector<RuleRow> windows_rows() {
         {"encryption-software", Verdict::Error, "encrypts whole disks",
          [](auto& i, auto&, auto&) { driver(i, "PGPwded", "boot"); }},
         {"filter-drivers", Verdict::Note, "filter", [](auto& i, auto&, auto&) { driver(i, "snapman", "boot"); }},
+        {"vendor-agents", Verdict::Ok, "the repair switches it off",
+         [](auto& i, auto&, auto&) {
+             i.services.push_back({"CpqNicMgmt", "", "auto", "", ""});
+         }},
+        {"vendor-agents", Verdict::Note, "the drivers file does not name it",
+         [](auto& i, auto& s, auto& a) {
+             i.services.push_back({"CpqNicMgmt", "", "auto", "", ""});
+             s.service_driver_state = "<Configuration><Service Name=\"Other\" Start=\"Disable\"/></Configuration>";
+             a.drivers_file = {{DriversFileEntry::Kind::Service, "Other"}};
+         }},
         {"windows-team", Verdict::Warning, "teamed", [](auto& i, auto&, auto&) { driver(i, "cpqteammp", "demand"); }},
         {"processor-level", Verdict::Warning, "x86-64-v2", [](auto& i, auto&, auto&) { i.os.version = "10.0.26100"; }},
         {"memory-system", Verdict::Warning, "asks for 512 MiB", [](auto&, auto& s, auto&) { s.memory_mib = 256; }},

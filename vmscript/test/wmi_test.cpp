@@ -426,6 +426,32 @@ TEST(WmiPatches, no_windows_since_vista_gets_a_standard_pc) {
     EXPECT_THAT(machine.said("fixhal", {"--fixhal", "acpi"}), IsEmpty());
 }
 
+TEST(WmiServices, the_readme_and_the_report_name_the_same_services_that_the_repair_switches_off) {
+    const WmiMigration machine;
+    auto dumps = server_2003_dumps();
+    dumps["Win32_Service.wmi"] +=
+        "\nName=CpqNicMgmt\nStartMode=Auto\nState=Running\n\nName=sysdown\nStartMode=Disabled\nState=Stopped\n";
+    machine.import(dumps);
+    EXPECT_THAT(machine.said("vendor-agents"), ElementsAre(says("OK", "the repair switches it off")));
+    const auto readme = [&](std::vector<std::string> more) {
+        std::vector<std::string> switches{
+            "--hwgeneratep2v", "--hwinfofile",      "x.xml",   "--name",     "hera",     "--vmconfigpath",
+            "/srv/vm",         "--virtualdiskpath", "/srv/vm", "--hwdestvs", "hercules", "--forcegenerate"};
+        switches.insert(switches.end(), more.begin(), more.end());
+        EXPECT_EQ(machine.run("vmscript", switches).exit_code, kExitDone);
+        return read_text_file(machine.directory() / "p2v/hera/hera_P2V_readme.txt").value_or("");
+    };
+    EXPECT_THAT(readme({}), HasSubstr("are switched off: CpqNicMgmt\n"));
+    const std::string own = "<Configuration><Service Name=\"Other\" Start=\"Disable\"/></Configuration>";
+    ASSERT_TRUE(write_file_atomic(machine.directory() / "own.xml", as_bytes(own)).ok());
+    EXPECT_THAT(readme({"--servicedriverstate", "own.xml"}), HasSubstr("are switched off: none found\n"));
+    EXPECT_THAT(machine.said("vendor-agents", {"--servicedriverstate", "own.xml"}),
+                ElementsAre(says("note", "the drivers file does not name it")));
+    dumps.erase("Win32_Service.wmi");
+    machine.import(dumps);
+    EXPECT_THAT(readme({}), HasSubstr("are switched off: not known"));
+}
+
 TEST(WmiControllers, a_server_2003_above_127_gb_is_told_of_the_driver_before_the_deployment) {
     const WmiMigration machine;
     auto dumps = server_2003_dumps();

@@ -90,17 +90,27 @@ constexpr AgentRow kAgents[] = {{"hp-health", "HP management agents"},
                                 {"hddtemp", "disk temperature"},
                                 {"tlp", "laptop power"}};
 
+// What becomes of it after the move.
+void vendor_agent(const Facts& f, Findings& out, const Service& s, std::string_view whose, bool repair_has_it) {
+    const auto what = "service " + s.name;
+    if (listed(f, Kind::Service, stem(s.name)))
+        return out.ok(what, fmt::format("{}: switched off by the drivers file.", whose));
+    const auto found = fmt::format("{}: it looks after metal that the VM has not; ", whose);
+    if (!f.windows) return out.ok(what, found + "NAME_PostDeploy.sh or the repair switches it off.");
+    if (repair_has_it) return out.ok(what, found + "the repair switches it off.");
+    out.note(what, found + (f.around.drivers_file ? "the drivers file does not name it." : "no list of ours names it."),
+             "Name it in a P2V drivers file (--servicedriverstate; docs/windows.md), or switch it off at the first "
+             "logon.");
+}
+
 void vendor_agents(const Facts& f, Findings& out) {
+    // An unreadable drivers file was refused when the surroundings were read.
+    std::vector<std::string> by_repair;
+    if (auto services = hardware_services(f.machine, f.switches.service_driver_state)) by_repair = *std::move(services);
     for (const auto& s : f.machine.services)
         for (const auto& row : kAgents) {
             if (!starts(s) || !name_matches(row.pattern, stem(s.name))) continue;
-            if (listed(f, Kind::Service, stem(s.name)))
-                out.ok("service " + s.name, fmt::format("{}: switched off by the drivers file.", row.whose));
-            else
-                out.ok("service " + s.name,
-                       fmt::format("{}: it looks after metal that the VM has not; NAME_PostDeploy.sh or the repair "
-                                   "switches it off.",
-                                   row.whose));
+            vendor_agent(f, out, s, row.whose, std::binary_search(by_repair.begin(), by_repair.end(), s.name));
             break;
         }
 }
@@ -177,7 +187,7 @@ void log_other(const Facts& f, Findings& out) {
 const Rule kRules[] = {
     {"drivers-file", Group::Services, Verdict::NotChecked, "The P2V drivers file",
      "Services that look for the old machine wait, restart it or fill its log.", drivers_file},
-    {"vendor-agents", Group::Services, Verdict::Ok, "Agents of hardware vendors",
+    {"vendor-agents", Group::Services, Verdict::Note, "Agents of hardware vendors",
      "They look after metal that is not there, and some restart a machine that does not answer them.", vendor_agents},
     {"watchdog", Group::Services, Verdict::Warning, "Watchdogs", "A watchdog that is not fed restarts the machine.",
      watchdog},
