@@ -107,6 +107,12 @@ Status set_driver_directories(Switches& s, std::string_view v) {
     return s.driver_directories.empty() ? bad("hwdriverdir", v, "absolute directories, separated by ';'") : Status();
 }
 
+Status set_patch_directory(Switches& s, std::string_view v) {
+    if (!host_path("hwpatchdir", v, s.patch_directory))
+        return bad("hwpatchdir", v, "an absolute directory: the repair has the same path where it runs");
+    return {};
+}
+
 Status set_fix_hal(Switches& s, std::string_view v) {
     s.fix_hal = v.empty() ? patches::FixHal::Auto : patches::parse_fix_hal(v);
     return s.fix_hal ? Status() : bad("fixhal", v, "auto, none, acpi or nacpi");
@@ -198,8 +204,9 @@ const SwitchRow kRows[] = {
      "auto (IDE up to 127 GB; above SCSI, or SATA for UEFI and for Windows since Vista), ide, sata, scsi or virtio",
      false, set_controller},
     {"hwpatchdir", "DIRECTORY",
-     "patch library of vmpatch, where the repair runs (the agent's ramdisk); the server's own is asked after it", false,
-     text<&Switches::patch_directory>},
+     "patch library of vmpatch by its absolute path, where the repair runs (the agent's ramdisk) and here; the "
+     "server's own is asked after it",
+     false, set_patch_directory},
     {"hwdriverdir", "DIRECTORY",
      "drop-in drivers for a Windows (virtio-win's folder, or any with INF files), here and by the same path in the "
      "agent's ramdisk; several separated by ';'",

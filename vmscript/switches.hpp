@@ -39,7 +39,7 @@ struct Switches {
     std::vector<std::string> excluded_drives;
     bool force = false;
     ControllerChoice controller = ControllerChoice::Auto;
-    std::string patch_directory;
+    std::string patch_directory;                  // absolute
     std::vector<std::string> driver_directories;  // absolute
     std::optional<patches::FixHal> fix_hal;
     std::string service_driver_state;  // a file; its text after load_files()

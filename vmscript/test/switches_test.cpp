@@ -148,6 +148,7 @@ TEST(Switches, bad_values_are_refused_by_name) {
         {{"--vshostnet", "a b"}, "--vshostnet"},
         {{"--excludedrives", ";;"}, "--excludedrives"},
         {{"--virtualdiskdynamic=yes"}, "takes no value"},
+        {{"--hwpatchdir", "rel/none"}, "--hwpatchdir rel/none: an absolute directory"},
         {{"--storefree", "much"}, "no size"},
         {{"--targetmemory", "x"}, "--targetmemory x"},
         {{"--targetprocessors", "0"}, "--targetprocessors 0"},
