@@ -19,7 +19,8 @@ inline constexpr ErrorId kOutput{
 inline constexpr ErrorId kBadDump{
     "gatherhw.bad-dump",
     "Give a file of the kind named: lshw -xml, udevadm info --export-db, dmidecode --dump-bin FILE, wmic CLASS get "
-    "/format:list, /proc/mdstat, /etc/lvm/backup/GROUP or /etc/fstab, each as it was written, unpacked and whole."};
+    "/format:list, Get-CimInstance CLASS | Format-List *, /proc/mdstat, /etc/lvm/backup/GROUP or /etc/fstab, each as "
+    "it was written, unpacked and whole."};
 inline constexpr ErrorId kNoImporter{
     "gatherhw.no-importer",
     "Install gatherhw-import beside gatherhw, or where PATH leads; the stick's copy of "

@@ -79,8 +79,9 @@ int main(int argc, char** argv) {
     CLI::App app{
         "gatherhw-import: writes the inventory of a machine from what another tool wrote down of it.\n"
         "KIND: lshw (lshw -xml), udev (udevadm info --export-db), smbios (dmidecode --dump-bin, or the table in\n"
-        "/sys/firmware/dmi/tables/DMI), wmi (wmic CLASS get /format:list; one FILE for each class, and copies\nof "
-        "hal.dll, ntoskrnl.exe, ntkrnlpa.exe and boot.ini). gatherhw itself, run on the machine, tells far more."};
+        "/sys/firmware/dmi/tables/DMI), wmi (wmic CLASS get /format:list, or PowerShell's\nGet-CimInstance "
+        "CLASS | Format-List *; one FILE for each class, and copies of hal.dll,\nntoskrnl.exe, ntkrnlpa.exe and "
+        "boot.ini). gatherhw itself, run on the machine, tells far more."};
     Arguments arguments;
     app.add_option("KIND", arguments.kind, "lshw, udev, smbios or wmi")
         ->required()
@@ -116,6 +117,7 @@ int main(int argc, char** argv) {
     app.footer(
         "Examples:\n  lshw -xml -numeric >poseidon.lshw && gatherhw-import lshw poseidon.lshw -o poseidon.xml\n"
         "  gatherhw-import wmi Win32_*.wmi hal.dll ntoskrnl.exe ntkrnlpa.exe boot.ini -o hera.xml\n"
+        "  PowerShell: Get-CimInstance Win32_Volume | Format-List * | Out-File -Width 4096 Win32_Volume.wmi\n"
         "  gatherhw --import smbios dmi.bin --json\n"
         "  gatherhw-import lshw poseidon.lshw --lvm VolGroup00 --fstab fstab -o poseidon.xml\n"
         "  gatherhw-import lshw poseidon.lshw --add poseidon-facts.xml -o poseidon.xml\n"

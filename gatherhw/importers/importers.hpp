@@ -5,10 +5,10 @@
 //   lshw    lshw -xml                     (tinyxml2)
 //   udev    udevadm info --export-db      (text, "P: N: E:" paragraphs)
 //   smbios  dmidecode --dump-bin, or /sys/firmware/dmi/tables/DMI
-//   wmi     wmic CLASS get /format:list, one file for a class; UTF-16 or UTF-8 `Name=Value` blocks; among them copies
-//   of
-//           the source's hal.dll, ntoskrnl.exe, ntkrnlpa.exe (and what /HAL= and /KERNEL= name) and boot.ini, and what
-//           `reg query` wrote
+//   wmi     wmic CLASS get /format:list, or Get-CimInstance CLASS | Format-List *: one file for a class, UTF-16 or
+//   UTF-8,
+//           blocks of `Name=Value` or `Name : Value`; among them copies of the source's hal.dll, ntoskrnl.exe,
+//           ntkrnlpa.exe (and what /HAL= and /KERNEL= name) and boot.ini, and what `reg query` wrote
 #pragma once
 
 #include <optional>

@@ -138,7 +138,8 @@ Result<Inventory> import_wmi(const std::vector<Dump>& dumps) {
         auto found = read_wmi(text, base_name(dump.name));
         // Of a class without instances wmic writes an empty file.
         if (found.empty() && !trim(text).empty())
-            return make_error(errors::kBadDump, "{} has no `Name=Value` line of an instance", printable(dump.name));
+            return make_error(errors::kBadDump, "{} has no line `Name=Value` or `Name : Value` of an instance",
+                              printable(dump.name));
         all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
     }
     if (all.empty() && copies.empty() && registry.empty())

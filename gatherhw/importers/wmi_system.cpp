@@ -136,7 +136,8 @@ void wmi_system(const WmiMachine& machine, Inventory& out) {
     for (const auto& i : machine.of("win32_bios")) {
         s.bios_vendor = i.get("manufacturer");
         s.bios_version = i.get("smbiosbiosversion").empty() ? i.get("version") : i.get("smbiosbiosversion");
-        s.bios_date = i.get("releasedate").substr(0, 8);
+        // "20090819000000.000000+000"; PowerShell writes it as its own country does, which nobody can read back.
+        if (auto date = i.get("releasedate").substr(0, 8); date.size() == 8 && parse_u64(date)) s.bios_date = date;
         s.serial = i.get("serialnumber");
     }
     for (const auto& i : machine.of("win32_computersystemproduct")) s.uuid = uuid_text(i.get("uuid"));

@@ -54,31 +54,44 @@ std::string kind_by_properties(const WmiInstance& instance) {
     return {};
 }
 
+std::string class_of(std::string_view text) {
+    auto name = text.substr(text.rfind(':') + 1);
+    return is_name(name) ? to_lower(name) : std::string();
+}
+
 class Reader {
 public:
     explicit Reader(std::string_view file_name) : file_kind_(kind_in_name(file_name)) {}
 
     void line(std::string_view raw) {
-        auto text = trim(raw);
-        if (text.empty()) return finish();
-        auto equals = text.find('=');
-        auto name = equals == std::string_view::npos ? std::string_view() : text.substr(0, equals);
-        if (!is_name(name)) {
+        if (raw.ends_with('\r')) raw.remove_suffix(1);
+        const auto text = trim(raw);
+        // What PowerShell indents is inside a value, be it empty.
+        const bool goes_on = form_ == Form::Column && (raw.starts_with(' ') || raw.starts_with('\t'));
+        if (text.empty()) return goes_on ? void() : finish();
+        const auto property = goes_on ? std::nullopt : split_line(raw, text);
+        if (!property) {
             // A value of several lines.
             if (last_ != nullptr && last_->size() < 65536) *last_ += "\n" + unescape_entities(text);
             return;
         }
-        auto key = to_lower(name);
+        auto key = to_lower(property->name);
         if (instance_.properties.contains(key)) finish();  // the blank line is missing
         if (instance_.properties.size() == kMaxProperties) return;
-        last_ = &(instance_.properties[key] = unescape_entities(text.substr(equals + 1)));
+        form_ = property->form;
+        column_ = property->column;
+        last_ = &(instance_.properties[key] = unescape_entities(property->value));
     }
 
     void finish() {
         last_ = nullptr;
+        column_.reset();
         auto found = std::exchange(instance_, {});
         if (found.properties.empty() || out_.size() == kMaxInstances) return;
         found.kind = to_lower(found.get("creationclassname"));
+        // "root/cimv2:Win32_LogicalDiskToPartition" by Get-CimInstance; by Get-WmiObject the class alone.
+        if (const auto kind = found.get("cimclass"); found.kind.empty()) found.kind = class_of(kind);
+        if (const auto kind = found.get("__class"); found.kind.empty()) found.kind = class_of(kind);
         // Services, NICs and disks of the same dump name the system's class beside their own.
         if (found.kind.empty()) found.kind = file_kind_;
         if (found.kind.empty()) found.kind = kind_by_properties(found);
@@ -93,7 +106,28 @@ public:
     }
 
 private:
+    enum class Form { Unknown, Equals, Column };
+    struct Property {
+        std::string_view name, value;
+        Form form;
+        std::optional<std::size_t> column;
+    };
+
+    // The first property of a file says which form it has: a value that looks like the other one stays a value.
+    std::optional<Property> split_line(std::string_view raw, std::string_view text) const {
+        if (const auto at = text.find('='); form_ != Form::Column && at != std::string_view::npos)
+            if (const auto name = text.substr(0, at); is_name(name))
+                return Property{name, text.substr(at + 1), Form::Equals, std::nullopt};
+        const auto at = raw.find(" :");
+        if (form_ == Form::Equals || at == std::string_view::npos || (column_ && *column_ != at)) return std::nullopt;
+        const auto name = trim(raw.substr(0, at)), value = raw.substr(at + 2);
+        if (raw.front() == ' ' || !is_name(name) || (!value.empty() && value.front() != ' ')) return std::nullopt;
+        return Property{name, trim(value), Form::Column, at};
+    }
+
     std::string file_kind_;
+    Form form_ = Form::Unknown;
+    std::optional<std::size_t> column_;  // of " :" in this instance
     WmiInstance instance_;
     std::string* last_ = nullptr;
     std::vector<WmiInstance> out_;
@@ -121,6 +155,9 @@ std::vector<std::string> WmiInstance::items(std::string_view name) const {
     std::vector<std::string> out;
     auto text = get(name);
     if (text.starts_with('{') && text.ends_with('}')) text = text.substr(1, text.size() - 2);
+    // PowerShell's sign that it left the others out.
+    for (std::string_view more : {"...", "…"})
+        if (text.ends_with(more)) text.resize(text.size() - more.size());
     for (const auto& part : split(text, ',')) {
         auto item = trim(part);
         if (item.size() >= 2 && item.front() == '"' && item.back() == '"') item = item.substr(1, item.size() - 2);

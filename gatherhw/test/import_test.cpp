@@ -287,6 +287,28 @@ TEST(ImportWmi, instances_end_at_a_blank_line_or_where_a_property_comes_again) {
     EXPECT_TRUE(read_wmi("no property\n=\n", "").empty());
 }
 
+TEST(ImportWmi, what_powershell_lists_is_read_by_its_column) {
+    // As Windows PowerShell 5.1 writes it: what goes on is indented, also when it is empty or looks like a property.
+    auto found = read_wmi(
+        "\r\n\r\nName        : a = b : c\r\nDescription : first\r\n              \r\n              Note : x=y\r\n"
+        "Empty       : \r\nNone        :\r\nItems       : {acpiapic_mp, *PNP0C08...}\r\n"
+        "Dependent   : Win32_LogicalDisk (DeviceID = \"C:\")\r\n"
+        "CimClass    : root/cimv2:Win32_LogicalDiskToPartition\r\n\r\nName  : second\r\nOther : TRUE\r\n\r\n",
+        "x");
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0].kind, "win32_logicaldisktopartition");
+    EXPECT_EQ(found[0].get("name"), "a = b : c");
+    EXPECT_EQ(found[0].get("description"), "first\nNote : x=y");
+    EXPECT_EQ(found[0].get("empty") + found[0].get("none"), "");
+    EXPECT_EQ(found[0].items("items"), (std::vector<std::string>{"acpiapic_mp", "*PNP0C08"}));
+    EXPECT_EQ(found[0].properties.size(), 7u);
+    EXPECT_TRUE(found[1].is_true("other")) << "each instance has a column of its own";
+    EXPECT_EQ(read_wmi("__CLASS : Win32_Volume\nName    : C:\\\n", "x").at(0).kind, "win32_volume");
+    // In wmic's form a value of several lines may look like the other one, and the other way round.
+    EXPECT_EQ(read_wmi("A=1\nNote : x\n", "").at(0).get("a"), "1\nNote : x");
+    EXPECT_EQ(read_wmi("A : 1\nB=2\n", "").at(0).get("a"), "1\nB=2");
+}
+
 TEST(ImportText, every_encoding_of_windows_is_understood) {
     const std::string utf16(
         "\xff\xfe"

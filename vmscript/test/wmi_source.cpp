@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "vmscript/test/wmi_source.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "lib/base/fd.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::vmscript {
 
@@ -71,6 +73,34 @@ void change(WmiDumps& dumps, const std::string& file, const std::string& from, c
     const auto at = text.find(from);
     ASSERT_NE(at, std::string::npos) << file << " has no " << from;
     text.replace(at, from.size(), to);
+}
+
+std::string format_list(const std::string& wmic) {
+    std::string out = "\r\n";
+    std::vector<std::pair<std::string, std::string>> instance;
+    auto put = [&] {
+        std::size_t width = 0;
+        for (const auto& [name, value] : instance) width = std::max(width, name.size());
+        for (const auto& [name, value] : instance) out += fmt::format("{:<{}} : {}\r\n", name, width, value);
+        out += "\r\n\r\n";
+        instance.clear();
+    };
+    for (const auto& line : split(wmic, '\n')) {
+        const auto equals = line.find('=');
+        if (equals == std::string::npos) {
+            if (!instance.empty()) put();
+            continue;
+        }
+        auto value = line.substr(equals + 1);
+        if (value == "TRUE" || value == "FALSE") value = value == "TRUE" ? "True" : "False";
+        // '\\HERA\root\cimv2:Win32_LogicalDisk.DeviceID="C:"' is one of Get-WmiObject.
+        if (const auto dot = value.find(".DeviceID="); dot != std::string::npos)
+            value = fmt::format("{} (DeviceID = {})", value.substr(value.find(':') + 1, dot - value.find(':') - 1),
+                                value.substr(dot + 10));
+        instance.emplace_back(line.substr(0, equals), value);
+    }
+    if (!instance.empty()) put();
+    return out;
 }
 
 CommandResult WmiMigration::run(const std::string& program, std::vector<std::string> arguments) const {

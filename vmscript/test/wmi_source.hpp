@@ -21,6 +21,9 @@ WmiDumps server_2003_dumps();
 // ATLAS, Windows Server 2016 on a GPT disk with an EFI system partition.
 WmiDumps server_2016_dumps();
 
+// The same as PowerShell lists it: Get-CimInstance CLASS | Format-List * | Out-File -Width 4096.
+std::string format_list(const std::string& wmic);
+
 // Replaces one text of a dump, which must be there once.
 void change(WmiDumps& dumps, const std::string& file, const std::string& from, const std::string& to);
 

@@ -357,6 +357,19 @@ TEST(WmiFacts, that_there_is_no_service_pack_is_known_too) {
     EXPECT_THAT(machine.said("service-level"), ElementsAre(says("not checked", "not known")));
 }
 
+TEST(WmiFacts, what_powershell_lists_makes_the_same_inventory) {
+    // Windows Server 2025 and Windows 11 24H2 have no wmic.
+    for (const auto& dumps : {server_2003_dumps(), server_2016_dumps()}) {
+        const WmiMigration by_wmic, by_powershell;
+        by_wmic.import(dumps);
+        WmiDumps listed;
+        for (const auto& [name, text] : dumps) listed[name] = format_list(text);
+        by_powershell.import(listed);
+        EXPECT_EQ(by_powershell.inventory(), by_wmic.inventory());
+        EXPECT_THAT(by_powershell.inventory(), HasSubstr("Local Area Connection"));
+    }
+}
+
 WmiDumps two_cards() {
     auto dumps = server_2003_dumps();
     dumps["Win32_NetworkAdapter.wmi"] =
