@@ -2,6 +2,7 @@
 // Whole repairs of a Windows: a tree of files with real and made hives, and a real NTFS.
 #include <sys/mount.h>
 #include <unistd.h>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -126,6 +127,88 @@ TEST_F(WindowsRepairTest, undo_brings_every_byte_back) {
     EXPECT_NE(test::manifest(guest.path()), original);
     request.undo = true;
     EXPECT_THAT(wheres(repaired()), Contains(kSystem));
+    EXPECT_EQ(test::manifest(guest.path()), original);
+}
+
+// A Windows that was started after a repair, repaired once more.
+class StartedBetween : public WindowsRepairTest {
+protected:
+    void SetUp() override {
+        WindowsRepairTest::SetUp();
+        if (IsSkipped()) return;
+        put_xp();
+        original = test::manifest(guest.path());
+        repaired();
+        auto hive = system_hive();
+        ASSERT_TRUE(hive.set("boot", "ControlSet001\\Services\\intelppm", "Start", reg_dword(1)).ok());
+        ASSERT_TRUE(hive.set("boot", "ControlSet001\\Services\\intelppm", "Booted", reg_dword(7)).ok());
+        guest.put(kSystem, hive.bytes().value());
+        started = files();
+    }
+    // But for the note of the last repair's own inputs.
+    std::map<std::string, std::string> files() {
+        fs::remove(guest.path() / "WINDOWS/slipway/repair/inputs");
+        return test::manifest(guest.path());
+    }
+    std::map<std::string, std::string> original, started;
+};
+
+TEST_F(StartedBetween, undo_is_refused_and_says_where_the_kept_hive_is) {
+    request.undo = true;
+    for (const bool dry_run : {true, false}) {
+        request.dry_run = dry_run;
+        const auto error = refused();
+        EXPECT_TRUE(error.is(fixup::errors::kChangedSince)) << error.explain();
+        EXPECT_THAT(error.message(), HasSubstr("/WINDOWS/slipway/repair/kept/"));
+        EXPECT_THAT(error.next_step(), HasSubstr("Deploy again from the image"));
+    }
+    // What the documentation says: the kept hive is copied over it by hand.
+    const auto message = refused().message();
+    constexpr std::string_view kStart = "(it was ";
+    const auto at = message.find(kStart) + kStart.size();
+    guest.put(kSystem, guest.get(message.substr(at, message.find(')', at) - at)));
+    repaired();
+    EXPECT_EQ(test::manifest(guest.path()), original);
+}
+
+TEST_F(StartedBetween, another_repair_says_so_and_its_undo_keeps_what_windows_wrote) {
+    request.dry_run = true;
+    const auto changed = Contains(AllOf(HasSubstr("changed since the last repair"), HasSubstr(kSystem)));
+    EXPECT_THAT(repaired().warnings, changed);
+    request.dry_run = false;
+    EXPECT_THAT(repaired().warnings, changed);
+    EXPECT_EQ(system_hive().number("ControlSet001\\Services\\intelppm", "Start"), 4u);
+    EXPECT_THAT(repaired().warnings, Not(changed));
+    request.undo = request.dry_run = true;
+    EXPECT_THAT(repaired().warnings, Contains(HasSubstr("goes back to what repair 2 found, and no further")));
+    request.dry_run = false;
+    const auto undone = repaired();
+    EXPECT_THAT(undone.warnings, Contains(HasSubstr("goes back to what repair 2 found, and no further")));
+    EXPECT_THAT(wheres(undone), Contains(kSystem));
+    EXPECT_EQ(files(), started);
+    EXPECT_TRUE(refused().is(fixup::errors::kChangedSince));
+}
+
+TEST_F(StartedBetween, undo_of_the_last_repair_that_was_cut_short_is_brought_to_its_end_and_goes_no_further) {
+    repaired();
+    std::ofstream(guest.path() / "WINDOWS/slipway/repair/journal", std::ios::app) << "{\"undo\":2,\"from\":2}\n";
+    request.undo = true;
+    EXPECT_THAT(repaired().warnings, Contains(HasSubstr("brought to its end")));
+    EXPECT_EQ(files(), started);
+}
+
+TEST_F(StartedBetween, undo_goes_all_the_way_back_once_the_first_hive_was_put_back) {
+    repaired();
+    request.undo = true;
+    const auto kept = guest.path() / "WINDOWS/slipway/repair/kept";
+    for (const auto& entry : fs::directory_iterator(kept)) {
+        const auto name = "/WINDOWS/slipway/repair/kept/" + entry.path().filename().string();
+        const auto hive = Hive::open(guest.get(name), "SYSTEM");
+        if (hive && hive->get("ControlSet001\\Services\\intelppm", "Start") &&
+            !hive->get("ControlSet001\\Services\\intelppm", "Booted"))
+            guest.put(kSystem, guest.get(name));
+    }
+    EXPECT_THAT(repaired().warnings, IsEmpty());
     EXPECT_EQ(test::manifest(guest.path()), original);
 }
 
