@@ -22,8 +22,10 @@ void IdentityOptions::add_to(CLI::App& app) {
     text("--hostname", values_["hostname"], "the host name, short or full");
     text("--machine-id", values_["machine-id"], "new, uninitialized, keep, or 32 hexadecimal digits");
     text("--ssh-host-keys", values_["ssh-host-keys"], "new: removed, and made again at the first boot; or keep");
-    list("--address", addresses_,
-         "INTERFACE=ADDRESS/LENGTH[,gateway=…][,dns=…][,search=…] or INTERFACE=dhcp; repeat it");
+    list(
+        "--address", addresses_,
+        "INTERFACE=ADDRESS/LENGTH[,gateway=…][,dns=…][,search=…] or INTERFACE=dhcp; INTERFACE is a name, a MAC address "
+        "or a connection of Windows; repeat it");
     text("--timezone", values_["timezone"], "as in Europe/Berlin");
     text("--locale", values_["locale"], "as in de_DE.UTF-8");
     text("--authorized-key", authorized_key_, "a file with a public key that root's account takes");

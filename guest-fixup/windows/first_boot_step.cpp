@@ -115,10 +115,10 @@ Status register_runner(WindowsRepair& repair) {
 std::string first_boot_folder(const WindowsSystem& windows) { return windows.root + "/slipway/FirstBoot"; }
 
 Result<std::string> put_file(WindowsRepair& repair, std::string_view name, std::string_view ending,
-                             const std::string& content) {
+                             const std::string& content, const std::string& about) {
     auto file = fmt::format("{}.{}.{}", name, sha256(as_bytes(content)).text().substr(0, 12), ending);
-    TRY(repair.guest.write(fmt::format("first boot: for the script {}", name), in_folder(repair, "files/" + file),
-                           content));
+    TRY(repair.guest.write(about.empty() ? fmt::format("first boot: for the script {}", name) : about,
+                           in_folder(repair, "files/" + file), content));
     return file;
 }
 
