@@ -245,6 +245,7 @@ TEST_F(WindowsRepairTest, missing_driver_file_is_named_before_anything_is_change
     const auto error = refused();
     EXPECT_TRUE(error.is(fixup::errors::kWindowsDriver));
     EXPECT_THAT(error.message(), HasSubstr("%SystemRoot%\\system32\\drivers\\intelide.sys"));
+    EXPECT_THAT(error.next_step(), HasSubstr("(--drivers)"));
 }
 
 TEST_F(WindowsRepairTest, cut_hive_is_refused_and_nothing_is_changed) {
