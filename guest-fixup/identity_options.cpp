@@ -40,7 +40,8 @@ void IdentityOptions::add_to(CLI::App& app) {
     app.add_flag(
         "--prepare-template", prepare_template_,
         "clears what makes it one machine: keys, ids, logs, leases, histories; without --target nothing else is done. "
-        "Cannot be undone");
+        "Cannot be undone. Of a Windows nothing is cleared (sysprep does that): alone it is refused, with --target one "
+        "that sysprep did not prepare is a warning");
 }
 
 Status IdentityOptions::apply(RepairRequest& request, bool alone) const {

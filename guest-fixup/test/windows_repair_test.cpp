@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "guest-fixup/fixup.hpp"
+#include "guest-fixup/ntfs_mount.hpp"
 #include "guest-fixup/test/fake_system.hpp"
 #include "guest-fixup/test/fake_windows.hpp"
 #include "guest-fixup/windows/errors.hpp"
@@ -559,4 +560,34 @@ TEST_F(WindowsDisk, bitlocker_is_named) {
     const auto refused = repaired();
     ASSERT_FALSE(refused.ok());
     EXPECT_TRUE(refused.error().is(fixup::errors::kBitLocker)) << refused.error().explain();
+}
+
+TEST_F(WindowsDisk, a_system_that_is_not_there_is_answered_with_the_windows_that_is) {
+    request.root_volume = "partition 2";
+    const auto refused = repaired();
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(fixup::errors::kManyRoots)) << refused.error().explain();
+    EXPECT_THAT(refused.error().message(), HasSubstr("'partition 2' is none of: partition 1 (Windows)"));
+}
+
+TEST_F(WindowsDisk, a_volume_whose_mft_has_another_mirror_goes_to_chkdsk_and_no_fsck) {
+    const auto before = content();
+    const auto boot = as_bytes(before).subspan(kStart, 512);
+    const auto byte = [&](std::size_t at) { return std::to_integer<std::uint64_t>(boot[at]); };
+    const auto mirror = (byte(0x38) | byte(0x39) << 8 | byte(0x3a) << 16) * byte(0x0d) * 512;
+    {
+        std::fstream file(image, std::ios::binary | std::ios::in | std::ios::out);
+        file.seekp(static_cast<std::streamoff>(kStart + mirror + 0x40));
+        file << "another";
+    }
+    const auto refused = repaired();
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(fixup::errors::kNtfsDamaged)) << refused.error().explain();
+    EXPECT_THAT(refused.error().explain(), AllOf(HasSubstr("chkdsk"), Not(HasSubstr("fsck")), Not(HasSubstr("\\x0a"))));
+}
+
+TEST(NtfsWords, lines_of_a_program_are_one_to_show) {
+    EXPECT_EQ(in_one_line("$MFTMirr does not match.\n\n  Failed to mount: \x1b[1m\r\nNTFS is inconsistent.\n"),
+              "$MFTMirr does not match. Failed to mount: \\x1b[1m NTFS is inconsistent.");
+    EXPECT_EQ(in_one_line("\n\n"), "");
 }
