@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "guest-fixup/addresses.hpp"
+#include "guest-fixup/errors.hpp"
 #include "guest-fixup/forget.hpp"
 #include "guest-fixup/network.hpp"
 #include "guest-fixup/network/config.hpp"
@@ -148,6 +149,9 @@ Status name_by_mac(Repair& repair, std::vector<InterfaceSetup>& setups) {
 
 Status set_addresses(Repair& repair, const std::vector<InterfaceSetup>& interfaces) {
     if (interfaces.empty()) return {};
+    for (const auto& setup : interfaces)
+        if (!setup.name.empty() && !valid_interface(setup.name))
+            return make_error(errors::kPersonality, "'{}' is no interface of a Linux", printable(setup.name));
     const auto system = system_of(repair.guest);
     auto setups = interfaces;
     TRY(name_by_mac(repair, setups));

@@ -48,6 +48,11 @@ Result<System> find_the_root(GuestVolumes& all, const RepairRequest& request, co
     if (const auto chosen = TRY(choose_windows(windows ? *windows : std::vector<windows::FoundWindows>(), roots,
                                                all.volumes(), request.root_volume)))
         return System(*chosen);
+    if (windows && !windows->empty() && roots.empty()) {
+        std::vector<std::string> names;
+        for (const auto& one : *windows) names.push_back(windows::name_of(one, *windows, all.volumes()) + " (Windows)");
+        return make_error(errors::kManyRoots, "'{}' is none of: {}", printable(request.root_volume), join(names, ", "));
+    }
     // A group that could not be activated says more than that nothing was found.
     if (auto trouble = all.worst_trouble(); trouble && roots.empty()) return *std::move(trouble);
     if (!windows && roots.empty()) return std::move(windows).error();

@@ -76,8 +76,9 @@ inline constexpr ErrorId kJournal{
     false};
 inline constexpr ErrorId kChangedSince{
     "fixup.changed-since",
-    "Nothing was undone: these files were changed after the repair. Save what is in them, put the repaired content "
-    "back or remove them, and undo again.",
+    "Nothing was undone: these files were changed after the repair, as a Windows that starts does with its registry. "
+    "Deploy again from the image; or, to lose those changes, copy the kept originals over the files by hand and undo "
+    "again (docs/repair.md, \"When an undo is refused\").",
     false};
 inline constexpr ErrorId kGuestFull{
     "fixup.guest-full",

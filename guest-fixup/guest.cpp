@@ -10,6 +10,7 @@
 #include "guest-fixup/errors.hpp"
 #include "lib/base/errors.hpp"
 #include "lib/base/sha256.hpp"
+#include "lib/base/strings.hpp"
 
 namespace slipway::fixup {
 
@@ -19,6 +20,20 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kNamesInDirectory = 100'000;
 constexpr int kDepth = 64;
+constexpr std::size_t kShownFiles = 10;
+
+// Who repairs once more is told now, and not when an undo is wanted.
+Status tell_changed(const Journal& journal, std::vector<std::string>& notes) {
+    auto changed = TRY(journal.changed_by_others());
+    if (changed.empty()) return {};
+    const auto count = changed.size();
+    if (count > kShownFiles) changed.resize(kShownFiles);
+    notes.push_back(fmt::format(
+        "{} of the repaired files changed since the last repair, as a system that was started does it: {}. An undo "
+        "does not go back behind that",
+        count, join(changed, ", ")));
+    return {};
+}
 
 }  // namespace
 
@@ -245,16 +260,26 @@ Result<std::optional<std::uint64_t>> Guest::interrupted_since() const {
     return TRY(Journal::open(*tree_, journal_base_)).interrupted_since();
 }
 
+Result<std::uint64_t> Guest::undo_since() const { return TRY(Journal::open(*tree_, journal_base_)).undo_since(); }
+
 Status Guest::begin_repair(std::vector<std::string>& notes) {
     auto found = TRY(Journal::open(*tree_, journal_base_));
     if (dry_run_) {
-        if (found.interrupted())
-            notes.emplace_back("an earlier repair was cut short; a repair would take back what it changed first");
+        if (!found.interrupted()) return tell_changed(found, notes);
+        notes.emplace_back("an earlier repair was cut short; a repair would take back what it changed first");
         return {};
     }
     on_disk_.emplace(std::move(found));
     on_disk_->forget_originals(forget_);
-    return on_disk_->recover(notes);
+    TRY(on_disk_->recover(notes));
+    return tell_changed(*on_disk_, notes);
+}
+
+Result<bool> Guest::take_back_unfinished(std::vector<std::string>& notes) {
+    auto journal = TRY(Journal::open(*tree_, journal_base_));
+    const bool undoing = journal.undoing();
+    TRY(journal.recover(notes));
+    return undoing;
 }
 
 Status Guest::finish_repair() { return on_disk_ ? on_disk_->finish() : Status(); }
@@ -267,10 +292,10 @@ Status Guest::roll_back(std::vector<std::string>& notes) {
 }
 
 Result<std::vector<Change>> Guest::undo(std::vector<std::string>& notes) {
+    if (!dry_run_ && TRY(take_back_unfinished(notes))) return std::vector<Change>();
     auto journal = TRY(Journal::open(*tree_, journal_base_));
-    if (!dry_run_) TRY(journal.recover(notes));
-    else if (journal.interrupted()) notes.emplace_back("an earlier repair was cut short; that is taken back as well");
-    return journal.undo(dry_run_);
+    if (journal.interrupted()) notes.emplace_back("an earlier repair was cut short; that is taken back as well");
+    return journal.undo(dry_run_, notes);
 }
 
 }  // namespace slipway::fixup

@@ -88,9 +88,13 @@ public:
     // What an earlier repair or undo left undone, from that run on (journal.hpp); a dry run may ask, too.
     Result<std::optional<std::uint64_t>> interrupted_since() const;
     std::uint64_t run_number() const { return on_disk_ ? on_disk_->run_number() : 0; }  // of this repair
+    // Which run an undo goes back to (journal.hpp).
+    Result<std::uint64_t> undo_since() const;
     // From here to finish_repair every change is announced in the guest's journal first. What an earlier repair left
-    // unfinished is taken back; notes say so.
+    // unfinished is taken back, and what others changed since is looked for; notes say so.
     Status begin_repair(std::vector<std::string>& notes);
+    // Before an undo; true: an earlier undo was cut short, and this was the rest of it.
+    Result<bool> take_back_unfinished(std::vector<std::string>& notes);
     Status finish_repair();
     Status roll_back(std::vector<std::string>& notes);
     Result<std::vector<Change>> undo(std::vector<std::string>& notes);

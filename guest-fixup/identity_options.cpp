@@ -22,8 +22,10 @@ void IdentityOptions::add_to(CLI::App& app) {
     text("--hostname", values_["hostname"], "the host name, short or full");
     text("--machine-id", values_["machine-id"], "new, uninitialized, keep, or 32 hexadecimal digits");
     text("--ssh-host-keys", values_["ssh-host-keys"], "new: removed, and made again at the first boot; or keep");
-    list("--address", addresses_,
-         "INTERFACE=ADDRESS/LENGTH[,gateway=…][,dns=…][,search=…] or INTERFACE=dhcp; repeat it");
+    list(
+        "--address", addresses_,
+        "INTERFACE=ADDRESS/LENGTH[,gateway=…][,dns=…][,search=…] or INTERFACE=dhcp; INTERFACE is a name, a MAC address "
+        "or a connection of Windows; repeat it");
     text("--timezone", values_["timezone"], "as in Europe/Berlin");
     text("--locale", values_["locale"], "as in de_DE.UTF-8");
     text("--authorized-key", authorized_key_, "a file with a public key that root's account takes");
@@ -38,7 +40,8 @@ void IdentityOptions::add_to(CLI::App& app) {
     app.add_flag(
         "--prepare-template", prepare_template_,
         "clears what makes it one machine: keys, ids, logs, leases, histories; without --target nothing else is done. "
-        "Cannot be undone");
+        "Cannot be undone. Of a Windows nothing is cleared (sysprep does that): alone it is refused, with --target one "
+        "that sysprep did not prepare is a warning");
 }
 
 Status IdentityOptions::apply(RepairRequest& request, bool alone) const {

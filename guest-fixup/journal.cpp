@@ -85,7 +85,8 @@ Status Journal::load() {
 
 std::optional<std::uint64_t> Journal::interrupted_since() const {
     if (!interrupted()) return std::nullopt;
-    return text_.undoing || text_.runs.size() == 1 ? 0 : text_.runs.back().number;
+    const auto from = text_.undoing ? text_.undo_from : text_.runs.size() - 1;
+    return from == 0 ? 0 : text_.runs[from].number;
 }
 
 Result<UniqueFd> Journal::make_base() {
@@ -123,7 +124,7 @@ Status Journal::start() {
         text_.whole = kJournalHead.size();
     }
     TRY(append(run_line(number)));
-    text_.runs.push_back({.number = number});
+    text_.runs.push_back({.number = number, .start = text_.whole});
     started_ = true;
     return {};
 }
@@ -236,6 +237,21 @@ Status Journal::drop_unfinished() {
     text_.runs.pop_back();
     started_ = false;
     TRY(drop_scratch());
+    return drop_kept();
+}
+
+// From that run on, as if they had not been: what they changed is as it was.
+Status Journal::drop_runs(std::size_t from) {
+    if (from == 0) return drop_all();
+    const auto start = text_.runs[from].start;
+    if (!file_.valid())
+        file_ = UniqueFd(::openat(directory_.get(), kJournalName, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
+    if (!file_.valid() || ::ftruncate(file_.get(), static_cast<off_t>(start)) != 0) return errno_error(errno, where_);
+    TRY(fsync_fd(file_.get(), where_));
+    length_ = text_.whole = start;
+    text_.runs.resize(from);
+    text_.undoing = false;
+    text_.undo_from = 0;
     return drop_kept();
 }
 

@@ -23,12 +23,13 @@ public:
 
     // A repair or an undo was cut short.
     bool interrupted() const { return text_.undoing || (!text_.runs.empty() && !text_.runs.back().finished); }
-    // Then from which run on things go back: 0, all of them, when nothing was finished before, or an undo was cut
-    // short.
+    // Then from which run on things go back: 0, all of them, when nothing was finished before, or an undo of all was
+    // cut short.
     std::optional<std::uint64_t> interrupted_since() const;
     // Of the run that has begun, or of the one that begins with the first change.
     std::uint64_t run_number() const { return started_ ? text_.runs.back().number : text_.last_run + 1; }
     bool exists() const { return directory_.valid(); }
+    bool undoing() const { return text_.undoing; }
     // Takes an unfinished repair back, or brings an unfinished undo to its end. Notes are for a person to read.
     Status recover(std::vector<std::string>& notes);
 
@@ -56,8 +57,13 @@ public:
     // One change of this run as it was before it.
     Status put_back(std::uint64_t id);
 
-    // All finished repairs, newest first. errors::kChangedSince when that would lose what others did.
-    Result<std::vector<Change>> undo(bool dry_run);
+    // Files of finished repairs that are nothing any of them made or met: others changed them since.
+    Result<std::vector<std::string>> changed_by_others() const;
+    // The run that an undo goes back to; 0: all of them. Not behind the last one that met a file which others had
+    // changed since the run before it: what they did would be lost. Those files are named in `changed`.
+    Result<std::uint64_t> undo_since(std::vector<std::string>* changed = nullptr) const;
+    // Finished repairs from undo_since() on. errors::kChangedSince when that would lose what others did.
+    Result<std::vector<Change>> undo(bool dry_run, std::vector<std::string>& notes);
 
     // A small file beside the journal, no part of any run; nullopt: none.
     std::optional<std::string> read_note(const std::string& name) const;
@@ -70,6 +76,8 @@ private:
         State state, latest;
         std::vector<State> known;  // that we made
         bool by_tool = false;      // what it came to was not noted
+        std::size_t run = 0;       // the last one that changed it
+        std::size_t barrier = 0;   // the last one that met what no earlier one had made; 0: none
     };
     Journal(const Tree& tree, std::string base)
         : tree_(&tree), base_(std::move(base)), where_(base_ + "/slipway/repair") {}
@@ -79,7 +87,8 @@ private:
     JournalRun& run() { return text_.runs.back(); }
     bool first_in_run(const std::string& path);
     static std::vector<Original> originals(const std::vector<JournalRun>& runs, std::size_t from);
-    std::vector<Original> changed_originals() const;
+    std::vector<Original> changed_originals(std::size_t from) const;
+    Result<std::size_t> undo_from(std::vector<std::string>* changed) const;
     Result<State> state_now(const std::string& path) const;
     Status check_kept(const Original& original) const;
     Status restore(const Original& original, std::vector<std::string>& notes);
@@ -89,6 +98,7 @@ private:
     Status drop_kept();
     Status drop_scratch();
     Status drop_all();
+    Status drop_runs(std::size_t from);
 
     const Tree* tree_;
     std::string base_, where_;

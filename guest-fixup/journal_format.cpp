@@ -124,8 +124,8 @@ private:
             return true;
         }
         if (out_.undoing) return false;  // nothing follows it
-        if (auto n = number_in(*object, "run")) return begin(*n);
-        if (auto n = number_in(*object, "undo")) return out_.undoing = (!open() && n == out_.last_run);
+        if (auto n = number_in(*object, "run")) return begin(*n, end - text.size() - 1);
+        if (auto n = number_in(*object, "undo")) return undo(*n, *object);
         if (!open()) return false;
         if (auto n = number_in(*object, "end")) {
             if (*n != out_.last_run) return false;
@@ -144,11 +144,22 @@ private:
         out_.last_id = id;
         return true;
     }
-    bool begin(std::uint64_t number) {
+    bool begin(std::uint64_t number, std::size_t start) {
         if (open() || number <= out_.last_run || number > (1ull << 53)) return false;
         out_.last_run = number;
-        out_.runs.push_back({.number = number});
+        out_.runs.push_back({.number = number, .start = start});
         return true;
+    }
+    bool undo(std::uint64_t last, const json::object& object) {
+        if (open() || last != out_.last_run) return false;
+        if (object.contains("from")) {
+            const auto from = number_in(object, "from");
+            const auto found = std::find_if(out_.runs.begin(), out_.runs.end(),
+                                            [&](const JournalRun& run) { return run.number == from; });
+            if (found == out_.runs.end()) return false;
+            out_.undo_from = static_cast<std::size_t>(found - out_.runs.begin());
+        }
+        return out_.undoing = true;
     }
     bool change(std::uint64_t id, const json::object& object) {
         auto path = text_in(object, "path");
@@ -197,7 +208,11 @@ Result<JournalText> parse_journal(std::string_view text) { return Parser().parse
 
 std::string run_line(std::uint64_t number) { return line({{"run", number}}); }
 std::string end_line(std::uint64_t number) { return line({{"end", number}}); }
-std::string undo_line(std::uint64_t number) { return line({{"undo", number}}); }
+std::string undo_line(std::uint64_t last, std::optional<std::uint64_t> from) {
+    json::object out{{"undo", last}};
+    if (from) out["from"] = *from;
+    return line(out);
+}
 
 std::string change_line(const JournalChange& change) {
     json::object out{

@@ -10,12 +10,13 @@
 //   {"watch":ID,"path":…,"names":[…]}                       a directory a guest's tool writes in, and what was in it
 //   {"after":ID,"state":STATE}                              what change ID came to
 //   {"end":N}                                               the repair is whole; a run without it is taken back
-//   {"undo":N}                                              the runs up to N are being taken back
+//   {"undo":N[,"from":M]}                                   the runs up to N are being taken back, all or from M on
 // STATE: {"kind":"none|file|link|directory|other","mode":,"uid":,"gid":,"size":,"sha256":,"target":}. Paths have no
 // link in them. A last line that is cut short was never acted upon. The guest owns this file: it is hostile bytes, and
 // what it says leads no further than the guest's own tree (Tree::exact).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,12 +47,14 @@ struct JournalRun {
     std::vector<JournalChange> changes;
     std::vector<JournalWatch> watches;
     bool finished = false;
+    std::size_t start = 0;  // of its line in the text
 };
 
 struct JournalText {
     std::vector<JournalRun> runs;  // all finished but perhaps the last
     std::size_t whole = 0;         // bytes up to the end of the last finished run (or of the first line)
     bool undoing = false;
+    std::size_t undo_from = 0;  // index of the first run that is being taken back
     std::uint64_t last_id = 0, last_run = 0;
 };
 
@@ -63,7 +66,7 @@ Result<JournalText> parse_journal(std::string_view text);
 
 std::string run_line(std::uint64_t number);
 std::string end_line(std::uint64_t number);
-std::string undo_line(std::uint64_t number);
+std::string undo_line(std::uint64_t last, std::optional<std::uint64_t> from);
 std::string change_line(const JournalChange& change);
 std::string watch_line(const JournalWatch& watch);
 std::string after_line(std::uint64_t id, const State& state);

@@ -18,11 +18,23 @@ namespace slipway::fixup {
 
 namespace {
 
-constexpr std::size_t kNamesInWatched = 100'000;
+constexpr std::size_t kNamesInWatched = 100'000, kNamed = 10;
 
 // A directory is the same whatever was done to its mode: what is in it has its own changes.
 bool same(const State& a, const State& b) {
     return a == b || (a.kind == State::Kind::Directory && b.kind == State::Kind::Directory);
+}
+
+bool knows(const std::vector<State>& known, const State& state) {
+    return std::any_of(known.begin(), known.end(), [&](const State& s) { return same(s, state); });
+}
+
+// Whether others wrote something: owner and mode alone are also set by steps of ours behind a change (the key file of a
+// user).
+bool knows_content(const std::vector<State>& known, const State& state) {
+    return std::any_of(known.begin(), known.end(), [&](const State& s) {
+        return s.kind == state.kind && s.digest == state.digest && s.target == state.target;
+    });
 }
 
 bool same_inode(const Place& place, int store, const std::string& name) {
@@ -49,7 +61,11 @@ std::vector<Journal::Original> Journal::originals(const std::vector<JournalRun>&
             }
             auto [entry, first] = by_path.try_emplace(change.path);
             auto& original = entry->second;
-            if (first) original = {change.what, change.path, change.id, change.before, {}, {change.before}, false};
+            if (first)
+                original = {change.what, change.path, change.id, change.before, {}, {change.before}, false, i, 0};
+            else if (original.run != i && !original.by_tool && !knows_content(original.known, change.before))
+                original.barrier = i;
+            original.run = i;
             original.latest = change.after.value_or(State{});
             original.by_tool = !change.after;
             original.known.push_back(change.before);
@@ -62,9 +78,9 @@ std::vector<Journal::Original> Journal::originals(const std::vector<JournalRun>&
     return out;
 }
 
-// Of all finished runs. What a tool was given and left alone is not ours to put back.
-std::vector<Journal::Original> Journal::changed_originals() const {
-    auto all = originals(text_.runs, 0);
+// Of finished runs. What a tool was given and left alone is not ours to put back.
+std::vector<Journal::Original> Journal::changed_originals(std::size_t from) const {
+    auto all = originals(text_.runs, from);
     std::erase_if(all, [](const auto& o) { return !o.by_tool && o.latest == o.state; });
     return all;
 }
@@ -147,7 +163,7 @@ Status Journal::take_back_run(bool only_known, std::vector<std::string>& notes) 
     for (const auto& original : list) {
         if (only_known && !original.by_tool) {
             const auto now = TRY(state_now(original.path));
-            if (std::none_of(original.known.begin(), original.known.end(), [&](auto& s) { return same(s, now); })) {
+            if (!knows(original.known, now)) {
                 notes.push_back(original.path + " was changed after the unfinished repair and stays");
                 continue;
             }
@@ -167,7 +183,7 @@ Status Journal::put_back(std::uint64_t id) {
     for (const auto& change : run().changes) {
         if (change.id != id) continue;
         std::vector<std::string> notes;
-        TRY(restore({change.what, change.path, id, change.before, {}, {}, false}, notes));
+        TRY(restore({change.what, change.path, id, change.before, {}, {}, false, 0, 0}, notes));
         return settle(id, State(change.before));
     }
     return {};
@@ -177,8 +193,8 @@ Status Journal::recover(std::vector<std::string>& notes) {
     if (text_.runs.empty()) return drop_all();  // what a kill after the journal went has left
     if (!interrupted()) return {};
     if (text_.undoing) {
-        for (const auto& original : changed_originals()) TRY(restore(original, notes));
-        TRY(drop_all());
+        for (const auto& original : changed_originals(text_.undo_from)) TRY(restore(original, notes));
+        TRY(drop_runs(text_.undo_from));
         notes.emplace_back("an undo had been cut short and was brought to its end");
         return {};
     }
@@ -187,34 +203,70 @@ Status Journal::recover(std::vector<std::string>& notes) {
     return {};
 }
 
-Result<std::vector<Change>> Journal::undo(bool dry_run) {
+Result<std::vector<std::string>> Journal::changed_by_others() const {
+    std::vector<std::string> out;
+    for (const auto& original : originals(text_.runs, 0))
+        if (!original.by_tool && !knows_content(original.known, TRY(state_now(original.path))))
+            out.push_back(original.path);
+    return out;
+}
+
+// Where the very first content is there again, somebody has put it back, and nothing of it can be lost.
+Result<std::size_t> Journal::undo_from(std::vector<std::string>* changed) const {
+    std::vector<std::pair<std::size_t, std::string>> met;
+    for (const auto& original : originals(text_.runs, 0))
+        if (original.barrier != 0 && !same(TRY(state_now(original.path)), original.state))
+            met.emplace_back(original.barrier, original.path);
+    std::size_t from = 0;
+    for (const auto& [run, path] : met) from = std::max(from, run);
+    for (auto& [run, path] : met)
+        if (changed && run == from) changed->push_back(std::move(path));
+    return from;
+}
+
+Result<std::uint64_t> Journal::undo_since(std::vector<std::string>* changed) const {
+    const auto from = TRY(undo_from(changed));
+    return from == 0 ? 0 : text_.runs[from].number;
+}
+
+Result<std::vector<Change>> Journal::undo(bool dry_run, std::vector<std::string>& notes) {
     std::vector<Change> done;
-    std::vector<std::string> foreign, notes;
-    const auto list = changed_originals();
+    std::vector<std::string> foreign, changed, left;
+    const auto from = TRY(undo_from(&changed));
+    const auto list = changed_originals(from);
     for (const auto& original : list) {
         const auto now = TRY(state_now(original.path));
         if (same(now, original.state)) continue;
-        if (!original.by_tool &&
-            std::none_of(original.known.begin(), original.known.end(), [&](auto& s) { return same(s, now); }))
-            foreign.push_back(original.path);
+        if (!original.by_tool && !knows(original.known, now))
+            foreign.push_back(original.state.kind == State::Kind::None
+                                  ? original.path + " (it was not there)"
+                                  : fmt::format("{} (it was {}/kept/{})", original.path, where_, original.id));
         else TRY(check_kept(original));
         done.push_back({"undo: " + original.what, original.path, describe(now), describe(original.state)});
     }
     if (!foreign.empty()) {
         const auto count = foreign.size();
-        if (count > 10) foreign.resize(10);
+        if (count > kNamed) foreign.resize(kNamed);
         return make_error(errors::kChangedSince, "{} of the repaired files: {}", count, join(foreign, ", "));
+    }
+    if (from != 0) {
+        if (changed.size() > kNamed) changed.resize(kNamed);
+        notes.push_back(
+            fmt::format("this undo goes back to what repair {} found, and no further: others had changed "
+                        "{} since the repair before it",
+                        text_.runs[from].number, join(changed, ", ")));
     }
     if (dry_run || text_.runs.empty()) return done;
     file_ = UniqueFd(::openat(directory_.get(), kJournalName, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC));
     if (!file_.valid()) return errno_error(errno, where_);
     if (::ftruncate(file_.get(), static_cast<off_t>(text_.whole)) != 0) return errno_error(errno, where_);
     length_ = text_.whole;
-    TRY(append(undo_line(text_.last_run)));
+    TRY(append(undo_line(text_.last_run, from == 0 ? std::nullopt : std::optional(text_.runs[from].number))));
     text_.undoing = true;
-    for (const auto& original : list) TRY(restore(original, notes));
-    TRY(drop_all());
-    for (const auto& note : notes) done.push_back({note, where_, "", ""});
+    text_.undo_from = from;
+    for (const auto& original : list) TRY(restore(original, left));
+    TRY(drop_runs(from));
+    for (const auto& note : left) done.push_back({note, where_, "", ""});
     return done;
 }
 

@@ -57,8 +57,8 @@ Status wait_until_served(Child& server, const fs::path& where, dev_t before, int
         if (::poll(watched, 2, kEndsWithin) < 0 && errno != EINTR) return errno_error(errno, "ntfs-3g");
         if (is_served(where, before)) return {};
         if (!server.running()) {
-            const auto said = words_of(words);
-            return make_error(errors::kMount, "ntfs-3g: {}", said.empty() ? "it ended at once" : printable(said));
+            const auto said = in_one_line(words_of(words));
+            return make_error(errors::kNtfsDamaged, "ntfs-3g: {}", said.empty() ? "it ended at once" : said);
         }
         if (watched[0].revents == 0 && watched[1].revents == 0)
             return make_error(errors::kMount, "ntfs-3g has not mounted it in {} s", kEndsWithin / 1000);
@@ -87,9 +87,16 @@ Result<Child> start_ntfs_3g(const fs::path& device, const fs::path& where, unsig
 
 }  // namespace
 
+std::string in_one_line(std::string_view words) {
+    std::vector<std::string> lines;
+    for (const auto& line : split(words, '\n'))
+        if (const auto text = trim(line); !text.empty()) lines.push_back(printable(text));
+    return join(lines, " ");
+}
+
 Result<std::optional<Child>> mount_ntfs(const fs::path& device, const fs::path& where, unsigned long flags) {
     if (::mount(device.c_str(), where.c_str(), "ntfs3", flags, kOwner) == 0) return std::optional<Child>();
-    if (errno != ENODEV) return make_error(errors::kMount, "ntfs3: {}", std::strerror(errno));
+    if (errno != ENODEV) return make_error(errors::kNtfsDamaged, "ntfs3: {}", std::strerror(errno));
     return std::optional(TRY(start_ntfs_3g(device, where, flags)));
 }
 

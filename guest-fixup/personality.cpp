@@ -81,7 +81,7 @@ Result<InterfaceSetup> read_interface(const json::value& value) {
     std::string method;
     TRY(each_member(value, kPlace, [&](std::string_view name, const json::value& inner) -> Result<bool> {
         const auto place = fmt::format("interfaces: {}", name);
-        if (name == "name") setup.name = TRY(checked(inner, place, valid_interface));
+        if (name == "name") setup.name = TRY(checked(inner, place, valid_adapter_name));
         else if (name == "mac") {
             setup.mac = MacAddress::parse(TRY(text_of(inner, place)));
             if (!setup.mac || setup.mac->is_multicast() || setup.mac->is_zero())

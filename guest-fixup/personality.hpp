@@ -22,7 +22,7 @@ enum class MachineId {
 };
 
 struct InterfaceSetup {
-    std::string name;               // empty: the interface that has mac
+    std::string name;               // valid_adapter_name(); empty: the interface that has mac
     std::optional<MacAddress> mac;  // with a name: the card that the name is for
     bool dhcp = false;
     std::vector<std::string> addresses;  // "10.0.0.5/24", "fd00::5/64"

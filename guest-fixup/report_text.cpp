@@ -39,6 +39,12 @@ std::string shown_value(const std::string& key, const std::string& name, const s
     if (text.empty()) return "(none)";
     if (iequals(name, "Start") && to_lower(key).find("\\services\\") != std::string::npos)
         return start_of_service(text);
+    // Long data is known by its digest alone, as in a boot store: "hex:sha256:0123… 88".
+    constexpr std::string_view kDigest = ":sha256:";
+    const auto digest = text.starts_with("hex") ? text.find(kDigest) : std::string::npos;
+    if (const auto space = text.rfind(' '); digest != std::string::npos && space != std::string::npos)
+        return fmt::format("{} bytes ({}...)", printable(text.substr(space + 1)),
+                           printable(text.substr(digest + kDigest.size(), 12)));
     return text.size() > kShown ? printable(text.substr(0, kShown)) + " ..." : printable(text);
 }
 

@@ -22,6 +22,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto parsed = parse_journal(text);
     if (!parsed) return 0;
     if (parsed->whole > size) std::abort();
+    if (parsed->undo_from != 0 && (!parsed->undoing || parsed->undo_from >= parsed->runs.size())) std::abort();
+    for (const auto& run : parsed->runs)
+        if (run.start == 0 || text[run.start - 1] != '\n') std::abort();
     std::string again(kJournalHead);
     for (const auto& run : parsed->runs) {
         again += run_line(run.number);

@@ -210,6 +210,11 @@ TEST(BcdReal, every_partition_of_a_real_store_is_found_and_moved_and_all_else_eq
     const auto diff = test::diff_hives(*before, hive.bytes().value());
     // winload and winresume have two each, the recovery environment two, and boot.sdi's partition one.
     EXPECT_EQ(hive.journal().size(), 7u) << test::to_text(diff);
+    std::vector<std::string> said;  // as bcdedit calls them
+    for (const auto& change : hive.journal()) said.push_back(change.what);
+    for (const char* text : {"BCD: device of {default}: ", "BCD: osdevice of {default}: ", "BCD: filedevice of {",
+                             "BCD: ramdisksdidevice of {"})
+        EXPECT_THAT(said, testing::Contains(testing::StartsWith(text)));
     EXPECT_EQ(diff.removed.size(), 7u);
     EXPECT_EQ(diff.added.size(), 7u);
     for (const auto& line : diff.added) EXPECT_NE(line.find("33221100554477668899aabbccddeeff"), std::string::npos);

@@ -109,6 +109,23 @@ TEST_F(JournalTest, undo_refuses_by_name_when_others_changed_a_file_since) {
     EXPECT_EQ(all(), before);
 }
 
+TEST_F(JournalTest, another_repair_after_others_changed_a_file_is_undone_as_far_as_that) {
+    repaired();
+    guest.put("/etc/initramfs-tools/modules", "an administrator's\n");
+    const auto before = all();
+    request.target = TargetController::VirtioBlk;
+    EXPECT_THAT(repaired().warnings, Contains(HasSubstr("changed since the last repair")));
+    EXPECT_THAT(guest.get("/etc/initramfs-tools/modules"), HasSubstr("virtio"));
+    request.undo = true;
+    EXPECT_THAT(repaired().warnings, Contains(HasSubstr("what repair 2 found, and no further")));
+    auto after = all();
+    EXPECT_EQ(guest.get("/etc/initramfs-tools/modules"), "an administrator's\n");
+    constexpr const char* kInputs = "/var/lib/slipway/repair/inputs";  // the last repair's, whatever became of it
+    after[kInputs] = before.at(kInputs);
+    EXPECT_EQ(after, before);
+    EXPECT_TRUE(refused().is(fixup::errors::kChangedSince));
+}
+
 TEST_F(JournalTest, undo_does_not_mind_a_file_that_somebody_put_back_already) {
     const auto before = all();
     repaired();

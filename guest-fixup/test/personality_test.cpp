@@ -104,6 +104,14 @@ TEST(PersonalityDocument, addresses_that_cannot_be_are_refused) {
     EXPECT_NE(error_of(R"({"interfaces": [{"name": "../x", "method": "dhcp"}]})"), "");
 }
 
+TEST(PersonalityDocument, a_connection_of_windows_is_an_interfaces_name) {
+    const auto text = personality_of("", "", {{"addresses", "Local Area Connection 2=10.0.0.5/24"}});
+    ASSERT_TRUE(text.ok()) << text.error().describe();
+    EXPECT_EQ(parse_personality(*text)->interfaces.at(0).name, "Local Area Connection 2");
+    for (const char* bad : {"a;b", "a/b", "../x", "a\"b", "a$b", " a"})
+        EXPECT_FALSE(parse_personality(fmt::format(R"({{"interfaces":[{{"name":"{}","method":"dhcp"}}]}})", bad)).ok());
+}
+
 TEST(PersonalityDocument, machine_ids_are_what_systemd_takes) {
     EXPECT_EQ(parse_personality(R"({"machine_id": "new"})")->machine_id, MachineId::New);
     EXPECT_EQ(parse_personality(R"({"machine_id": "uninitialized"})")->machine_id, MachineId::Uninitialized);

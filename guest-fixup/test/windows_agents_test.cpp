@@ -117,6 +117,24 @@ TEST_F(WindowsAgents, a_file_of_the_administrators_replaces_the_lists) {
     EXPECT_THAT(out.changes, SizeIs(1));
 }
 
+TEST_F(WindowsAgents, services_and_drivers_without_which_no_windows_starts_stay_and_are_named) {
+    const std::string services = "ControlSet001\\Services\\";
+    for (const char* name : {"RpcSs", "DcomLaunch", "PlugPlay"})
+        guest.system_tree.key(services + name).set("Type", reg_dword(0x20)).set("Start", reg_dword(2));
+    for (const char* name : {"AFD", "Mup"})
+        guest.system_tree.key(services + name).set("Type", reg_dword(1)).set("Start", reg_dword(1));
+    std::string text = "<Configuration>";
+    for (const char* name : {"RpcSs", "DcomLaunch", "PlugPlay"})
+        text += fmt::format("<Service Name=\"{}\" Start=\"Disable\"/>", name);
+    for (const char* name : {"AFD", "Mup"}) text += fmt::format("<Driver Name=\"{}\" Start=\"Disable\"/>", name);
+    guest.request.drivers_file = text + "</Configuration>";
+    const auto out = guest.run(repair_agents);
+    ASSERT_TRUE(out.status.ok());
+    EXPECT_THAT(out.changes, IsEmpty());
+    EXPECT_THAT(out.warnings, testing::UnorderedElementsAre(HasSubstr("RpcSs"), HasSubstr("DcomLaunch"),
+                                                            HasSubstr("PlugPlay"), HasSubstr("AFD"), HasSubstr("Mup")));
+}
+
 TEST_F(WindowsAgents, the_targets_own_driver_stays_whatever_the_file_says) {
     guest.request.target = TargetController::VirtioBlk;
     guest.request.drivers_file = "<Configuration><Driver Name=\"vio*\" Start=\"Disable\"/></Configuration>";

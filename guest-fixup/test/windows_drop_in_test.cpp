@@ -256,6 +256,24 @@ TEST_F(WindowsDropIn, folders_for_other_systems_alone_are_an_error_that_says_why
     EXPECT_TRUE(guest.run(add_drop_in_drivers).status.ok());
 }
 
+TEST_F(WindowsDropIn, a_driver_of_another_controller_or_without_a_service_is_named_with_the_reason) {
+    guest.request.target = TargetController::VirtioScsi;
+    for (const char* folder : {"a", "b", "c", "d", "e", "f", "g"})
+        guest.request.driver_files.push_back(
+            {fmt::format("/v/{}/w10/amd64/vioscsi.inf", folder), storage_inf("NTamd64")});
+    add("/v/viostor/w7/amd64", storage_inf("NTamd64.6.1"));
+    auto plain = storage_inf("NTamd64.6.1");
+    for (const char* name : {"DEV_1001", "DEV_1042"}) plain.replace(plain.find(name), 8, "DEV_1004");
+    while (plain.find("AddService") != plain.npos) plain.replace(plain.find("AddService"), 10, "DelService");
+    guest.request.driver_files.push_back({"/v/vioscsi/w7/amd64/empty.inf", plain});
+    const auto out = guest.run(add_drop_in_drivers);
+    ASSERT_FALSE(out.status.ok());
+    EXPECT_THAT(out.status.error().message(),
+                testing::AllOf(HasSubstr("w7/amd64/viostor.inf: it is for this Windows, but for no virtio-scsi"),
+                               HasSubstr("w7/amd64/empty.inf: it installs no service")));
+    EXPECT_THAT(out.changes, IsEmpty());
+}
+
 TEST_F(WindowsDropIn, a_network_driver_is_laid_out_for_windows_to_find_and_is_no_boot_driver) {
     guest.request.target = TargetController::Ide;
     guest.request.driver_files = {{"/n/netkvm.inf", network_inf()}, {"/n/netkvm.sys", "net"}};

@@ -130,6 +130,31 @@ TEST_F(WindowsFirstBoot, another_request_takes_back_what_the_earlier_one_wanted)
     EXPECT_THAT(guest.only_file(kFolder + "scripts"), HasSubstr("5000-two."));
 }
 
+TEST_F(WindowsFirstBoot, work_of_an_earlier_repair_that_never_ran_is_not_dropped_in_silence) {
+    const auto with_work = [](WindowsRepair& repair) -> Status {
+        TRY(put_script(repair, kDriversOrder, "drivers", "@echo off\r\n"));
+        TRY(put_script(repair, kNetworkOrder, "network", "@echo off\r\n"));
+        return add_first_boot(repair);
+    };
+    ASSERT_TRUE(guest.run(with_work).status.ok());
+    EXPECT_THAT(guest.run(with_work).warnings, IsEmpty());
+    const std::vector<testing::Matcher<std::string>> told{
+        testing::AllOf(HasSubstr("2000-drivers"), HasSubstr("(--drivers)")),
+        testing::AllOf(HasSubstr("2500-network"), HasSubstr("(--nic or --address)"))};
+    EXPECT_THAT(guest.run(add_first_boot, true).warnings, testing::ElementsAreArray(told));
+    EXPECT_THAT(guest.run(add_first_boot).warnings, testing::ElementsAreArray(told));
+    EXPECT_THAT(guest.run(add_first_boot).warnings, IsEmpty());
+    // One that is only another now is asked for.
+    ASSERT_TRUE(guest.run(with_work).status.ok());
+    const auto other = [](WindowsRepair& repair) -> Status {
+        TRY(put_script(repair, kDriversOrder, "drivers", "@echo off\r\n"));
+        TRY(put_script(repair, kNetworkOrder, "network", "@echo on\r\n"));
+        return add_first_boot(repair);
+    };
+    EXPECT_THAT(guest.run(other, true).warnings, IsEmpty());
+    EXPECT_THAT(guest.run(other).warnings, IsEmpty());
+}
+
 TEST_F(WindowsFirstBoot, automatic_restarts_come_back_at_the_end_of_the_first_boot) {
     setup(0, "");
     const std::string crash = "ControlSet001\\Control\\CrashControl";

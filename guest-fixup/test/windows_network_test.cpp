@@ -180,6 +180,86 @@ TEST_F(WindowsNetwork, the_personality_comes_before_what_the_old_adapter_had) {
     EXPECT_THAT(network_vbs(made.adapters), HasSubstr("netsh interface ipv6 add address \" & adapter.InterfaceIndex"));
 }
 
+// ---- two cards of which a Windows before 10 does not know the addresses
+
+struct TwoCards : WindowsNetwork {
+    TwoCards() {
+        add_static(guest, kGuid, "10.0.0.5");
+        add_adapter(guest, "0009", kOther, "PCI\\VEN_8086&DEV_100E&SUBSYS_002E1028&REV_02\\4&3B1CAF2B&0&70F0");
+        guest.system_tree.key(kNetwork + kOther + "\\Connection").set("Name", reg_sz("Production"));
+        add_static(guest, kOther, "10.0.0.6");
+    }
+    static InterfaceSetup address(const std::string& name, std::optional<MacAddress> mac = {}) {
+        return {name, mac, false, {"192.0.2.7/24"}, {}, {}, {}};
+    }
+};
+
+TEST_F(TwoCards, the_warning_names_the_connections_and_how_to_say_which) {
+    guest.request.nics = {{"net1", kOld, kNew}};
+    const auto warnings = plan().warnings;
+    ASSERT_THAT(warnings, SizeIs(1));
+    for (const char* text : {"\"Local Area Connection\" (Intel(R) PRO/1000 MT, 10.0.0.5, 10.9.0.5)", "\"Production\"",
+                             "--nic \"CONNECTION=52:54:00:12:34:56\""})
+        EXPECT_THAT(warnings[0], HasSubstr(text));
+}
+
+TEST_F(TwoCards, a_connections_name_beside_an_address_that_no_card_is_known_by_is_enough) {
+    guest.request.nics = {{"production", kOld, kNew}};  // as a sequence has it: NAME=OLD=NEW
+    const auto made = plan();
+    ASSERT_TRUE(made.adapters[0].old);
+    EXPECT_EQ(made.adapters[0].old->guid, kOther);
+    EXPECT_THAT(made.warnings, IsEmpty());
+}
+
+TEST_F(TwoCards, the_plan_names_the_cards_with_their_addresses) {
+    guest.request.nics = {{"Production", kOld, kNew}};
+    const auto out = guest.run(repair_network, true);
+    EXPECT_THAT(out.changes,
+                testing::Contains(testing::Field(&Change::what,
+                                                 "network: card 52:54:00:12:34:56 gets 10.0.0.6, 10.9.0.5, being "
+                                                 "\"Production\" (Intel(R) PRO/1000 MT, 10.0.0.6, 10.9.0.5) of the old "
+                                                 "machine")));
+}
+
+TEST_F(TwoCards, an_address_for_a_connection_that_is_not_there_is_told) {
+    for (const bool with_nic : {false, true}) {
+        guest.request.nics.clear();
+        if (with_nic) guest.request.nics = {{"Production", std::nullopt, kNew}};
+        const auto made = plan({address("Ethernet0")});
+        EXPECT_THAT(made.warnings,
+                    ElementsAre(testing::AllOf(HasSubstr("is called \"Ethernet0\""), HasSubstr("\"Production\""))));
+    }
+    guest.request.personality =
+        R"({"interfaces":[{"name":"Ethernet0","method":"static","addresses":["10.0.0.5/24"]}]})";
+    guest.request.nics.clear();
+    EXPECT_THAT(guest.run(repair_network).warnings, ElementsAre(HasSubstr("Ethernet0")));
+}
+
+TEST_F(TwoCards, an_address_for_a_connection_is_set_where_its_card_is_said_or_known) {
+    guest.request.nics.clear();
+    EXPECT_THAT(plan({address("Production")}).warnings, ElementsAre(HasSubstr("--nic \"Production=NEW-MAC\"")));
+    guest.request.nics = {{"Production", std::nullopt, kNew}};
+    auto made = plan({address("PRODUCTION")});
+    EXPECT_THAT(made.warnings, IsEmpty());
+    EXPECT_EQ(made.adapters.at(0).settings.addresses.at(0).ip, "192.0.2.7");
+    // Windows 10 knows its card, and the machine keeps its address.
+    guest.request.nics.clear();
+    guest.system_tree.key("ControlSet001\\Control\\NetworkSetup2\\Interfaces\\" + kOther + "\\Kernel")
+        .set("PermanentAddress", reg_binary(std::string("\x00\x14\x22\xaa\xbb\xcc", 6)));
+    made = plan({address("Production")});
+    EXPECT_THAT(made.warnings, IsEmpty());
+    ASSERT_THAT(made.adapters, SizeIs(1));
+    EXPECT_EQ(made.adapters[0].mac, kOld);
+    EXPECT_TRUE(made.adapters[0].asked);
+}
+
+TEST_F(TwoCards, an_address_for_a_mac_address_asks_for_no_other) {
+    guest.request.nics = {{"", kOld, kNew}};
+    const auto made = plan({address("", kNew)});
+    EXPECT_THAT(made.warnings, IsEmpty());
+    EXPECT_EQ(made.adapters.at(0).settings.addresses.at(0).ip, "192.0.2.7");
+}
+
 TEST_F(WindowsNetwork, hostile_values_of_the_hive_reach_no_script) {
     const std::string evil = "1.2.3.4\") : shell.Run(\"evil";
     add_adapter(guest, "0008", kGuid, "PCI\\VEN_8086]\r\n[-HKEY_LOCAL_MACHINE\\SYSTEM\\evil");

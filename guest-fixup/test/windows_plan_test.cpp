@@ -127,3 +127,10 @@ INSTANTIATE_TEST_SUITE_P(
                     PlanCase{"seven", "hives/regipy-SYSTEM", test::kSeven, TargetController::VirtioBlk},
                     PlanCase{"ten", "hives/regipy-SYSTEM_WIN_10_1709", test::kTen, TargetController::VirtioBlk}),
     [](const auto& info) { return std::string(info.param.name); });
+
+TEST(WindowsPlanText, long_data_is_a_size_and_no_wall_of_digits) {
+    RepairReport report;
+    report.journal = {{"BCD: device of {bootmgr}: a is now b", "BCD\\Objects\\{9dea862c}\\Elements\\11000001: Element",
+                       "hex:sha256:" + std::string(64, 'a') + " 88", "hex:sha256:" + std::string(64, 'b') + " 88"}};
+    EXPECT_THAT(to_text(report), HasSubstr("Element: 88 bytes (aaaaaaaaaaaa...) -> 88 bytes (bbbbbbbbbbbb...)\n"));
+}

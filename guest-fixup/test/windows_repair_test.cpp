@@ -2,11 +2,13 @@
 // Whole repairs of a Windows: a tree of files with real and made hives, and a real NTFS.
 #include <sys/mount.h>
 #include <unistd.h>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "guest-fixup/fixup.hpp"
+#include "guest-fixup/ntfs_mount.hpp"
 #include "guest-fixup/test/fake_system.hpp"
 #include "guest-fixup/test/fake_windows.hpp"
 #include "guest-fixup/windows/errors.hpp"
@@ -129,6 +131,88 @@ TEST_F(WindowsRepairTest, undo_brings_every_byte_back) {
     EXPECT_EQ(test::manifest(guest.path()), original);
 }
 
+// A Windows that was started after a repair, repaired once more.
+class StartedBetween : public WindowsRepairTest {
+protected:
+    void SetUp() override {
+        WindowsRepairTest::SetUp();
+        if (IsSkipped()) return;
+        put_xp();
+        original = test::manifest(guest.path());
+        repaired();
+        auto hive = system_hive();
+        ASSERT_TRUE(hive.set("boot", "ControlSet001\\Services\\intelppm", "Start", reg_dword(1)).ok());
+        ASSERT_TRUE(hive.set("boot", "ControlSet001\\Services\\intelppm", "Booted", reg_dword(7)).ok());
+        guest.put(kSystem, hive.bytes().value());
+        started = files();
+    }
+    // But for the note of the last repair's own inputs.
+    std::map<std::string, std::string> files() {
+        fs::remove(guest.path() / "WINDOWS/slipway/repair/inputs");
+        return test::manifest(guest.path());
+    }
+    std::map<std::string, std::string> original, started;
+};
+
+TEST_F(StartedBetween, undo_is_refused_and_says_where_the_kept_hive_is) {
+    request.undo = true;
+    for (const bool dry_run : {true, false}) {
+        request.dry_run = dry_run;
+        const auto error = refused();
+        EXPECT_TRUE(error.is(fixup::errors::kChangedSince)) << error.explain();
+        EXPECT_THAT(error.message(), HasSubstr("/WINDOWS/slipway/repair/kept/"));
+        EXPECT_THAT(error.next_step(), HasSubstr("Deploy again from the image"));
+    }
+    // What the documentation says: the kept hive is copied over it by hand.
+    const auto message = refused().message();
+    constexpr std::string_view kStart = "(it was ";
+    const auto at = message.find(kStart) + kStart.size();
+    guest.put(kSystem, guest.get(message.substr(at, message.find(')', at) - at)));
+    repaired();
+    EXPECT_EQ(test::manifest(guest.path()), original);
+}
+
+TEST_F(StartedBetween, another_repair_says_so_and_its_undo_keeps_what_windows_wrote) {
+    request.dry_run = true;
+    const auto changed = Contains(AllOf(HasSubstr("changed since the last repair"), HasSubstr(kSystem)));
+    EXPECT_THAT(repaired().warnings, changed);
+    request.dry_run = false;
+    EXPECT_THAT(repaired().warnings, changed);
+    EXPECT_EQ(system_hive().number("ControlSet001\\Services\\intelppm", "Start"), 4u);
+    EXPECT_THAT(repaired().warnings, Not(changed));
+    request.undo = request.dry_run = true;
+    EXPECT_THAT(repaired().warnings, Contains(HasSubstr("goes back to what repair 2 found, and no further")));
+    request.dry_run = false;
+    const auto undone = repaired();
+    EXPECT_THAT(undone.warnings, Contains(HasSubstr("goes back to what repair 2 found, and no further")));
+    EXPECT_THAT(wheres(undone), Contains(kSystem));
+    EXPECT_EQ(files(), started);
+    EXPECT_TRUE(refused().is(fixup::errors::kChangedSince));
+}
+
+TEST_F(StartedBetween, undo_of_the_last_repair_that_was_cut_short_is_brought_to_its_end_and_goes_no_further) {
+    repaired();
+    std::ofstream(guest.path() / "WINDOWS/slipway/repair/journal", std::ios::app) << "{\"undo\":2,\"from\":2}\n";
+    request.undo = true;
+    EXPECT_THAT(repaired().warnings, Contains(HasSubstr("brought to its end")));
+    EXPECT_EQ(files(), started);
+}
+
+TEST_F(StartedBetween, undo_goes_all_the_way_back_once_the_first_hive_was_put_back) {
+    repaired();
+    request.undo = true;
+    const auto kept = guest.path() / "WINDOWS/slipway/repair/kept";
+    for (const auto& entry : fs::directory_iterator(kept)) {
+        const auto name = "/WINDOWS/slipway/repair/kept/" + entry.path().filename().string();
+        const auto hive = Hive::open(guest.get(name), "SYSTEM");
+        if (hive && hive->get("ControlSet001\\Services\\intelppm", "Start") &&
+            !hive->get("ControlSet001\\Services\\intelppm", "Booted"))
+            guest.put(kSystem, guest.get(name));
+    }
+    EXPECT_THAT(repaired().warnings, IsEmpty());
+    EXPECT_EQ(test::manifest(guest.path()), original);
+}
+
 TEST_F(WindowsRepairTest, dry_run_prints_the_plan_key_by_key_and_changes_nothing) {
     put_xp();
     request.dry_run = true;
@@ -162,6 +246,7 @@ TEST_F(WindowsRepairTest, missing_driver_file_is_named_before_anything_is_change
     const auto error = refused();
     EXPECT_TRUE(error.is(fixup::errors::kWindowsDriver));
     EXPECT_THAT(error.message(), HasSubstr("%SystemRoot%\\system32\\drivers\\intelide.sys"));
+    EXPECT_THAT(error.next_step(), HasSubstr("(--drivers)"));
 }
 
 TEST_F(WindowsRepairTest, cut_hive_is_refused_and_nothing_is_changed) {
@@ -475,4 +560,34 @@ TEST_F(WindowsDisk, bitlocker_is_named) {
     const auto refused = repaired();
     ASSERT_FALSE(refused.ok());
     EXPECT_TRUE(refused.error().is(fixup::errors::kBitLocker)) << refused.error().explain();
+}
+
+TEST_F(WindowsDisk, a_system_that_is_not_there_is_answered_with_the_windows_that_is) {
+    request.root_volume = "partition 2";
+    const auto refused = repaired();
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(fixup::errors::kManyRoots)) << refused.error().explain();
+    EXPECT_THAT(refused.error().message(), HasSubstr("'partition 2' is none of: partition 1 (Windows)"));
+}
+
+TEST_F(WindowsDisk, a_volume_whose_mft_has_another_mirror_goes_to_chkdsk_and_no_fsck) {
+    const auto before = content();
+    const auto boot = as_bytes(before).subspan(kStart, 512);
+    const auto byte = [&](std::size_t at) { return std::to_integer<std::uint64_t>(boot[at]); };
+    const auto mirror = (byte(0x38) | byte(0x39) << 8 | byte(0x3a) << 16) * byte(0x0d) * 512;
+    {
+        std::fstream file(image, std::ios::binary | std::ios::in | std::ios::out);
+        file.seekp(static_cast<std::streamoff>(kStart + mirror + 0x40));
+        file << "another";
+    }
+    const auto refused = repaired();
+    ASSERT_FALSE(refused.ok());
+    EXPECT_TRUE(refused.error().is(fixup::errors::kNtfsDamaged)) << refused.error().explain();
+    EXPECT_THAT(refused.error().explain(), AllOf(HasSubstr("chkdsk"), Not(HasSubstr("fsck")), Not(HasSubstr("\\x0a"))));
+}
+
+TEST(NtfsWords, lines_of_a_program_are_one_to_show) {
+    EXPECT_EQ(in_one_line("$MFTMirr does not match.\n\n  Failed to mount: \x1b[1m\r\nNTFS is inconsistent.\n"),
+              "$MFTMirr does not match. Failed to mount: \\x1b[1m NTFS is inconsistent.");
+    EXPECT_EQ(in_one_line("\n\n"), "");
 }

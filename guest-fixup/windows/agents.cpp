@@ -95,11 +95,12 @@ bool of_another_hypervisor(std::string_view list) {
 
 const std::set<std::string>& needed_drivers(TargetController target) {
     static const std::set<std::string> kAlways{
-        "acpi",    "acpiex",     "atapi",     "cdrom",    "classpnp", "clfs",    "cng",      "disk",   "dmio",
-        "dmload",  "fastfat",    "fltmgr",    "ftdisk",   "fvevol",   "hal",     "intelide", "isapnp", "ksecdd",
-        "ksecpkg", "mountmgr",   "msahci",    "msisadrv", "ndis",     "ntfs",    "partmgr",  "pci",    "pciide",
-        "pcw",     "pnpmanager", "spaceport", "storahci", "storflt",  "tcpip",   "vdrvroot", "volmgr", "volmgrx",
-        "volsnap", "wdf01000",   "werkernel", "wmixwdm",  "wof",      "rdyboost"};
+        "acpi",     "acpiex",    "afd",       "atapi",   "cdrom",  "classpnp", "clfs",     "cng",        "disk",
+        "dmio",     "dmload",    "fastfat",   "fltmgr",  "ftdisk", "fvevol",   "hal",      "intelide",   "isapnp",
+        "ksecdd",   "ksecpkg",   "mountmgr",  "msahci",  "msfs",   "msisadrv", "mup",      "ndis",       "npfs",
+        "nsiproxy", "ntfs",      "null",      "partmgr", "pci",    "pciide",   "pcw",      "pnpmanager", "rdbss",
+        "rdyboost", "spaceport", "storahci",  "storflt", "tcpip",  "tdx",      "vdrvroot", "volmgr",     "volmgrx",
+        "volsnap",  "wdf01000",  "werkernel", "wmixwdm", "wof"};
     struct Row {
         TargetController target;
         std::vector<std::string> own;
@@ -119,6 +120,27 @@ const std::set<std::string>& needed_drivers(TargetController target) {
         return sets;
     }();
     return kSets[static_cast<std::size_t>(target)];
+}
+
+// Without RPC, DCOM and Plug and Play nothing else starts; without accounts, sessions and profiles nobody logs on.
+const std::set<std::string>& vital_services() {
+    static const std::set<std::string> kNames{"brokerinfrastructure",
+                                              "coremessagingregistrar",
+                                              "dcomlaunch",
+                                              "eventlog",
+                                              "gpsvc",
+                                              "lsm",
+                                              "nsi",
+                                              "ntds",
+                                              "plugplay",
+                                              "power",
+                                              "profsvc",
+                                              "rpceptmapper",
+                                              "rpcss",
+                                              "samss",
+                                              "systemeventsbroker",
+                                              "usermanager"};
+    return kNames;
 }
 
 bool fits_name(std::string_view name, std::string_view pattern) { return fits(to_lower(name), to_lower(pattern)); }
@@ -150,9 +172,11 @@ bool starts_program(std::string_view name, std::string_view command, std::string
 }
 
 Status disable_services(Hive& system, const std::string& services, const std::string& what,
-                        const std::vector<std::string>& patterns) {
-    for (const auto& name : services_that_fit(system, services, kServiceTypes, patterns))
-        TRY(disable(system, what + ": its services are disabled", services + "\\" + name));
+                        const std::vector<std::string>& patterns, std::vector<std::string>& kept) {
+    for (const auto& name : services_that_fit(system, services, kServiceTypes, patterns)) {
+        if (vital_services().contains(to_lower(name))) kept.push_back(name);
+        else TRY(disable(system, what + ": its services are disabled", services + "\\" + name));
+    }
     return {};
 }
 

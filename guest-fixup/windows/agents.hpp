@@ -21,6 +21,9 @@ bool of_another_hypervisor(std::string_view list);  // what --keep-leftovers kee
 // Services keys of drivers that are never switched off: the new controller's, and those no Windows starts without.
 const std::set<std::string>& needed_drivers(TargetController target);  // lower case
 
+// Services without which no Windows comes to a logon, or hardware is not found; never switched off either. Lower case.
+const std::set<std::string>& vital_services();
+
 // '*' stands for any characters; case means nothing.
 bool fits_name(std::string_view name, std::string_view pattern);
 // The program of an autorun command, without its directory: `"C:\Program Files\X\y.exe" /tray` is "y.exe".
@@ -30,9 +33,9 @@ bool starts_program(std::string_view name, std::string_view command, std::string
 
 // ---- on hives alone; `what` begins the journal's lines
 
+// kept: names of vital services (needed drivers) that patterns meant.
 Status disable_services(Hive& system, const std::string& services, const std::string& what,
-                        const std::vector<std::string>& patterns);
-// kept: names of needed drivers that patterns meant.
+                        const std::vector<std::string>& patterns, std::vector<std::string>& kept);
 Status disable_drivers(Hive& system, const std::string& services, const std::string& what,
                        const std::vector<std::string>& patterns, const std::set<std::string>& needed,
                        std::vector<std::string>& kept);

@@ -36,7 +36,7 @@ Status apply(WindowsRepair& repair, const std::string& what, const DriversFile& 
     const auto services = repair.windows.services();
     const auto& needed = needed_drivers(repair.request.target);
     std::vector<std::string> kept;
-    TRY(disable_services(repair.system, services, what, file.services));
+    TRY(disable_services(repair.system, services, what, file.services, kept));
     TRY(disable_drivers(repair.system, services, what, file.drivers, needed, kept));
     TRY(remove_autorun(repair.software, "", what, file.programs));
     for (const auto& name : kept)

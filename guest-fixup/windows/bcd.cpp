@@ -29,6 +29,31 @@ BcdObjectKind kind_of(std::uint32_t type) {
     }
 }
 
+// What bcdedit calls an object, where it has a name for it.
+std::string shown_object(const BcdStore& store, std::string_view id) {
+    struct Row {
+        std::string_view id, name;
+    };
+    static constexpr Row kRows[] = {{kBootManager, "{bootmgr}"},
+                                    {"{a5a30fa2-3d06-4e9f-b5f4-a01df9d1fcba}", "{fwbootmgr}"},
+                                    {"{b2721d73-1db4-4c62-bf78-c548a880142d}", "{memdiag}"},
+                                    {"{466f5a88-0af2-4f76-9038-095b170dc21c}", "{ntldr}"},
+                                    {"{ae5534e0-a924-466c-b836-758539a3ee3a}", "{ramdiskoptions}"}};
+    for (const auto& row : kRows)
+        if (iequals(row.id, id)) return std::string(row.name);
+    const auto chosen = store.default_object();
+    return chosen && iequals(*chosen, id) ? "{default}" : std::string(id);
+}
+
+// And a device element of it.
+std::string shown_element(const BcdStore& store, std::string_view id, std::uint32_t type) {
+    const auto object = store.object(id);
+    if (type == 0x11000001) return "device";
+    if (type == 0x21000001) return object && object->kind == BcdObjectKind::Resume ? "filedevice" : "osdevice";
+    if (type == 0x31000003) return "ramdisksdidevice";
+    return name_of(static_cast<BcdElement>(type));
+}
+
 std::string key_of(std::string_view object) { return fmt::format("{}\\{}", kObjects, object); }
 
 }  // namespace
@@ -152,8 +177,9 @@ Status BcdStore::relocate(const std::vector<Relocation>& moves) {
             const auto moved = relocated(value->data, moves);
             if (moved == value->data) continue;
             const auto from = read_bcd_device(value->data), to = read_bcd_device(moved);
-            const auto what = fmt::format("BCD: {} of {}: {} is now {}", name_of(which), id,
-                                          to_text(from.partitions.front()), to_text(to.partitions.front()));
+            const auto what = fmt::format("BCD: {} of {}: {} is now {}", shown_element(*this, id, type),
+                                          printable(shown_object(*this, id)), to_text(from.partitions.front()),
+                                          to_text(to.partitions.front()));
             TRY(hive_->set(what, place(id, which), "Element", reg_binary(moved)));
         }
     return {};

@@ -51,6 +51,19 @@ bool for_target(const InfDevice& device, TargetController target) {
     });
 }
 
+// Why an INF file of a storage controller does not serve: nullopt, it does.
+std::optional<std::string> why_not(const InfPackage& package, TargetController target) {
+    bool known = false;
+    for (const auto& device : package.devices) {
+        if (!for_target(device, target)) continue;
+        if (package.installs[device.install].service) return std::nullopt;
+        known = true;
+    }
+    if (known) return "it installs no service that a boot loader could start";
+    return fmt::format("it is for this Windows, but for no {} controller ({})", name_of(target),
+                       join(hardware_of(target), ", "));
+}
+
 auto merit(const DropIn& drop_in) {
     std::uint64_t rank = 0;
     for (const auto& device : drop_in.package.devices) rank = std::max(rank, device.rank);
@@ -174,13 +187,17 @@ DropIns choose_drop_ins(const std::vector<PackageFile>& files, const WindowsSyst
         if (known == best.end()) best.emplace(name, std::move(found));
         else if (merit(known->second) < merit(found)) known->second = std::move(found);
     }
+    std::size_t closest = 0;
     for (auto& [name, drop_in] : best) {
         auto& devices = drop_in.package.devices;
         if (iequals(drop_in.package.class_name, "Net")) {
             out.network.push_back(std::move(drop_in));
-        } else if (std::any_of(devices.begin(), devices.end(), [&](const auto& d) {
-                       return for_target(d, target) && drop_in.package.installs[d.install].service;
-                   })) {
+        } else if (const auto why = why_not(drop_in.package, target)) {
+            // Closer than all that is for another Windows: before those.
+            if (closest < kMostRefused)
+                out.refused.insert(out.refused.begin() + static_cast<long>(closest++),
+                                   fmt::format("{}: {}", printable(drop_in.inf), *why));
+        } else {
             std::erase_if(devices, [&](const auto& device) {
                 return !for_target(device, target) || !drop_in.package.installs[device.install].service;
             });

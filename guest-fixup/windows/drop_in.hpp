@@ -29,7 +29,9 @@ struct DropIn {
 struct DropIns {
     std::vector<DropIn> storage;  // at most one: what the target needs
     std::vector<DropIn> network;
-    std::vector<std::string> refused;  // "viostor.inf in …/w11/amd64: for another Windows"
+    // Why which INF does not serve, the closest first: "…/w11/viostor.inf: its folder is for another Windows …". Not of
+    // those that another of the same name is better than.
+    std::vector<std::string> refused;
 };
 // The best of each INF's name. Errors: none; an INF that cannot be read is refused.
 DropIns choose_drop_ins(const std::vector<PackageFile>& files, const WindowsSystem& windows, TargetController target);

@@ -18,8 +18,14 @@ inline constexpr ErrorId kBitLocker{
     false};
 inline constexpr ErrorId kWindowsDriver{
     "fixup.windows-driver",
-    "Nothing was changed. Choose another target controller, or put the driver into the source and capture it again "
-    "(docs/windows.md, \"Storage\").",
+    "Nothing was changed. Give a folder with this controller's driver for this Windows (--drivers), choose another "
+    "target controller, or put the files named into the source and capture it again (docs/windows.md, \"Storage\").",
+    false};
+inline constexpr ErrorId kNtfsDamaged{
+    "fixup.ntfs-damaged",
+    "Nothing was changed. Start the source, let Windows check the volume (chkdsk C: /f, and start again), shut it down "
+    "cleanly, and capture it again; or attach a copy of the disk to another Windows and let chkdsk X: /f mend it "
+    "there.",
     false};
 inline constexpr ErrorId kNtfs{
     "fixup.ntfs", "Install ntfs-3g on this host, load the ntfs3 module, or use `slipway fixup --appliance always`.",

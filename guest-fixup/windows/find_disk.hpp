@@ -27,7 +27,7 @@ Result<std::vector<FoundWindows>> find_windows(GuestVolumes& all, const std::fil
 std::vector<FoundWindows> called(const std::vector<FoundWindows>& found, const std::vector<Volume>& volumes,
                                  std::string_view wanted);
 
-// Errors: fixup.hibernated, fixup.windows-dirty, fixup.mount.
+// Errors: fixup.hibernated, fixup.windows-dirty, fixup.ntfs-damaged, fixup.mount.
 Result<RepairReport> repair_found(GuestVolumes& all, const RepairRequest& request, const FoundWindows& found,
                                   const std::filesystem::path& place, const RepairRoot& repair_root);
 

@@ -49,9 +49,9 @@ std::string with_runner(std::string_view setup_complete);
 // ---- steps
 
 std::string first_boot_folder(const WindowsSystem& windows);  // "/WINDOWS/slipway/FirstBoot"
-// What a script uses, before it; the name it has in `files`.
+// What a script uses, before it; the name it has in `files`. about: what it is, for the plan; "": for which script.
 Result<std::string> put_file(WindowsRepair& repair, std::string_view name, std::string_view ending,
-                             const std::string& content);
+                             const std::string& content, const std::string& about = "");
 // Nothing when it has run already. What an earlier repair left under this name is replaced. secret: the journal has its
 // digest alone.
 Status put_script(WindowsRepair& repair, unsigned order, const std::string& name, const std::string& text,

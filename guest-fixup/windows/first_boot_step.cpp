@@ -19,11 +19,28 @@ std::string in_folder(const WindowsRepair& repair, std::string_view rest) {
 // "2500-network" of "2500-network.HASH.cmd".
 std::string_view without_hash(std::string_view id) { return id.substr(0, id.find('.')); }
 
-// Files below `directory` that only an earlier repair wanted.
+// How a script is asked for, by its order.
+std::string_view option_of(std::string_view id) {
+    const auto order = parse_u64(id.substr(0, id.find('-'))).value_or(0);
+    return order == kDriversOrder   ? "--drivers"
+           : order == kNetworkOrder ? "--nic or --address"
+           : order == kAgentOrder   ? "--guest-agent-package"
+           : order == kCrashOrder   ? "nothing: the old value is there again"
+                                    : "the personality, --join-script or --first-boot-script";
+}
+
+// Files below `directory` that only an earlier repair wanted. A script that waits there has never run: what it was to
+// do is not done now.
 Status remove_stale(WindowsRepair& repair, const std::string& directory) {
     for (const auto& name : repair.guest.list(in_folder(repair, directory))) {
         const auto path = in_folder(repair, directory + "/" + name);
-        if (!repair.guest.wants(path)) TRY(repair.guest.remove("first boot: an earlier repair's file", path));
+        if (repair.guest.wants(path) || repair.guest.planned_absent(path)) continue;
+        if (directory == "scripts")
+            repair.warn(
+                fmt::format("first boot: script {} of an earlier repair has not run yet and is taken out, for "
+                            "this request does not ask for it. Repair again with it if it is wanted ({})",
+                            printable(without_hash(name)), option_of(name)));
+        TRY(repair.guest.remove("first boot: an earlier repair's file", path));
     }
     return {};
 }
@@ -115,10 +132,10 @@ Status register_runner(WindowsRepair& repair) {
 std::string first_boot_folder(const WindowsSystem& windows) { return windows.root + "/slipway/FirstBoot"; }
 
 Result<std::string> put_file(WindowsRepair& repair, std::string_view name, std::string_view ending,
-                             const std::string& content) {
+                             const std::string& content, const std::string& about) {
     auto file = fmt::format("{}.{}.{}", name, sha256(as_bytes(content)).text().substr(0, 12), ending);
-    TRY(repair.guest.write(fmt::format("first boot: for the script {}", name), in_folder(repair, "files/" + file),
-                           content));
+    TRY(repair.guest.write(about.empty() ? fmt::format("first boot: for the script {}", name) : about,
+                           in_folder(repair, "files/" + file), content));
     return file;
 }
 

@@ -88,9 +88,13 @@ std::optional<std::string> fixed_address6(std::string_view luid, std::string_vie
 
 // The MAC address in the last part of a device's instance; nullopt when it is none.
 std::optional<MacAddress> serial_number_mac(std::string_view instance);
-// What an address of the personality says comes before what the old adapter had.
+// What an address of the personality says comes before what the old adapter had. A card that the personality alone
+// knows, by its MAC address or by a connection whose card the registry knows, is one of the plan as well.
 NetworkPlan plan_network(const Hive& system, const WindowsSystem& windows, const std::vector<NicMapping>& nics,
                          const std::vector<InterfaceSetup>& setups);
+
+// For the plan: its MAC address, what it gets, who it was.
+std::string in_words(const NewAdapter& adapter);
 
 // ---- Windows NT 4 (network_nt4.cpp): a card is a key of Services, named in SOFTWARE's NetworkCards; its settings lie
 // in its own Parameters\Tcpip, DNS servers and domain are the machine's. Source: Microsoft KB 120642.

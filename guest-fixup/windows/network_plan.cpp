@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kNetClass = "{4D36E972-E325-11CE-BFC1-08002BE10318}";
 constexpr std::uint64_t kPhysical = 0x4;  // NCF_PHYSICAL of Characteristics
-constexpr std::size_t kMostAdapters = 64;
+constexpr std::size_t kMostAdapters = 64, kMostNamed = 16;
 
 bool valid_guid(std::string_view guid) {
     if (guid.size() != 38 || guid.front() != '{' || guid.back() != '}') return false;
@@ -71,12 +71,15 @@ void lay_over(AdapterSettings& settings, const InterfaceSetup& setup) {
     if (!setup.search.empty()) settings.domain = setup.search[0];
 }
 
-// The old adapter that a mapping means, taken out of the list.
+// The old adapter that a mapping means, taken out of the list: by its address, which is one card's alone, before its
+// name.
 std::optional<OldAdapter> take(std::vector<OldAdapter>& adapters, const NicMapping& nic) {
-    const auto found = std::find_if(adapters.begin(), adapters.end(), [&](const OldAdapter& adapter) {
-        return (nic.old_mac && adapter.mac == nic.old_mac) ||
-               (!nic.old_name.empty() && iequals(nic.old_name, adapter.connection));
-    });
+    auto found = adapters.end();
+    if (nic.old_mac)
+        found = std::find_if(adapters.begin(), adapters.end(), [&](const auto& a) { return a.mac == nic.old_mac; });
+    if (found == adapters.end() && !nic.old_name.empty())
+        found = std::find_if(adapters.begin(), adapters.end(),
+                             [&](const auto& a) { return iequals(nic.old_name, a.connection); });
     if (found == adapters.end()) return std::nullopt;
     auto out = std::move(*found);
     adapters.erase(found);
@@ -84,6 +87,60 @@ std::optional<OldAdapter> take(std::vector<OldAdapter>& adapters, const NicMappi
 }
 
 std::string shown(const NicMapping& nic) { return nic.old_mac ? nic.old_mac->text() : nic.old_name; }
+
+// "Local Area Connection" (Intel(R) PRO/1000 MT, 10.0.0.5)
+std::string in_words(const OldAdapter& adapter) {
+    std::vector<std::string> known;
+    if (!adapter.description.empty()) known.push_back(printable(adapter.description));
+    if (adapter.mac) known.push_back(adapter.mac->text());
+    for (const auto& address : adapter.settings.addresses) known.push_back(address.ip);
+    return fmt::format("\"{}\" ({})", printable(adapter.connection), join(known, ", "));
+}
+
+std::string in_words(const std::vector<OldAdapter>& adapters) {
+    std::vector<std::string> out;
+    for (const auto& adapter : adapters) {
+        if (out.size() == kMostNamed) break;
+        out.push_back(in_words(adapter));
+    }
+    return out.empty() ? "It has none" : "It has " + join(out, ", ");
+}
+
+bool is_of(const InterfaceSetup& setup, const NicMapping& nic) {
+    return setup.mac ? setup.mac == nic.new_mac : iequals(setup.name, nic.old_name);
+}
+
+const OldAdapter* called(const std::vector<OldAdapter>& adapters, std::string_view name) {
+    const auto found =
+        std::find_if(adapters.begin(), adapters.end(), [&](const auto& a) { return iequals(name, a.connection); });
+    return found == adapters.end() ? nullptr : &*found;
+}
+
+// The request's cards, and those that the personality alone knows: by their address, or by a connection whose card the
+// registry knows, and which stays then.
+std::vector<NicMapping> all_cards(std::vector<NicMapping> nics, const std::vector<InterfaceSetup>& setups,
+                                  const std::vector<OldAdapter>& adapters) {
+    for (const auto& setup : setups) {
+        if (std::any_of(nics.begin(), nics.end(), [&](const auto& nic) { return is_of(setup, nic); })) continue;
+        const auto* old = setup.mac ? nullptr : called(adapters, setup.name);
+        if (setup.mac) nics.push_back({"", setup.mac, *setup.mac});
+        else if (old && old->mac && std::none_of(nics.begin(), nics.end(), [&](const auto& nic) {
+                     return nic.old_mac == old->mac || nic.new_mac == *old->mac;
+                 }))
+            nics.push_back({setup.name, std::nullopt, *old->mac});
+    }
+    return nics;
+}
+
+// What the personality says of a connection that is no card's of the plan.
+std::string not_set(const InterfaceSetup& setup, const std::vector<OldAdapter>& all) {
+    if (called(all, setup.name))
+        return fmt::format(
+            "which card \"{0}\" is now is not known: its address was not set. Say it: --nic \"{0}=NEW-MAC\"",
+            printable(setup.name));
+    return fmt::format("no connection of this Windows is called \"{}\": its address was not set. {}",
+                       printable(setup.name), in_words(all));
+}
 
 }  // namespace
 
@@ -122,10 +179,12 @@ std::vector<OldAdapter> old_adapters(const Hive& system, const WindowsSystem& wi
     return out;
 }
 
-NetworkPlan plan_network(const Hive& system, const WindowsSystem& windows, const std::vector<NicMapping>& nics,
+NetworkPlan plan_network(const Hive& system, const WindowsSystem& windows, const std::vector<NicMapping>& asked,
                          const std::vector<InterfaceSetup>& setups) {
     NetworkPlan plan;
-    auto adapters = old_adapters(system, windows, plan.warnings);
+    const auto all = old_adapters(system, windows, plan.warnings);
+    const auto nics = all_cards(asked, setups, all);
+    auto adapters = all;
     std::vector<NicMapping> open;
     for (const auto& nic : nics) {
         if (auto old = take(adapters, nic)) plan.adapters.push_back({nic.new_mac, old, old->settings});
@@ -143,27 +202,48 @@ NetworkPlan plan_network(const Hive& system, const WindowsSystem& windows, const
     const bool only = open.size() == 1 && adapters.size() == 1;
     for (const auto& nic : open) {
         NewAdapter adapter{nic.new_mac, std::nullopt, {}};
+        const bool given = std::any_of(setups.begin(), setups.end(), [&](const auto& s) { return is_of(s, nic); });
         if (only) {
             adapter.old = adapters[0];
             adapter.settings = adapters[0].settings;
-        } else if (lost) {
+        } else if (lost && !given) {
             plan.warnings.push_back(fmt::format(
                 "which of several adapters had {} is not in the registry: its static address was not carried over. "
-                "Name the adapter by its connection's name, or give the address (--address)",
-                shown(nic)));
+                "Name the adapter by its connection (--nic \"CONNECTION={}\"), or give the address (--address "
+                "\"{}=…\"). "
+                "{}",
+                printable(shown(nic)), nic.new_mac.text(), nic.new_mac.text(), in_words(all)));
         }
         plan.adapters.push_back(std::move(adapter));
     }
-    for (const auto& setup : setups)
-        for (auto& adapter : plan.adapters)
-            if (setup.mac == adapter.mac || (!setup.mac && adapter.old && iequals(setup.name, adapter.old->connection)))
-                adapter.asked = true, lay_over(adapter.settings, setup);
+    for (const auto& setup : setups) {
+        bool set = false;
+        for (auto& adapter : plan.adapters) {
+            const bool by_name = !setup.mac && ((adapter.old && iequals(setup.name, adapter.old->connection)) ||
+                                                std::any_of(nics.begin(), nics.end(), [&](const auto& nic) {
+                                                    return nic.new_mac == adapter.mac && is_of(setup, nic);
+                                                }));
+            if (setup.mac != adapter.mac && !by_name) continue;
+            adapter.asked = set = true;
+            lay_over(adapter.settings, setup);
+        }
+        if (!set) plan.warnings.push_back(not_set(setup, all));
+    }
     const auto routes6 = windows.control_set + "\\Control\\Nsi\\{eb004a01-9b1a-11d4-9123-0050047759bc}\\16";
     if (!plan.adapters.empty() && !system.values(routes6).empty())
         plan.warnings.emplace_back(
             "this Windows has IPv6 routes set by hand, in a form that is not read: where no router announces itself, "
             "give the gateway by --address");
     return plan;
+}
+
+std::string in_words(const NewAdapter& adapter) {
+    std::vector<std::string> known;
+    for (const auto& address : adapter.settings.addresses) known.push_back(address.ip);
+    known.insert(known.end(), adapter.settings.addresses6.begin(), adapter.settings.addresses6.end());
+    if (known.empty()) known.emplace_back("DHCP");
+    return fmt::format("card {} gets {}{}", adapter.mac.text(), join(known, ", "),
+                       adapter.old ? ", being " + in_words(*adapter.old) + " of the old machine" : "");
 }
 
 }  // namespace slipway::fixup::windows

@@ -10,15 +10,9 @@ namespace slipway::fixup::windows {
 Status repair_network(WindowsRepair& repair) {
     std::vector<InterfaceSetup> setups;
     if (!repair.request.personality.empty()) setups = TRY(parse_personality(repair.request.personality)).interfaces;
-    // A card that the personality knows and no mapping does is the one that has that address now.
-    auto nics = repair.request.nics;
-    for (const auto& setup : setups)
-        if (setup.mac &&
-            std::none_of(nics.begin(), nics.end(), [&](const auto& nic) { return nic.new_mac == setup.mac; }))
-            nics.push_back({"", setup.mac, *setup.mac});
-    if (nics.empty()) return {};
+    if (repair.request.nics.empty() && setups.empty()) return {};
     repair.note("network");
-    auto plan = plan_network(repair.system, repair.windows, nics, setups);
+    auto plan = plan_network(repair.system, repair.windows, repair.request.nics, setups);
     for (auto& warning : plan.warnings) repair.warn(std::move(warning));
     if (repair.windows.major < 5) return carry_nt4_address(repair, plan.adapters);
     std::erase_if(plan.adapters, [](const NewAdapter& adapter) { return !adapter.settings.by_hand(); });
@@ -40,7 +34,10 @@ Status repair_network(WindowsRepair& repair) {
     if (plan.adapters.empty()) return {};
     const bool powershell = repair.windows.at_least(6, 2);
     const auto text = powershell ? network_powershell(plan.adapters) : network_vbs(plan.adapters);
-    const auto file = TRY(put_file(repair, "network", powershell ? "ps1" : "vbs", text));
+    std::vector<std::string> cards;
+    for (const auto& adapter : plan.adapters) cards.push_back(in_words(adapter));
+    const auto file =
+        TRY(put_file(repair, "network", powershell ? "ps1" : "vbs", text, "network: " + join(cards, "; ")));
     return put_script(repair, kNetworkOrder, "network", network_command(file, powershell));
 }
 

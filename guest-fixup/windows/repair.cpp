@@ -72,8 +72,9 @@ Status check_request(const RepairRequest& request) {
 // What clears a Linux of its identity does not exist for a Windows: a copy of an unprepared one is the same machine.
 void warn_of_twins(WindowsRepair& repair) {
     if (repair.request.prepare_template == Template::No || prepared_by_sysprep(repair)) return;
-    repair.warn("this Windows was not prepared by sysprep: each copy has the same SID and computer name. "
-                "docs/windows.md says how it is made a template");
+    repair.warn(
+        "this Windows was not prepared by sysprep: each copy has the same SID and computer name. "
+        "docs/windows.md says how it is made a template");
 }
 
 void warn_of_ignored(WindowsRepair& repair) {
@@ -127,15 +128,20 @@ Result<RepairReport> undo(const RepairRequest& request, const MountedRoot& root,
     report.distribution = product_for_undo(guest, root.windows->root);
     const DiskEdits edits(guest, *root.windows);
     if (!request.dry_run) {
-        // Refused, it is refused before the first sector goes back.
+        if (const auto since = TRY(guest.interrupted_since())) {
+            report.journal = TRY(edits.undo(false, *since));
+            if (TRY(guest.take_back_unfinished(report.warnings))) return report;
+        }
+        // Refused, it is refused before the first sector of a finished repair goes back.
         auto look = TRY(Guest::open(root.path, true));
         look.keep_journal_in(root.windows->root);
         std::vector<std::string> notes;
-        if (!TRY(look.interrupted_since())) (void)TRY(look.undo(notes));
+        (void)TRY(look.undo(notes));
     }
-    auto sectors = TRY(edits.undo(request.dry_run));
-    report.journal = TRY(guest.undo(report.warnings));
-    report.journal.insert(report.journal.end(), sectors.begin(), sectors.end());
+    auto sectors = TRY(edits.undo(request.dry_run, TRY(guest.undo_since())));
+    auto files = TRY(guest.undo(report.warnings));
+    for (auto* changes : {&files, &sectors})
+        report.journal.insert(report.journal.end(), changes->begin(), changes->end());
     name_boot_volume(*root.windows, report);
     return report;
 }
