@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The mounts of a repair beside those of its host, and what a kill leaves of them.
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <fstream>
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "guest-fixup/mounts.hpp"
+#include "lib/base/process.hpp"
+#include "lib/base/strings.hpp"
 #include "lib/base/temp_dir.hpp"
 
 using namespace slipway;
@@ -121,4 +130,71 @@ TEST_F(Mounts, what_the_host_mounts_over_the_way_to_them_keeps_none_of_them_moun
         EXPECT_TRUE(put_tmpfs(root));
         repair.step();
     });
+}
+
+namespace {
+
+// The only child of a process; 0: it has none.
+pid_t child_of(pid_t parent) {
+    return static_cast<pid_t>(
+        parse_u64(trim(read_text_file(fmt::format("/proc/{0}/task/{0}/children", parent)).value_or(""))).value_or(0));
+}
+
+bool ends_within(int process, int milliseconds) {
+    pollfd ended{process, POLLIN, 0};
+    return ::poll(&ended, 1, milliseconds) == 1;
+}
+
+// What else would stay until the machine is restarted.
+void abort_connection(const fs::path& device, const fs::path& at) {
+    struct stat info {};
+    ASSERT_EQ(::stat(device.c_str(), &info), 0);
+    ASSERT_EQ(::mount("none", at.c_str(), "fusectl", 0, nullptr), 0);
+    std::ofstream(at / std::to_string(major(info.st_rdev) << 20 | minor(info.st_rdev)) / "abort") << "1";
+    ::umount(at.c_str());
+}
+
+}  // namespace
+
+TEST_F(Mounts, ntfs_that_loses_its_repair_and_then_its_server_is_gone) {
+    if (!fs::exists("/dev/fuse") || !fs::exists("/dev/loop-control"))
+        GTEST_SKIP() << "needs /dev/fuse and loop devices";
+    for (const char* tool : {"mkntfs", "ntfs-3g"})
+        if (!run_command({"sh", "-c", std::string("command -v ") + tool}).value().ok())
+            GTEST_SKIP() << tool << " is not installed";
+    const auto image = dir.path() / "ntfs.img", at = dir.path() / "m";
+    fs::create_directory(at);
+    std::ofstream(image).close();
+    fs::resize_file(image, 20u << 20);
+    ASSERT_TRUE(run_checked({"mkntfs", "-Q", "-q", "-F", "-p", "0", "-H", "16", "-S", "63", image.string()}).ok());
+    auto loop = LoopDevice::attach(image, 0, 20u << 20, false);
+    ASSERT_TRUE(loop.ok()) << loop.error().explain();
+    const auto device = loop->path();
+    int ready[2];
+    ASSERT_EQ(::pipe(ready), 0);
+    const pid_t repair = ::fork();
+    if (repair == 0) {
+        Volume volume;
+        volume.filesystem = "ntfs";
+        MountStack mounts;
+        const char good = enter_private_mounts().ok() && mounts.mount(device, at, volume, false).ok();
+        (void)!::write(ready[1], &good, 1);
+        for (;;) ::pause();
+    }
+    char good = 0;
+    EXPECT_EQ(::read(ready[0], &good, 1), 1);
+    const auto server = child_of(repair);
+    const UniqueFd handle(static_cast<int>(server == 0 ? -1 : ::syscall(SYS_pidfd_open, server, 0)));
+    // So that it does nothing about the signal that it gets with its repair's end.
+    if (handle.valid()) ::kill(server, SIGSTOP);
+    ::kill(repair, SIGKILL);
+    ::waitpid(repair, nullptr, 0);
+    ::close(ready[0]), ::close(ready[1]);
+    ASSERT_EQ(good, 1);
+    if (!handle.valid()) GTEST_SKIP() << "this kernel serves NTFS itself";
+    EXPECT_EQ(::syscall(SYS_pidfd_send_signal, handle.get(), SIGKILL, nullptr, 0), 0);
+    const bool ended = ends_within(handle.get(), 15'000);
+    EXPECT_TRUE(ended) << "ntfs-3g waits for itself";
+    if (!ended) abort_connection(device, at);
+    EXPECT_TRUE(ended || ends_within(handle.get(), 15'000));
 }
