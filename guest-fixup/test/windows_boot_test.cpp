@@ -226,6 +226,20 @@ TEST(WindowsBoot, partition_that_somebody_added_between_two_repairs_is_not_undon
     }
 }
 
+TEST(WindowsBoot, windows_behind_thousands_of_directories_is_found_by_whatever_name) {
+    test::FakeRoot guest;
+    for (int i = 0; i < 4200; ++i) std::filesystem::create_directory(guest.path() / fmt::format("data{}", i));
+    guest.put("/data7/SYSTEM32/config/SYSTEM", "alone it is none");
+    guest.put("/pagefile.sys", "");
+    const auto roots_of = [&] { return system_roots(Guest::open(guest.path(), true).value()); };
+    EXPECT_THAT(roots_of(), IsEmpty());
+    for (const char* root : {"/winnt", "/zzz"}) {
+        guest.put(std::string(root) + "/System32/Config/system", "hive");
+        guest.put(std::string(root) + "/System32/Config/SOFTWARE", "hive");
+    }
+    EXPECT_THAT(roots_of(), ElementsAre("/winnt", "/zzz"));
+}
+
 TEST(WindowsBoot, since_vista_only_a_wrong_start_is_corrected) {
     Disk disk(table(1, 2048, 100'000), kMiB, boot_sector(64, 32, 63));
     const auto edits = plan_sectors(disk.device, disk.place, {});
