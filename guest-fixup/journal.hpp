@@ -37,7 +37,7 @@ public:
     // id.
     Result<std::uint64_t> announce(const std::string& what, const Place& place, const std::optional<State>& after);
     const State& before_last() const { return text_.runs.back().changes.back().before; }  // what it has just kept
-    // Once it has: notes what it came to where that was not foreseen (FAT knows no modes), or as a tool left it.
+    // Once it has: notes what it came to where that was not foreseen, or as a tool left it.
     Status settle(std::uint64_t id, const Place& place);
     Status settle(std::uint64_t id, State now);
     // A directory that a guest's tool writes in.

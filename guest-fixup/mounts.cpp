@@ -101,8 +101,10 @@ Status enter_private_mounts() {
         if (errno == EPERM) return make_error(errors::kNotRoot, "no right to make a mount namespace");
         return errno_error(errno, "a mount namespace");
     }
-    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-        return errno_error(errno, "making the mounts private");
+    // Private, they would hold what this host unmounts meanwhile until the repair ends. Of a slave's mounts none gets
+    // out: what is mounted on one is private.
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+        return errno_error(errno, "making the mounts our own");
     return {};
 }
 
@@ -139,6 +141,8 @@ Status MountStack::mount(const fs::path& device, const fs::path& where, const Vo
     auto opened = open_fd(where, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     if (!opened) return make_error(errors::kMount, "no directory to mount on: {}", opened.error().message());
     const auto target = *std::move(opened);
+    UniqueFd parent(::openat(target.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!parent.valid()) return errno_error(errno, where.string());
     const auto held = fmt::format("/proc/self/fd/{}", target.get());
     std::error_code failed;
     const auto real = fs::read_symlink(held, failed);
@@ -150,7 +154,7 @@ Status MountStack::mount(const fs::path& device, const fs::path& where, const Vo
     if (!options.empty()) data += (data.empty() ? "" : ",") + options;
     if (volume.filesystem == "ntfs") {
         auto server = TRY_WITH(mount_ntfs(device, real, flags), describe(volume));
-        mounted_.push_back({real, std::move(server)});
+        mounted_.push_back({real, std::move(parent), std::move(server)});
         return {};
     }
     if (::mount(device.c_str(), held.c_str(), volume.filesystem.c_str(), flags, data.c_str()) != 0) {
@@ -159,15 +163,16 @@ Status MountStack::mount(const fs::path& device, const fs::path& where, const Vo
                               volume.filesystem);
         return make_error(errors::kMount, "{} ({}): {}", describe(volume), volume.filesystem, std::strerror(errno));
     }
-    mounted_.push_back({real, std::nullopt});
+    mounted_.push_back({real, std::move(parent), std::nullopt});
     return {};
 }
 
 void MountStack::unmount_all() {
     for (; !mounted_.empty(); mounted_.pop_back()) {
-        const auto& place = mounted_.back().place;
+        auto& last = mounted_.back();
+        const auto place = fmt::format("/proc/thread-self/fd/{}/{}", last.parent.get(), last.place.filename().string());
         if (::umount2(place.c_str(), UMOUNT_NOFOLLOW) != 0) ::umount2(place.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
-        if (mounted_.back().server) wait_for_ntfs(*mounted_.back().server);
+        if (last.server) wait_for_ntfs(*last.server);
     }
 }
 

@@ -16,7 +16,8 @@
 
 namespace slipway::fixup {
 
-// Moves this thread into a mount namespace of its own. For a thread made for the repair; it cannot go back.
+// Moves this thread into a mount namespace of its own. For a thread made for the repair; it cannot go back. What this
+// host mounts and unmounts is so here as well, and nothing of ours is so there (mount_namespaces(7), MS_SLAVE).
 Status enter_private_mounts();
 
 // A window of a file or block device as a block device.
@@ -47,6 +48,7 @@ public:
 private:
     struct Mounted {
         std::filesystem::path place;
+        UniqueFd parent;              // its directory: this host may mount something over the way to it
         std::optional<Child> server;  // of a file system in user space: it has written all out when it ends
     };
     std::vector<Mounted> mounted_;

@@ -71,6 +71,10 @@ Result<Child> start_ntfs_3g(const fs::path& device, const fs::path& where, unsig
     if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "a pipe");
     UniqueFd words(ends[0]), write_end(ends[1]);
     const auto null = TRY(open_fd("/dev/null", O_RDWR));
+    // Killed behind this thread it would be the last in this mount namespace, and as it ends have the kernel unmount
+    // what it serves, asking it for ever. So it holds the namespace by a descriptor as well, the lowest, which the
+    // kernel puts back behind the one of /dev/fuse: then nobody is asked any more.
+    const auto space = TRY(open_fd("/proc/thread-self/ns/mnt", O_RDONLY));
     CommandOptions options;
     // However this thread ends, a file system that is told so writes out what it has and unmounts.
     options.before_exec = [] { return ::prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 ? 0 : errno; };
@@ -78,7 +82,7 @@ Result<Child> start_ntfs_3g(const fs::path& device, const fs::path& where, unsig
                                  (flags & MS_RDONLY) != 0 ? "ro" : "rw", kOwner);
     const auto before = device_at(where);
     auto server = Child::spawn({"ntfs-3g", "-o", how, device.string(), where.string()},
-                               {null.get(), null.get(), write_end.get()}, options);
+                               {space.get(), null.get(), write_end.get()}, options);
     if (!server) return make_error(errors::kNtfs, "{}", server.error().message());
     write_end.reset();
     TRY(wait_until_served(*server, where, before, words.get()));

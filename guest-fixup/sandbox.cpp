@@ -128,6 +128,8 @@ int hide_journal() {
 // and no device node that the guest has or makes can be opened, whatever its file system was mounted with.
 int leave_the_host(const char* root) {
     if (::mount(root, root, nullptr, MS_BIND | MS_REC, nullptr) != 0) return errno;
+    // What this host mounts below a root of its own does not come in, with devices perhaps.
+    if (::mount(nullptr, root, nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return errno;
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_NODEV;
     if (::mount_setattr(AT_FDCWD, root, AT_RECURSIVE, &attributes, sizeof attributes) != 0) return errno;
@@ -203,7 +205,8 @@ std::size_t count_processes(int proc) {
 int enter_cell(const Cell& cell) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0) return errno;
-    if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return errno;
+    // The host's, which leave this namespace soon (leave_the_host), and until then hold nothing that it unmounts.
+    if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return errno;
     const pid_t first = ::fork();
     if (first < 0) return errno;
     if (first == 0) {

@@ -6,6 +6,8 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -40,7 +42,24 @@ State::Kind kind_of(mode_t mode) {
     return S_ISDIR(mode) ? State::Kind::Directory : State::Kind::Other;
 }
 
+// statfs(2) and include/uapi/linux/magic.h; ntfs3 and the old ntfs: their sources. Of what FUSE serves, ntfs-3g alone
+// has the number of a block device; others may well keep modes.
+bool keeps_no_modes(int directory, const struct stat& info) {
+    constexpr unsigned long kMsdos = 0x4d44, kExfat = 0x2011bab0, kNtfs = 0x5346544e, kNtfs3 = 0x7366746e,
+                            kFuse = 0x65735546;
+    struct statfs system {};
+    if (::fstatfs(directory, &system) != 0) return false;
+    const auto type = static_cast<unsigned long>(system.f_type) & 0xffffffff;
+    if (type == kFuse) return major(info.st_dev) != 0;
+    return type == kMsdos || type == kExfat || type == kNtfs || type == kNtfs3;
+}
+
 }  // namespace
+
+bool State::operator==(const State& other) const {
+    const bool as_owned = modeless || other.modeless || (mode == other.mode && uid == other.uid && gid == other.gid);
+    return kind == other.kind && as_owned && size == other.size && digest == other.digest && target == other.target;
+}
 
 std::string_view name_of(State::Kind kind) {
     switch (kind) {
@@ -171,6 +190,7 @@ Result<State> examine(const Place& place, bool with_digest) {
         return errno_error(errno, "the guest's " + place.path);
     }
     State state{kind_of(info.st_mode), info.st_mode & 07777, info.st_uid, info.st_gid, 0, "", ""};
+    state.modeless = keeps_no_modes(place.directory.get(), info);
     if (state.kind == State::Kind::Link) state.target = TRY(link_text(place.directory.get(), place.name));
     if (state.kind != State::Kind::File) return state;
     state.size = static_cast<std::uint64_t>(info.st_size);

@@ -21,7 +21,9 @@ struct State {
     std::uint64_t size = 0;  // of a file
     std::string digest;      // of a file, SHA-256 in hex
     std::string target;      // of a link
-    bool operator==(const State&) const = default;
+    // NTFS and FAT: owner and mode are not the file's but its mount's, and others in the next one.
+    bool modeless = false;
+    bool operator==(const State& other) const;  // owner and mode where both have them
 };
 std::string_view name_of(State::Kind kind);
 std::string describe(const State& state);  // "sha256:HEX SIZE", "-> TARGET", "directory", ""

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -127,25 +128,26 @@ void include(Disk& disk, const Partition& p) {
 }
 
 void partitions(const WmiMachine& machine, Inventory& out) {
+    std::map<std::string, Disk*> by_name;  // the first of a name is the one that tidy() keeps
+    for (auto& d : out.disks) by_name.try_emplace(d.name, &d);
     for (const auto& i : machine.of("win32_diskpartition")) {
-        auto disk = fmt::format("disk{}", i.number("diskindex"));
+        const auto found = by_name.find(fmt::format("disk{}", i.number("diskindex")));
+        if (found == by_name.end() || found->second->partitions.size() == 1000) continue;
+        auto& d = *found->second;
         auto type = i.get("type");
-        for (auto& d : out.disks) {
-            if (d.name != disk || d.partitions.size() == 1000) continue;
-            d.table = type.starts_with("GPT:") ? TableKind::Gpt : TableKind::Mbr;
-            if (type.starts_with("Extended")) continue;  // the container of the logical ones
-            auto index = static_cast<std::uint32_t>(std::min<std::uint64_t>(i.number("index"), 1000)) + 1;
-            d.partitions.push_back({.index = index,
-                                    .name = fmt::format("{}p{}", disk, index),
-                                    .offset = i.number("startingoffset"),
-                                    .length = i.number("size"),
-                                    .type = type_of(type),
-                                    .label = {},
-                                    .uuid = {},
-                                    .active = i.is_true("bootpartition") && d.table == TableKind::Mbr});
-            add_member(d, pool_of_partition_type(d.partitions.back().type));
-            include(d, d.partitions.back());
-        }
+        d.table = type.starts_with("GPT:") ? TableKind::Gpt : TableKind::Mbr;
+        if (type.starts_with("Extended")) continue;  // the container of the logical ones
+        auto index = static_cast<std::uint32_t>(std::min<std::uint64_t>(i.number("index"), 1000)) + 1;
+        d.partitions.push_back({.index = index,
+                                .name = fmt::format("{}p{}", d.name, index),
+                                .offset = i.number("startingoffset"),
+                                .length = i.number("size"),
+                                .type = type_of(type),
+                                .label = {},
+                                .uuid = {},
+                                .active = i.is_true("bootpartition") && d.table == TableKind::Mbr});
+        add_member(d, pool_of_partition_type(d.partitions.back().type));
+        include(d, d.partitions.back());
     }
 }
 
@@ -170,6 +172,12 @@ std::string without_slash(std::string text) {
     return text;
 }
 
+// "\\?\Volume{GUID}\" as Volume::volume_id; empty: it is none.
+std::string volume_id_of(const std::string& device_id) {
+    auto open = device_id.find('{');
+    return open == std::string::npos ? "" : without_slash(device_id.substr(open));
+}
+
 std::optional<bool> negated(std::optional<bool> value) { return value ? std::optional<bool>(!*value) : std::nullopt; }
 
 // Win32_LogicalDisk and Win32_Volume tell of the same thing in other words; the first names win.
@@ -177,8 +185,7 @@ Volume volume_of(const WmiInstance& i, bool logical) {
     Volume v{.kind = VolumeKind::Partition};
     auto letter = logical ? i.get("deviceid") : i.get("driveletter");
     auto place = without_slash(i.get("name"));
-    auto open = i.get("deviceid").find('{');
-    if (!logical && open != std::string::npos) v.volume_id = without_slash(i.get("deviceid").substr(open));
+    if (!logical) v.volume_id = volume_id_of(i.get("deviceid"));
     v.name = !letter.empty() ? letter : !v.volume_id.empty() ? v.volume_id : place;
     v.path = i.get("deviceid");
     v.filesystem = to_lower(i.get("filesystem"));
@@ -202,40 +209,54 @@ Volume volume_of(const WmiInstance& i, bool logical) {
     return v;
 }
 
+void mark_encrypted(const WmiMachine& machine, Inventory& out) {
+    std::set<std::string> letters, ids;
+    for (const auto& i : machine.of("win32_encryptablevolume")) {
+        // Protected now, or at least converted in part.
+        if (i.number("protectionstatus") != 1 && i.number("conversionstatus") == 0) continue;
+        letters.insert(i.get("driveletter"));
+        ids.insert(volume_id_of(i.get("deviceid")));
+    }
+    for (auto& v : out.volumes)
+        if (letters.contains(v.name) || (!v.volume_id.empty() && ids.contains(v.volume_id))) v.encryption = "bitlocker";
+}
+
+void mark_page_files(const WmiMachine& machine, Inventory& out) {
+    std::set<std::string> files;
+    for (const auto& i : machine.of("win32_pagefileusage")) files.insert(i.get("name"));
+    for (auto& v : out.volumes) {
+        const auto file = files.lower_bound(v.name);
+        if (!v.name.empty() && file != files.end() && file->starts_with(v.name)) v.page_file = true;
+    }
+}
+
 void volumes(const WmiMachine& machine, Inventory& out) {
     constexpr std::uint64_t kRemovable = 2, kFixed = 3;
     auto partition_of = letters(machine);
+    std::set<std::string> names;
     auto take = [&](const WmiInstance& i, bool logical) {
         auto type = i.number("drivetype");
         if (type != kFixed && (type != kRemovable || i.get("filesystem").empty())) return;
         auto v = volume_of(i, logical);
-        if (logical && find_volume(out, v.name) != nullptr) return;
+        if (!names.insert(v.name).second && logical) return;
         if (auto at = partition_of.find(v.name); at != partition_of.end()) v.backing = {at->second};
         out.volumes.push_back(std::move(v));
     };
     for (const auto& i : machine.of("win32_volume")) take(i, false);
     for (const auto& i : machine.of("win32_logicaldisk")) take(i, true);
-    for (const auto& i : machine.of("win32_encryptablevolume"))
-        for (auto& v : out.volumes)
-            if (v.name == i.get("driveletter") || (!v.volume_id.empty() && has(i.get("deviceid"), v.volume_id)))
-                // Protected now, or at least converted in part.
-                if (i.number("protectionstatus") == 1 || i.number("conversionstatus") != 0) v.encryption = "bitlocker";
-    for (const auto& i : machine.of("win32_pagefileusage"))
-        for (auto& v : out.volumes)
-            if (!v.name.empty() && i.get("name").starts_with(v.name)) v.page_file = true;
+    mark_encrypted(machine, out);
+    mark_page_files(machine, out);
 }
 
 // Which controller a disk hangs on is in no class of its own; with one of its kind it can only be that.
 void hang_disks(Inventory& out) {
-    auto fits = [](const Disk& d, ControllerKind kind) {
-        bool ata = kind == ControllerKind::Ide || kind == ControllerKind::Ahci;
-        return d.bus == BusKind::Ide ? ata : d.bus == BusKind::Scsi && !ata;
-    };
+    std::vector<std::string> ata, others;
+    for (const auto& c : out.controllers)
+        (c.kind == ControllerKind::Ide || c.kind == ControllerKind::Ahci ? ata : others).push_back(c.id);
     for (auto& d : out.disks) {
-        std::size_t count = 0;
-        for (const auto& c : out.controllers)
-            if (fits(d, c.kind)) ++count, d.controller = c.id;
-        if (count != 1) d.controller.clear();
+        d.controller.clear();
+        if (d.bus == BusKind::Ide && ata.size() == 1) d.controller = ata.front();
+        if (d.bus == BusKind::Scsi && others.size() == 1) d.controller = others.front();
     }
 }
 
@@ -244,13 +265,15 @@ bool has_active(const Disk& d) {
     return std::any_of(d.partitions.begin(), d.partitions.end(), [](const Partition& p) { return p.active; });
 }
 
-// The disk that Windows is on.
+// The disk that Windows is on. Each that says so is looked for among all disks; a machine has one.
 const Disk* windows_disk(const Inventory& out) {
+    int looked_at = 0;
     for (const auto& v : out.volumes) {
         const bool by_letter = !v.boot_volume && out.os.system_root.size() >= 2 &&
                                std::find(v.mount_points.begin(), v.mount_points.end(),
                                          out.os.system_root.substr(0, 2)) != v.mount_points.end();
-        if (v.boot_volume != true && !by_letter) continue;
+        if ((v.boot_volume != true && !by_letter) || v.backing.empty()) continue;
+        if (++looked_at > 64) break;
         if (auto on = disks_of(out, v); on.size() == 1) return find_disk(out, on.front());
     }
     return nullptr;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Dumps the tests made (the fuzzers' seeds), real ones where they are at hand, and the program.
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 
 #include <gtest/gtest.h>
@@ -378,6 +379,59 @@ TEST(Import, what_a_hostile_dump_says_twice_or_wrongly_is_left_out) {
     EXPECT_TRUE(wmi.disks[0].partitions.empty());
     EXPECT_TRUE(is_unread(wmi, "partition disk0p1"));
     expect_sound(wmi);
+}
+
+TEST(Import, fifty_thousand_disks_with_a_partition_and_a_letter_each_take_seconds) {
+    // Each partition was looked for among all disks, each letter among all volumes: minutes.
+    constexpr int kCount = 50'000;
+    std::string disks, partitions, letters, logical, volumes, locked, page_files;
+    for (int i = 0; i < kCount; ++i) {
+        disks += fmt::format("Index={}\nSize=1000000\n\n", i);
+        partitions += fmt::format("DiskIndex={}\nIndex=0\nStartingOffset=512\nSize=512\n\n", i);
+        letters += fmt::format("Antecedent=\"Disk #{}, Partition #0\"\nDependent=\"X{}:\"\n\n", i % 1000, i);
+        logical += fmt::format("DeviceID=X{}:\nDriveType=3\nFileSystem=NTFS\n\n", i);
+        volumes +=
+            fmt::format("DriveLetter=X{0}:\nDeviceID=\\\\?\\Volume{{{0}}}\\\nDriveType=3\nBootVolume=TRUE\n\n", i);
+        locked += fmt::format("DeviceID=\\\\?\\Volume{{{}}}\\\nProtectionStatus=1\n\n", i);
+        page_files += fmt::format("Name=X{}:\\pagefile.sys\n\n", i);
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    const auto out = imported(DumpKind::Wmi, {{"Win32_DiskDrive", to_bytes(disks)},
+                                              {"Win32_DiskPartition", to_bytes(partitions)},
+                                              {"Win32_LogicalDiskToPartition", to_bytes(letters)},
+                                              {"Win32_LogicalDisk", to_bytes(logical)},
+                                              {"Win32_Volume", to_bytes(volumes)},
+                                              {"Win32_EncryptableVolume", to_bytes(locked)},
+                                              {"Win32_PageFileUsage", to_bytes(page_files)}});
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+    ASSERT_EQ(out.disks.size(), 10'000u);
+    ASSERT_EQ(out.volumes.size(), 10'000u);
+    EXPECT_TRUE(is_unread(out, "disks"));
+    for (const auto& disk : out.disks) ASSERT_EQ(disk.partitions.size(), 1u) << disk.name;
+    EXPECT_EQ(out.disks[4321].partitions[0].name, "disk4321p1");
+    EXPECT_EQ(out.volumes[999].backing, std::vector<std::string>{"disk999p1"});
+    for (const auto& volume : out.volumes) {
+        ASSERT_EQ(volume.encryption, "bitlocker") << volume.name;
+        ASSERT_EQ(volume.page_file, true) << volume.name;
+    }
+}
+
+TEST(Import, of_several_volumes_the_locked_one_and_the_one_with_the_page_file_alone_are_marked) {
+    const auto out = imported(
+        DumpKind::Wmi,
+        {{"Win32_Volume", to_bytes("DriveLetter=C:\nDeviceID=\\\\?\\Volume{1}\\\nDriveType=3\n\n"
+                                   "Name=C:\\mnt\\\nDeviceID=\\\\?\\Volume{2}\\\nDriveType=3\n\n"
+                                   "DriveLetter=D:\nDeviceID=\\\\?\\Volume{3}\\\nDriveType=3\n")},
+         {"Win32_EncryptableVolume", to_bytes("DeviceID=\\\\?\\Volume{2}\\\nConversionStatus=1\n\n"
+                                              "DriveLetter=C:\nDeviceID=\\\\?\\Volume{1}\\\nProtectionStatus=0\n"
+                                              "ConversionStatus=0\n\nDriveLetter=D:\nProtectionStatus=1\n")},
+         {"Win32_PageFileUsage", to_bytes("Name=D:\\pagefile.sys\n")}});
+    ASSERT_EQ(out.volumes.size(), 3u);
+    EXPECT_EQ(out.volumes[0].encryption, "");
+    EXPECT_EQ(out.volumes[1].encryption, "bitlocker");
+    EXPECT_EQ(out.volumes[2].encryption, "bitlocker");
+    EXPECT_NE(out.volumes[0].page_file, true);
+    EXPECT_EQ(out.volumes[2].page_file, true);
 }
 
 // Files of real machines; what is committed of them is a summary without anything that names machine or owner.

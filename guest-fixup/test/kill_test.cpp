@@ -23,6 +23,7 @@
 #include "guest-fixup/test/fake_system.hpp"
 #include "guest-fixup/test/fake_windows.hpp"
 #include "guest-fixup/windows/repair.hpp"
+#include "guest-fixup/windows/sectors.hpp"
 #include "lib/disks/block.hpp"
 #include "lib/patches/library.hpp"
 #include "lib/patches/test/media.hpp"
@@ -398,6 +399,23 @@ TEST_F(KillTest, of_a_second_repair_of_windows_that_is_killed_its_own_sectors_al
         ASSERT_EQ(test::manifest(windows.guest.path()), original);
     }
     EXPECT_GT(killed_after_the_sectors, 0u);
+}
+
+// However it came to stay: the numbers of runs that did not finish are given again.
+TEST_F(KillTest, record_of_sectors_of_a_repair_that_did_not_finish_is_not_carried_on) {
+    WindowsOnDisk windows;
+    windows::SectorEdit left{0, "an unfinished repair's", Bytes(512, std::byte{7}), {}, 1};
+    const auto now = windows.sectors();
+    left.after = Bytes(as_bytes(now).begin(), as_bytes(now).begin() + 512);
+    windows.guest.put("/WINDOWS/slipway/sectors.json", windows::to_json({left}));
+    const auto report = windows.repair();
+    ASSERT_TRUE(report.ok()) << report.error().explain();
+    const auto record = windows::parse_sectors(windows.guest.get("/WINDOWS/slipway/sectors.json"));
+    ASSERT_TRUE(record.ok()) << record.error().explain();
+    EXPECT_THAT(*record, testing::SizeIs(2));
+    for (const auto& edit : *record) EXPECT_EQ(edit.what.find("unfinished"), edit.what.npos);
+    ASSERT_TRUE(windows.repair(true).ok());
+    EXPECT_EQ(windows.sectors(), now);
 }
 
 TEST_F(KillTest, undo_killed_at_any_step_is_brought_to_its_end_by_the_next) {

@@ -7,10 +7,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "guest-fixup/errors.hpp"
 #include "guest-fixup/fixup.hpp"
+#include "guest-fixup/journal.hpp"
 #include "guest-fixup/test/fake_windows.hpp"
 #include "guest-fixup/tree.hpp"
 #include "lib/base/process.hpp"
+#include "lib/base/sha256.hpp"
 
 using namespace slipway;
 using namespace slipway::fixup;
@@ -82,7 +85,92 @@ void give(const fs::path& file, const char* name, const std::string& value) {
     ASSERT_EQ(::lsetxattr(file.c_str(), name, value.data(), value.size(), 0), 0) << file << " " << name;
 }
 
+// A repair as it is left by a kill between the rename of a file and the line that says what mode it came to.
+void leave_unfinished(const fs::path& root) {
+    const auto tree = Tree::open(root).value();
+    auto journal = Journal::open(tree, "/WINDOWS").value();
+    const std::string words = "from the repair";
+    for (const char* path : {"/WINDOWS/run.cmd", "/WINDOWS/old.ini"}) {
+        const auto place = tree.at(path).value().value();
+        auto after = examine(place, true).value();
+        if (after.kind == State::Kind::None) after = {State::Kind::File, 0644, 0, 0, 0, "", ""};
+        after.size = words.size();
+        after.digest = sha256(as_bytes(words)).text();
+        after.modeless = false;  // the text of the journal does not know
+        ASSERT_TRUE(journal.announce("write", place, after).ok());
+        ASSERT_TRUE(replace_file(place, as_bytes(words), 0644).ok());
+    }
+}
+
+void expect_taken_back(const fs::path& root) {
+    fs::create_directory(root / "WINDOWS");
+    std::ofstream(root / "WINDOWS/old.ini") << "old";
+    leave_unfinished(root);
+    const auto tree = Tree::open(root).value();
+    auto journal = Journal::open(tree, "/WINDOWS").value();
+    std::vector<std::string> notes;
+    const auto recovered = journal.recover(notes);
+    ASSERT_TRUE(recovered.ok()) << recovered.error().explain();
+    EXPECT_THAT(notes, testing::ElementsAre(HasSubstr("was taken back first")));
+    EXPECT_EQ(read_text_file(root / "WINDOWS/old.ini").value_or("?"), "old");
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(root / "WINDOWS")) names.push_back(entry.path().filename());
+    EXPECT_THAT(names, testing::ElementsAre("old.ini"));
+}
+
+// What somebody else wrote into a file of a repair that was cut short is another matter.
+void expect_kept(const fs::path& root) {
+    leave_unfinished(root);
+    std::ofstream(root / "WINDOWS/run.cmd") << "an administrator's";
+    const auto tree = Tree::open(root).value();
+    auto journal = Journal::open(tree, "/WINDOWS").value();
+    std::vector<std::string> notes;
+    ASSERT_TRUE(journal.recover(notes).ok());
+    EXPECT_THAT(notes, testing::Contains(HasSubstr("/WINDOWS/run.cmd was changed after the unfinished repair")));
+    EXPECT_EQ(read_text_file(root / "WINDOWS/run.cmd").value_or("?"), "an administrator's");
+}
+
 }  // namespace
+
+TEST(WindowsAttributes, repair_of_an_ntfs_that_was_killed_behind_a_rename_is_taken_back_whatever_mode_is_seen) {
+    if (const auto what = lacking({"mkntfs", "ntfs-3g", "losetup"}); !what.empty()) GTEST_SKIP() << what;
+    const Mounted volume({"mkntfs", "-Q", "-q", "-F", "-p", "0", "-H", "16", "-S", "63"},
+                         {"ntfs-3g", "-o", "uid=0,gid=0,umask=0077"});
+    expect_taken_back(volume.at());
+    expect_kept(volume.at());
+}
+
+TEST(WindowsAttributes, repair_of_an_ntfs_is_undone_under_another_mode_than_it_was_made_under) {
+    if (const auto what = lacking({"mkntfs", "ntfs-3g", "losetup"}); !what.empty()) GTEST_SKIP() << what;
+    const Mounted volume({"mkntfs", "-Q", "-q", "-F", "-p", "0", "-H", "16", "-S", "63"},
+                         {"ntfs-3g", "-o", "uid=0,gid=0,umask=0077"});
+    const test::FakeRoot made;
+    test::put_windows(made, "/WINDOWS", test::make_hive(test::system_tree()), test::software_hive(test::kXp));
+    for (const char* name : {"atapi.sys", "intelide.sys", "pciidex.sys", "disk.sys"})
+        test::put_driver(made, "/WINDOWS", name);
+    fs::copy(made.path(), volume.at(), fs::copy_options::recursive);
+    RepairRequest request;
+    request.root = volume.at();
+    const auto repaired = repair(request);
+    ASSERT_TRUE(repaired.ok()) << repaired.error().explain();
+    ASSERT_THAT(repaired->journal, testing::Not(testing::IsEmpty()));
+    Mounted::run({"umount", volume.at().string()});
+    Mounted::run({"ntfs-3g", "-o", "uid=0,gid=0,umask=0022", volume.device(), volume.at().string()});
+    request.undo = true;
+    const auto undone = repair(request);
+    ASSERT_TRUE(undone.ok()) << undone.error().explain();
+    EXPECT_FALSE(fs::exists(volume.at() / "WINDOWS/slipway"));
+}
+
+TEST(WindowsAttributes, repair_of_a_fat_that_was_killed_behind_a_rename_is_taken_back_whatever_mode_is_seen) {
+    if (const auto what = lacking({"mkfs.vfat", "losetup"}); !what.empty()) GTEST_SKIP() << what;
+    (void)run_command({"modprobe", "-q", "vfat"});
+    if (read_text_file("/proc/filesystems").value_or("").find("vfat") == std::string::npos)
+        GTEST_SKIP() << "this kernel has no FAT";
+    const Mounted volume({"mkfs.vfat"}, {"mount", "-t", "vfat", "-o", "umask=0077"});
+    expect_taken_back(volume.at());
+    expect_kept(volume.at());
+}
 
 TEST(WindowsAttributes, replaced_files_of_an_ntfs_keep_theirs_and_new_ones_have_their_directorys_descriptor) {
     if (const auto what = lacking({"mkntfs", "ntfs-3g", "losetup"}); !what.empty()) GTEST_SKIP() << what;

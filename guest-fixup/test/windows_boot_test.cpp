@@ -194,6 +194,52 @@ TEST(WindowsBoot, of_two_repairs_the_second_alone_is_taken_back_or_both) {
     EXPECT_THAT(joined(joined(*record, second), second), SizeIs(4));
 }
 
+TEST(WindowsBoot, partition_that_somebody_added_between_two_repairs_is_not_undone) {
+    Disk disk(table(0xd350d350, 2048, 100'000), kMiB, boot_sector(64, 32, 63));
+    const auto boot = disk.at(kMiB);
+    auto first = plan_sectors(disk.device, disk.place, {.geometry = true}).value();
+    for (auto& edit : first) edit.run = 1;
+    ASSERT_TRUE(write_sectors(disk.device, disk.place, first).ok());
+    auto mbr = disk.at(0);
+    mbr[0x1ce + 4] = std::byte{0x83};
+    put_le(mbr, 0x1ce + 8, 4, 110'000);
+    put_le(mbr, 0x1ce + 12, 4, 2000);
+    ASSERT_TRUE(disk.device.write(0, mbr).ok());
+    disk.place.disk_size = 2'000'000'000;  // 64 heads
+    auto second = plan_sectors(disk.device, disk.place, {.geometry = true}).value();
+    ASSERT_THAT(second, SizeIs(2));
+    for (auto& edit : second) edit.run = 2;
+    ASSERT_TRUE(write_sectors(disk.device, disk.place, second).ok());
+    const auto two = parse_sectors(to_json(joined(first, second))).value();
+    const auto repaired = disk.device.content();
+    for (const bool carried_on_by_a_third : {false, true}) {
+        const auto record = carried_on_by_a_third ? joined(two, {}) : two;
+        ASSERT_TRUE(disk.device.write(0, repaired).ok());
+        const auto undone = take_back_sectors(disk.device, disk.place, record, false);
+        ASSERT_TRUE(undone.ok()) << undone.error().explain();
+        EXPECT_EQ(disk.at(0), mbr);
+        EXPECT_EQ(disk.at(kMiB), boot);  // which nobody else had changed
+        ASSERT_THAT(*undone, SizeIs(2));
+        if (carried_on_by_a_third) continue;
+        EXPECT_THAT((*undone)[0].what, AllOf(HasSubstr("partition table"), HasSubstr("no further back")));
+        EXPECT_THAT((*undone)[1].what, testing::Not(HasSubstr("no further back")));
+    }
+}
+
+TEST(WindowsBoot, windows_behind_thousands_of_directories_is_found_by_whatever_name) {
+    test::FakeRoot guest;
+    for (int i = 0; i < 4200; ++i) std::filesystem::create_directory(guest.path() / fmt::format("data{}", i));
+    guest.put("/data7/SYSTEM32/config/SYSTEM", "alone it is none");
+    guest.put("/pagefile.sys", "");
+    const auto roots_of = [&] { return system_roots(Guest::open(guest.path(), true).value()); };
+    EXPECT_THAT(roots_of(), IsEmpty());
+    for (const char* root : {"/winnt", "/zzz"}) {
+        guest.put(std::string(root) + "/System32/Config/system", "hive");
+        guest.put(std::string(root) + "/System32/Config/SOFTWARE", "hive");
+    }
+    EXPECT_THAT(roots_of(), ElementsAre("/winnt", "/zzz"));
+}
+
 TEST(WindowsBoot, since_vista_only_a_wrong_start_is_corrected) {
     Disk disk(table(1, 2048, 100'000), kMiB, boot_sector(64, 32, 63));
     const auto edits = plan_sectors(disk.device, disk.place, {});

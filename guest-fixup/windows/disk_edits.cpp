@@ -21,6 +21,14 @@ Result<std::vector<SectorEdit>> DiskEdits::recorded() const {
     return parse_sectors(*text);
 }
 
+// Of runs before this one. Their numbers are given again after a run that did not finish: what is left of that one has
+// this number, or a later one.
+Result<std::vector<SectorEdit>> DiskEdits::finished() const {
+    auto edits = TRY(recorded());
+    std::erase_if(edits, [this](const auto& edit) { return edit.run >= guest_.run_number(); });
+    return edits;
+}
+
 Result<std::string> DiskEdits::digest() const {
     if (!possible()) return std::string();
     const auto disk = TRY(open_under_claim(windows_.disk, disks::OpenMode::ReadOnly));
@@ -44,7 +52,7 @@ Status DiskEdits::apply(const SectorWishes& wishes) {
     if (edits.empty()) return {};
     for (auto& edit : edits) edit.run = guest_.run_number();
     if (!guest_.dry_run()) {
-        TRY(guest_.write_unrecorded(record(), to_json(joined(TRY(recorded()), edits)), 0600));
+        TRY(guest_.write_unrecorded(record(), to_json(joined(TRY(finished()), edits)), 0600));
         applied_ = edits;
         TRY(write_sectors(*disk, *windows_.place, edits));
     }

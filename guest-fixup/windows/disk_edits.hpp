@@ -25,6 +25,7 @@ private:
     bool possible() const { return !windows_.disk.empty() && windows_.place; }
     std::string record() const { return guest_.journal_base() + "/slipway/sectors.json"; }
     Result<std::vector<SectorEdit>> recorded() const;
+    Result<std::vector<SectorEdit>> finished() const;
 
     Guest& guest_;
     const MountedWindows& windows_;

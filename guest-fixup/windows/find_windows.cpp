@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "guest-fixup/windows/find_windows.hpp"
 
+#include <algorithm>
+
 #include "guest-fixup/errors.hpp"
 #include "lib/base/strings.hpp"
 
@@ -8,7 +10,8 @@ namespace slipway::fixup::windows {
 
 namespace {
 
-constexpr std::size_t kTopDirectories = 4096;
+// Of all directories at the top of a volume together: some seconds through FUSE.
+constexpr std::size_t kNamesLookedThrough = 1'000'000, kNamesInOne = 100'000;
 
 // Digits at the start: "3 or so" is 3.
 unsigned leading_number(std::string_view text) {
@@ -63,17 +66,42 @@ std::string product_of(const WindowsSystem& windows, const Hive& software, const
     return printable(name);
 }
 
+// What setup calls it, of any version and as one of two: WINNT, WINDOWS, WTSRV, Windows.0, WINNT.SBS.
+bool sounds_like_windows(std::string_view name) {
+    return iequals(name.substr(0, 3), "win") || iequals(name.substr(0, 5), "wtsrv");
+}
+
+// left: how many names may still be read.
+bool has_system32(const Guest& guest, const std::string& directory, std::size_t& left) {
+    const auto limit = std::min(left, kNamesInOne);
+    --left;
+    const auto opened = guest.open_directory(directory);
+    if (!opened) return false;
+    const auto names = names_in(opened->get(), limit);
+    left -= std::min(left, names ? names->size() : limit);
+    return names && std::any_of(names->begin(), names->end(), [](auto& name) { return iequals(name, "system32"); });
+}
+
+bool is_system_root(const Guest& guest, const std::string& root) {
+    const auto config = find_path(guest, root + "/system32/config");
+    return config && find_path(guest, *config + "/system") && find_path(guest, *config + "/software");
+}
+
 }  // namespace
 
+// A volume may be full of directories, and each of them full: those that sound like it come first, and then as many as
+// can be looked through.
 std::vector<std::string> system_roots(const Guest& guest) {
     std::vector<std::string> roots;
-    const auto names = guest.list("/");
-    for (std::size_t i = 0; i < names.size() && i < kTopDirectories; ++i) {
-        const auto root = "/" + names[i];
-        const auto config = find_path(guest, root + "/system32/config");
-        if (config && find_path(guest, *config + "/system") && find_path(guest, *config + "/software"))
-            roots.push_back(root);
+    auto names = guest.list("/");
+    std::stable_partition(names.begin(), names.end(), sounds_like_windows);
+    std::size_t left = kNamesLookedThrough;
+    for (const auto& name : names) {
+        if (left == 0) break;
+        const auto root = "/" + name;
+        if (has_system32(guest, root, left) && is_system_root(guest, root)) roots.push_back(root);
     }
+    std::sort(roots.begin(), roots.end());
     return roots;
 }
 

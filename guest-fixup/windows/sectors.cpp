@@ -103,15 +103,32 @@ Status plan_boot_sector(disks::BlockDevice& disk, const DiskPlace& place, const 
     return {};
 }
 
+// Without the edits of a sector before the last one that met what no earlier one had made of it: what others wrote
+// meanwhile, such as one more partition, is not lost.
+std::vector<SectorEdit> behind_others(const std::vector<SectorEdit>& edits) {
+    std::vector<SectorEdit> out;
+    for (const auto& edit : edits) {
+        const auto here = [&](const SectorEdit& known) { return known.offset == edit.offset; };
+        const auto led_here = [&](const SectorEdit& known) {
+            return here(known) && (edit.before == known.before || edit.before == known.after);
+        };
+        if (std::none_of(out.begin(), out.end(), led_here)) std::erase_if(out, here);
+        out.push_back(edit);
+    }
+    return out;
+}
+
 // What all of them did to one sector.
 struct SectorHistory {
     SectorEdit whole;  // from the first before to the last after
     Bytes now;
+    bool others = false;  // had changed it before that
 };
 
 // In the order of their first edits; errors::kChangedSince when one is nothing that they made of it.
 Result<std::vector<SectorHistory>> look_at_all(disks::BlockDevice& disk, const DiskPlace& place,
-                                               const std::vector<SectorEdit>& edits) {
+                                               const std::vector<SectorEdit>& all) {
+    const auto edits = behind_others(all);
     std::vector<SectorHistory> out;
     std::vector<SectorEdit> whole;
     for (const auto& edit : edits) add(whole, edit);
@@ -126,7 +143,10 @@ Result<std::vector<SectorHistory>> look_at_all(disks::BlockDevice& disk, const D
             }))
             return make_error(errors::kChangedSince, "the {} at byte {} of the disk",
                               offset == 0 ? "partition table" : "boot sector", offset);
-        out.push_back({std::move(sector), std::move(now)});
+        const auto of_it = [&](const auto& edit) { return edit.offset == offset; };
+        out.push_back(
+            {std::move(sector), std::move(now),
+             std::count_if(all.begin(), all.end(), of_it) != std::count_if(edits.begin(), edits.end(), of_it)});
     }
     return out;
 }
@@ -165,7 +185,7 @@ Result<std::vector<SectorEdit>> parse_sectors(std::string_view text) {
 
 std::vector<SectorEdit> joined(const std::vector<SectorEdit>& finished, const std::vector<SectorEdit>& later) {
     std::vector<SectorEdit> out;
-    for (const auto& edit : finished) add(out, edit);
+    for (const auto& edit : behind_others(finished)) add(out, edit);
     out.insert(out.end(), later.begin(), later.end());
     return out;
 }
@@ -202,7 +222,7 @@ Result<std::vector<SectorEdit>> plan_sectors(disks::BlockDevice& disk, const Dis
 }
 
 Status write_sectors(disks::BlockDevice& disk, const DiskPlace& place, const std::vector<SectorEdit>& edits) {
-    for (const auto& [edit, now] : TRY(look_at_all(disk, place, edits)))
+    for (const auto& [edit, now, others] : TRY(look_at_all(disk, place, edits)))
         if (now != edit.after) TRY(disk.write(edit.offset, edit.after));
     return edits.empty() ? Status() : disk.flush();
 }
@@ -212,10 +232,11 @@ Result<std::vector<Change>> take_back_sectors(disks::BlockDevice& disk, const Di
     std::vector<Change> done;
     auto sectors = TRY(look_at_all(disk, place, edits));
     std::reverse(sectors.begin(), sectors.end());
-    for (const auto& [edit, now] : sectors) {
+    for (const auto& [edit, now, others] : sectors) {
         if (now == edit.before) continue;
         if (!dry_run) TRY(disk.write(edit.offset, edit.before));
         auto change = change_of(edit);
+        if (others) change.what += " (no further back: others had changed the sector before that)";
         done.push_back({"undo: " + change.what, change.where, change.after, change.before});
     }
     if (!done.empty() && !dry_run) TRY(disk.flush());

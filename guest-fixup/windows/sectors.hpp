@@ -46,8 +46,8 @@ Result<std::vector<SectorEdit>> plan_sectors(disks::BlockDevice& disk, const Dis
 
 // Each goes on where it is so already. Errors: fixup.changed-since before anything is written.
 Status write_sectors(disks::BlockDevice& disk, const DiskPlace& place, const std::vector<SectorEdit>& edits);
-// Each sector as it was before the first of these edits of it; what was taken back. One that is none of what they made
-// of it is errors::kChangedSince. dry_run writes nothing.
+// Each sector as it was before the first of these edits of it, but not behind what others made of it between two of
+// them; what was taken back. One that is none of what they made of it is errors::kChangedSince. dry_run writes nothing.
 Result<std::vector<Change>> take_back_sectors(disks::BlockDevice& disk, const DiskPlace& place,
                                               const std::vector<SectorEdit>& edits, bool dry_run);
 

@@ -13,8 +13,9 @@
 
 namespace slipway {
 
-// Parses into document. Refuses a DOCTYPE (entity tricks), nesting deeper than tinyxml2 allows
-// and text over 64 MiB.
+// Parses into document. Refuses a DOCTYPE (entity tricks), nesting deeper than tinyxml2 allows, text over 64 MiB, more
+// than a million elements, attributes and texts, and 128 attributes of one element: the first alone bounds neither
+// memory nor time.
 Status parse_xml(tinyxml2::XMLDocument& document, std::string_view text);
 
 std::string xml_attribute(const tinyxml2::XMLElement& element, const char* name, std::string_view fallback = {});

@@ -159,6 +159,59 @@ TEST(Xml, written_text_reads_back_the_same) {
     EXPECT_FALSE(parse_xml(document, "<a>").ok());
 }
 
+namespace {
+
+std::string element_with(std::size_t attributes, std::string_view value) {
+    std::string out = "\n<e ";
+    for (std::size_t i = 0; i < attributes; ++i) out += fmt::format("a{}={} ", i, value);
+    return out + "/>";
+}
+
+std::string refusal_of(std::string_view text) {
+    tinyxml2::XMLDocument document;
+    const auto parsed = parse_xml(document, text);
+    return parsed ? "" : parsed.error().message();
+}
+
+}  // namespace
+
+TEST(Xml, element_with_too_many_attributes_is_refused_by_its_line_however_they_are_written) {
+    // A hundred thousand of them took minutes.
+    for (const char* value : {"''", "\"\"", "'<'", "'>'", "\"<e a='\"", "'<!-- \"'", "'<![CDATA['", "'</e>'"}) {
+        EXPECT_EQ(refusal_of(element_with(128, value)), "") << value;
+        EXPECT_NE(refusal_of(element_with(129, value)).find("line 2: an element with more than 128 attributes"),
+                  std::string::npos)
+            << value;
+    }
+    const auto many = element_with(129, "''");
+    for (const char* before : {"<?xml version='1.0'?>", "<!-- ' -->", "<!-- \" > < -->"})
+        EXPECT_NE(refusal_of(before + many).find("more than 128"), std::string::npos) << before;
+    for (const char* before : {"'", "\"", "<![CDATA[ ' <b c=\" ]]>", "<b/>'>"})
+        EXPECT_NE(refusal_of("<d>" + std::string(before) + many + "</d>").find("more than 128"), std::string::npos)
+            << before;
+    EXPECT_NE(refusal_of("<d></d" + many.substr(3, many.size() - 5) + ">").find("more than 128"), std::string::npos);
+}
+
+TEST(Xml, comments_and_texts_may_look_like_as_many_attributes_as_they_want) {
+    const auto many = element_with(1000, "''");
+    EXPECT_EQ(refusal_of("<d><!--" + many + "--><![CDATA[" + many + "]]>" + many.substr(4, many.size() - 6) + "</d>"),
+              "");
+}
+
+TEST(Xml, text_that_becomes_too_many_parts_is_refused_before_it_takes_memory) {
+    const auto file_of = [](std::string_view part, std::size_t count) {
+        std::string out = "<d>";
+        for (std::size_t i = 0; i < count; ++i) out += part;
+        return out + "</d>";
+    };
+    for (const char* part : {"<a/>", "<a></a>", "<!---->", "<?a?>", "<![CDATA[]]>"})
+        EXPECT_NE(refusal_of(file_of(part, 1'000'000)).find("more than 1000000 elements, attributes and texts"),
+                  std::string::npos)
+            << part;
+    EXPECT_NE(refusal_of(file_of("<a b='' c=''/>t", 250'000)).find("more than 1000000"), std::string::npos);
+    EXPECT_EQ(refusal_of(file_of("<a b='' c=''/>\n", 100'000)), "");
+}
+
 TEST(Xml, bytes_that_xml_forbids_are_replaced) {
     EXPECT_EQ(xml_escape("a\xff\x01\xef\xbf\xbf\r"), "a\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&#13;");
     EXPECT_EQ(xml_escape("\xc3\xa4"), "\xc3\xa4");
