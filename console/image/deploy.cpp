@@ -56,9 +56,6 @@ Result<Target> open_target(const DeployArguments& a, std::uint64_t size) {
         if (!fs::is_block_file(a.target, ignored) && !a.resume)
             return make_error(slipway::errors::kExists, "{} exists (--resume goes on with an interrupted deploy)",
                               a.target);
-        // Cut between making the file and giving it its size.
-        if (a.format == "raw" && fs::is_regular_file(a.target, ignored) && fs::file_size(a.target, ignored) == 0)
-            if (::truncate(a.target.c_str(), static_cast<off_t>(size)) != 0) return errno_error(errno, a.target);
         return Target{TRY(disks::open_disk(a.target, disks::OpenMode::ReadWrite)), false, nullptr};
     }
     if (a.format == "vhd-fixed")

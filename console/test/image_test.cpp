@@ -189,16 +189,6 @@ TEST(ImageProgram, a_larger_target_gets_the_backup_table_at_its_end_and_a_grown_
     EXPECT_NE(small.error_text.find("its last partition would fit"), std::string::npos) << small.error_text;
 }
 
-// Killed between making the file and giving it its size.
-TEST(ImageProgram, a_file_that_is_empty_yet_is_gone_on_with) {
-    Bench bench;
-    ASSERT_EQ(bench.capture().exit_code, kExitDone);
-    bench.make("empty.img", 0);
-    const auto resumed = bench.deploy(bench.path("empty.img"), {"--resume", "--verify"});
-    EXPECT_EQ(resumed.exit_code, kExitDone) << resumed.error_text;
-    bench.expect_file("empty.img", Bench::kOffset);
-}
-
 TEST(ImageProgram, a_new_version_over_the_old_one_writes_what_changed_unless_that_is_forbidden) {
     Bench bench;
     ASSERT_EQ(bench.capture().exit_code, kExitDone);

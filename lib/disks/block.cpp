@@ -13,6 +13,7 @@
 
 #include "lib/base/errors.hpp"
 #include "lib/disks/errors.hpp"
+#include "lib/disks/vhd/files.hpp"
 #include "lib/disks/vhd/vhd.hpp"
 
 namespace slipway::disks {
@@ -45,8 +46,11 @@ Result<std::unique_ptr<FileDisk>> FileDisk::open(const std::filesystem::path& pa
 }
 
 Result<std::unique_ptr<FileDisk>> FileDisk::create(const std::filesystem::path& path, std::uint64_t size) {
-    auto fd = TRY(open_fd(path, O_RDWR | O_CREAT | O_EXCL));
-    if (::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) return errno_error(errno, path.string());
+    auto made = TRY(vhd::NewFile::create(vhd::real_files(), path));
+    TRY_WITH(made.file().truncate(size), path.string());
+    TRY(made.publish());
+    UniqueFd fd(::fcntl(made.file().fd(), F_DUPFD_CLOEXEC, 3));
+    if (!fd.valid()) return errno_error(errno, path.string());
     std::unique_ptr<FileDisk> disk(new FileDisk(std::move(fd), OpenMode::ReadWrite));
     disk->size_ = size;
     disk->fresh_ = true;

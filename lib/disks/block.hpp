@@ -52,7 +52,7 @@ enum class OpenMode { ReadOnly, ReadWrite };
 class FileDisk final : public BlockDevice {
 public:
     static Result<std::unique_ptr<FileDisk>> open(const std::filesystem::path& path, OpenMode mode);
-    // Makes a sparse file of that size; refuses an existing one.
+    // Makes a sparse file of that size, which has its name when it has its size; refuses an existing one.
     static Result<std::unique_ptr<FileDisk>> create(const std::filesystem::path& path, std::uint64_t size);
 
     std::uint64_t size() const override { return size_; }

@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 
 #include "lib/base/errors.hpp"
-#include "lib/disks/test/checks.hpp"
 #include "lib/disks/errors.hpp"
+#include "lib/disks/test/checks.hpp"
 
 using namespace slipway;
 using namespace slipway::disks;
@@ -17,6 +17,17 @@ TEST(FileDisk, a_fifo_is_refused_and_not_waited_for) {
     auto opened = FileDisk::open(dir / "fifo", OpenMode::ReadOnly);
     ASSERT_FALSE(opened.ok());
     EXPECT_TRUE(opened.error().is(slipway::errors::kBadValue));
+}
+
+// It has its name when it has its size: what was cut in between is nobody's target.
+TEST(FileDisk, what_cannot_have_its_size_is_not_made) {
+    auto dir = TempDir::create("disks").value();
+    EXPECT_FALSE(FileDisk::create(dir / "disk", std::uint64_t{1} << 62).ok());
+    EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
+    auto made = FileDisk::create(dir / "disk", 1 << 20).value();
+    ASSERT_TRUE(made->write(4096, as_bytes("content")).ok());
+    EXPECT_EQ(std::filesystem::file_size(dir / "disk"), 1u << 20);
+    EXPECT_TRUE(FileDisk::create(dir / "disk", 1 << 20).error().is(slipway::errors::kExists));
 }
 
 TEST(Layers, a_window_stays_inside_and_read_only_refuses) {
