@@ -364,9 +364,16 @@ Result<TaskOutcome> deploy_task(TaskContext& context) {
                                                {"repaired_symbols", c.repaired},
                                                {"useless_symbols", c.useless},
                                                {"refused_chunks", c.refused},
+                                               {"given_up_chunks", c.given_up},
+                                               {"left_out_packets", c.left_out},
                                                {"refused_packets", c.forged + c.replayed + c.foreign + c.malformed}};
     context.log(fmt::format("multicast: heard {} in {} packets, {} lost, {} symbols given back by parity",
                             human_bytes(c.bytes), c.packets, c.lost, c.repaired));
+    if (c.given_up + c.left_out > 0)
+        context.log(
+            fmt::format("multicast: {} packets were left out because the disk was behind, and {} unfinished "
+                        "chunks given up for want of memory; they came again",
+                        c.left_out, c.given_up));
     return outcome;
 }
 

@@ -79,7 +79,7 @@ void Listener::speak_with_server(Instant now) {
 }
 
 bool Listener::tell(bool asks_unicast) {
-    const auto advice = around_.tell(receiver_.wanted(), asks_unicast);
+    const auto advice = around_.tell(receiver_.lacked(), asks_unicast);
     joins_again_ = advice == Advice::Join;
     return advice == Advice::Listen;
 }

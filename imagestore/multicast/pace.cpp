@@ -2,6 +2,7 @@
 #include "imagestore/multicast/pace.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace slipway::multicast {
@@ -11,7 +12,7 @@ namespace {
 constexpr double kLeast = 1e6, kMost = 1e11;
 constexpr double kYield = 0.03, kYieldFirst = 0.1;       // at a loss event
 constexpr double kLeastGrowth = 0.1, kMostGrowth = 0.2;  // a second
-constexpr double kDrain = 0.85;         // of what they take: what waits in their buffers is to become less
+constexpr double kDrain = 0.85;  // of what they take: what waits in their buffers is to become less
 constexpr std::chrono::milliseconds kBurst{4};
 // A sender that was not given the processor catches up, at little above the rate: the line was idle meanwhile, so its
 // queue has room for that. More would be a burst for switches.
@@ -31,9 +32,9 @@ void Pace::set_ceiling(std::uint64_t bits) {
     else if (bits > 0) rate_ = std::min(rate_, static_cast<double>(bits));
 }
 
-void Pace::hold_to(std::uint64_t bits, Instant now) {
+void Pace::hold_to(std::uint64_t bits, Instant until) {
     held_ = bits;
-    held_until_ = now + std::chrono::seconds(1);
+    held_until_ = until;
 }
 
 // What a TCP would take is a bound; at each loss event it yields as well, so that the queue drains, and comes back
@@ -70,8 +71,9 @@ bool Pace::on_lag(double bits) {
 }
 
 std::uint64_t Pace::rate() const {
-    auto rate = static_cast<std::uint64_t>(rate_);
-    return held_ > 0 && ready_ < held_until_ ? std::min(rate, held_) : rate;
+    if (held_ == 0) return static_cast<std::uint64_t>(rate_);
+    const auto free_for = std::max(0.0, std::chrono::duration<double>(ready_ - held_until_).count());
+    return static_cast<std::uint64_t>(std::min(rate_, static_cast<double>(held_) * std::exp2(free_for)));
 }
 
 void Pace::spend(std::size_t bytes, Instant now) {

@@ -22,8 +22,8 @@ public:
     Pace(PaceOptions options, Instant now);
 
     void set_ceiling(std::uint64_t bits);  // 0: none
-    // A slow disk: not faster than this for a second.
-    void hold_to(std::uint64_t bits, Instant now);
+    // A slow disk: not faster than this until then, and then twice as fast after each second.
+    void hold_to(std::uint64_t bits, Instant until);
     struct Losses {
         double share = 0;    // of the packets, that nearly all receivers missed
         bool event = false;  // some of them began a loss event

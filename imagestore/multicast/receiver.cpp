@@ -8,17 +8,18 @@ namespace slipway::multicast {
 
 namespace {
 
-constexpr std::uint64_t kReordered = 8;  // a packet may be overtaken by so many
+constexpr std::uint64_t kReordered = 8;               // a packet may be overtaken by so many
+constexpr std::chrono::milliseconds kWriteOver{200};  // less is chunks, and no rate
 
 std::size_t overhead_of(const Partition& partition) { return 512 + std::size_t{partition.blocks()} * 512; }
 
 }  // namespace
 
 ReceiverCounts& ReceiverCounts::operator+=(const ReceiverCounts& o) {
-    for (auto count :
-         {&ReceiverCounts::packets, &ReceiverCounts::bytes, &ReceiverCounts::lost, &ReceiverCounts::forged,
-          &ReceiverCounts::replayed, &ReceiverCounts::foreign, &ReceiverCounts::malformed, &ReceiverCounts::useless,
-          &ReceiverCounts::repaired, &ReceiverCounts::given_up, &ReceiverCounts::refused, &ReceiverCounts::reports})
+    for (auto count : {&ReceiverCounts::packets, &ReceiverCounts::bytes, &ReceiverCounts::lost, &ReceiverCounts::forged,
+                       &ReceiverCounts::replayed, &ReceiverCounts::foreign, &ReceiverCounts::malformed,
+                       &ReceiverCounts::useless, &ReceiverCounts::repaired, &ReceiverCounts::given_up,
+                       &ReceiverCounts::refused, &ReceiverCounts::left_out, &ReceiverCounts::reports})
         this->*count += o.*count;
     return *this;
 }
@@ -32,6 +33,7 @@ Receiver::Receiver(ReceiverOptions options, std::vector<bool> wanted, Instant no
       held_(wanted_.size()),
       passed_(wanted_.size()),
       lacking_(static_cast<std::uint32_t>(std::count(wanted_.begin(), wanted_.end(), true))),
+      written_since_(now),
       heard_(now),
       last_report_(now),
       report_number_(options_.first_report) {}
@@ -128,8 +130,9 @@ void Receiver::on_data(const DataBody& data, Instant now) {
         ++counts_.useless;
         return;
     }
+    if (disk_behind_ && !told_behind_ && sync_) wish_to_speak(now);
     if (room_ == 0) {
-        disk_behind_ = true;
+        ++counts_.left_out;
         give_up(data.chunk);
         return;
     }
@@ -269,6 +272,18 @@ std::optional<Receiver::Whole> Receiver::take() {
     return out;
 }
 
+void Receiver::set_room(std::size_t bytes) {
+    room_ = bytes;
+    most_room_ = std::max(most_room_, bytes);
+    disk_behind_ |= bytes < most_room_ / 2 || bytes == 0;
+}
+
+std::vector<bool> Receiver::lacked() const {
+    auto out = wanted_;
+    for (std::size_t c = 0; c < out.size(); ++c) out[c] = out[c] && !held_[c];
+    return out;
+}
+
 void Receiver::stored(std::uint32_t chunk) {
     if (!held_[chunk]) return;
     held_[chunk] = false;
@@ -346,7 +361,9 @@ void Receiver::wish_to_speak(Instant now) {
 
 Instant Receiver::next_beat() const {
     const bool has_lost = lost_block_ && lost_block_ <= whole_block();
-    const auto beats = sync_->state == SyncState::RoundEnds ? kEndBeats : has_lost ? kLossBeats : kHeartbeats;
+    const auto beats = sync_->state == SyncState::RoundEnds ? kEndBeats
+                       : has_lost || disk_behind_           ? kLossBeats
+                                                            : kHeartbeats;
     return last_report_ + std::chrono::milliseconds(beats * sync_->backoff_ms);
 }
 
@@ -358,7 +375,8 @@ Instant Receiver::deadline() const {
 std::optional<Bytes> Receiver::poll(Instant now) {
     if (now < deadline()) return std::nullopt;
     const bool beat = now >= next_beat();
-    if (std::exchange(speak_, std::nullopt) && !beat && deficits().empty() && (told_complete_ || !round_complete()))
+    if (std::exchange(speak_, std::nullopt) && !beat && deficits().empty() && (told_complete_ || !round_complete()) &&
+        (told_behind_ || !disk_behind_))
         return std::nullopt;  // another one has asked for as much
     return report(now);
 }
@@ -375,11 +393,13 @@ Bytes Receiver::report(Instant now) {
         std::clamp<std::int64_t>(std::chrono::floor<std::chrono::milliseconds>(now - heard_).count(), 0, UINT16_MAX));
     body.room_kib = static_cast<std::uint32_t>(
         std::min<std::size_t>(room_, options_.memory - std::min(used_, options_.memory)) / 1024);
-    const auto ms = std::max<std::int64_t>(
-        1, std::chrono::duration_cast<std::chrono::milliseconds>(now - std::exchange(last_report_, now)).count());
-    body.written_kib =
-        static_cast<std::uint32_t>(std::exchange(written_, 0) * 1000 / 1024 / static_cast<std::uint64_t>(ms));
-    body.disk_behind = std::exchange(disk_behind_, false);
+    last_report_ = now;
+    if (const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - written_since_); ms >= kWriteOver) {
+        written_since_ = now;
+        body.written_kib = static_cast<std::uint32_t>(std::exchange(written_, 0) * 1000 / 1024 /
+                                                      static_cast<std::uint64_t>(ms.count()));
+    }
+    body.disk_behind = told_behind_ = std::exchange(disk_behind_, false);
     body.round_complete = round_complete();
     told_complete_ = body.round_complete;
     body.wanted = deficits();

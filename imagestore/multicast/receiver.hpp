@@ -39,6 +39,7 @@ struct ReceiverCounts {
     std::uint64_t repaired = 0;  // source symbols that parity gave back
     std::uint64_t given_up = 0;  // unfinished chunks dropped for want of memory
     std::uint64_t refused = 0;   // chunks that were not what the manifest says
+    std::uint64_t left_out = 0;  // packets of wanted chunks that its disk had no room for
     std::uint64_t reports = 0;
     ReceiverCounts& operator+=(const ReceiverCounts& o);
 };
@@ -61,11 +62,13 @@ public:
     std::optional<Whole> take();
     void stored(std::uint32_t chunk);
     void refused(std::uint32_t chunk);  // its hash is another: wanted again
-    // Its disk has so much room for more; what is reported. While it is 0 packets are left out.
-    void set_room(std::size_t bytes) { room_ = bytes; }
+    // Its disk has so much room for more; what is reported. Below half of the most there was the sender is told to slow
+    // down; while it is 0 packets are left out.
+    void set_room(std::size_t bytes);
     void add_written(std::size_t bytes) { written_ += bytes; }
 
     const std::vector<bool>& wanted() const { return wanted_; }
+    std::vector<bool> lacked() const;  // wanted, and not with the owner either
     std::uint32_t lacking() const { return lacking_; }
     std::size_t memory() const { return used_; }  // of its options', as it is now
     const ReceiverCounts& counts() const { return counts_; }
@@ -126,8 +129,9 @@ private:
     std::uint32_t lacking_ = 0;
     std::map<std::uint32_t, Open> open_;
     std::deque<Whole> whole_;
-    std::size_t used_ = 0, room_ = SIZE_MAX, written_ = 0;
-    bool disk_behind_ = false;
+    std::size_t used_ = 0, room_ = SIZE_MAX, most_room_ = 0, written_ = 0;
+    Instant written_since_;
+    bool disk_behind_ = false, told_behind_ = false;
     std::optional<SyncBody> sync_;
     Instant heard_, last_report_, last_data_;
     std::optional<Instant> speak_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "imagestore/multicast/middle.hpp"
@@ -403,7 +404,9 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     note_told(member, report, now);
     if (unheard_) unheard_ = most_are_silent(now);
     view.room_kib = report.room_kib;
-    if (report.written_kib > 0) view.written_kib = report.written_kib;
+    if (report.written_kib > 0)
+        view.written_kib =
+            view.written_kib > 0 ? std::midpoint(view.written_kib, report.written_kib) : report.written_kib;
     view.disk_behind = report.disk_behind;
     view.round_complete = report.round_complete;
     if (report.expected > 0 && report.expected <= number_) {
@@ -415,20 +418,26 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     }
     note_losses(member, report);
     look_at_losses(now);
-    if (report.disk_behind && view.written_kib > 0) {
-        const auto bits = std::uint64_t{view.written_kib} * 8192;
-        if (view.written_kib * std::uint64_t{2} >= usual_disk()) {
-            pace_.hold_to(bits, now);
-            member.slow_since.reset();
-        } else if (!member.slow_since) {
-            member.slow_since = now;
-        }
-    } else if (!report.disk_behind) {
-        member.slow_since.reset();
-    }
+    if (!report.disk_behind) member.slow_since.reset();
+    else if (view.written_kib > 0) slow_for(member, now);
     // Of one who is about to be moved aside nothing is repaired.
     if (view.loss > loss_limit_) return;
     for (const auto& deficit : report.wanted) want(deficit, now);
+}
+
+// As fast as the slowest of the disks that are behind, but for those that are better served otherwise.
+void Sender::slow_for(Member& behind, Instant now) {
+    const auto least = (usual_disk() + 1) / 2;
+    if (behind.view.written_kib < least) {
+        if (!behind.slow_since) behind.slow_since = now;
+        return;
+    }
+    behind.slow_since.reset();
+    auto slowest = behind.view.written_kib;
+    for (const auto& [number, member] : audience_)
+        if (const auto& view = member.view; view.disk_behind && view.written_kib >= least)
+            slowest = std::min(slowest, view.written_kib);
+    pace_.hold_to(std::uint64_t{slowest} * 8192, now + std::chrono::milliseconds(2 * kLossBeats * backoff()));
 }
 
 // KiB a second, of the middle one: where all disks are slow, none of them is moved aside.

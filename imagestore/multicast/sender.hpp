@@ -106,7 +106,7 @@ private:
         double told_loss = 0, passes = 0, takes = 0, took = 0;
         Instant::duration lag{};  // from the sending of the newest packet it told of to that word, its delay left out
         std::optional<double> round_trip;  // seconds; the lag, smoothed
-        Instant telling_since{};  // of those that do not make kToldOf yet
+        Instant telling_since{};           // of those that do not make kToldOf yet
         std::uint64_t telling_expected = 0, telling_received = 0;
         std::optional<Instant> bad_since, slow_since;
         bool sent_away = false;  // moved aside, and has not been heard to know it
@@ -159,6 +159,7 @@ private:
     void note_told(Member& member, const ReportBody& report, Instant now) const;
     bool most_are_silent(Instant now) const;
     void want(const Deficit& deficit, Instant now);
+    void slow_for(Member& behind, Instant now);
     void judge(Instant now);
     std::uint32_t usual_disk() const;
     const SentOnce* sent_once(std::uint32_t chunk) const;
@@ -172,12 +173,12 @@ private:
     std::uint64_t told_ = 0, lost_ = 0;  // packets since rate_since_ that most have told of, and lost
     Repairs repairs_;
     std::map<std::uint32_t, Member> audience_;
-    std::map<std::uint32_t, Member> absent_;  // those that are Gone
-    std::map<std::uint32_t, Member> parted_;  // those that take no part any more
+    std::map<std::uint32_t, Member> absent_;    // those that are Gone
+    std::map<std::uint32_t, Member> parted_;    // those that take no part any more
     std::map<std::uint32_t, Instant> leaving_;  // of them, who is told to go, and until when
-    std::uint64_t rate_since_ = 0;            // number of the first packet at the rate of now
-    std::vector<std::uint32_t> chunks_;       // of this round
-    std::size_t position_ = 0;                // those sent once
+    std::uint64_t rate_since_ = 0;              // number of the first packet at the rate of now
+    std::vector<std::uint32_t> chunks_;         // of this round
+    std::size_t position_ = 0;                  // those sent once
     std::deque<std::pair<Instant, std::size_t>> settling_;
     std::size_t settled_ = 0;
     std::optional<Fresh> fresh_;

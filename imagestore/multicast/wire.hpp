@@ -82,7 +82,7 @@ struct ReportBody {
     std::uint16_t held_ms = 0;                 // since the newest packet came
     std::uint32_t room_kib = 0;                // memory for chunks under way
     std::uint32_t written_kib = 0;             // a second, to its disk
-    bool disk_behind = false;                  // it had to leave packets out for want of room
+    bool disk_behind = false;                  // less than half of its room is left, or none was
     bool round_complete = false;               // it lacks nothing of this round
     std::vector<Deficit> wanted;
 };

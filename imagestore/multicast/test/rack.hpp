@@ -24,10 +24,12 @@ struct Build {
     std::vector<Stall> stalls;
     std::chrono::milliseconds call{20};  // of the agent channel
     double loss = 0;
-    std::uint64_t bits = 0;  // a second of its link, whose queue is 64 KiB; 0: as fast as it comes
-    bool dies = false;       // at its first stall, for good
-    bool hears_data = true;  // false: only small packets come through
-    bool mute = false;       // its reports do not come through
+    std::uint64_t bits = 0;          // a second of its link, whose queue is 64 KiB; 0: as fast as it comes
+    std::uint64_t disk = 0;          // bytes a second it writes; 0: at once
+    std::size_t memory = 16u << 20;  // for unfinished chunks; as much again waits for the disk
+    bool dies = false;               // at its first stall, for good
+    bool hears_data = true;          // false: only small packets come through
+    bool mute = false;               // its reports do not come through
 };
 
 class Rack;
@@ -48,13 +50,13 @@ public:
     Instant now() override { return clock_; }
     std::vector<ByteView> receive() override;
     void report(ByteView packet) override;
-    std::size_t room() override { return std::size_t{16} << 20; }
+    std::size_t room() override;
     void put(Receiver::Whole chunk) override;
     bool listen(bool on) override {
         in_group_ = on;
         return true;
     }
-    std::vector<Written> written() override { return std::exchange(written_, {}); }
+    std::vector<Written> written() override;
     std::optional<Advice> tell(const std::vector<bool>& wanted, bool asks_unicast) override;
 
     const std::string name;
@@ -72,9 +74,13 @@ private:
     std::deque<std::pair<Instant, std::shared_ptr<const Bytes>>> waiting_;
     std::vector<std::shared_ptr<const Bytes>> read_;
     std::vector<Bytes> disk_;
-    std::vector<Written> written_;
+    struct Writing {
+        Written what;
+        Instant done;
+    };
+    std::deque<Writing> writing_;
     std::optional<Listener> listener_;
-    Instant rests_until_{}, line_free_{}, left_{};
+    Instant rests_until_{}, line_free_{}, left_{}, disk_free_{};
     bool dead_ = false, in_group_ = true;
 };
 
@@ -173,6 +179,7 @@ inline void Machine::join() {
     o.own_key = grant.key;
     o.symbol_bytes = 1376;
     o.max_chunk = rack_.options.chunk_bytes;
+    o.memory = build_.memory;
     o.seed = rack_.options.seed + grant.number;
     listener_.emplace(o, std::vector<bool>(rack_.options.chunks, true), build_.holds, *this);
 }
@@ -193,13 +200,18 @@ inline void Machine::work(std::chrono::nanoseconds time) {
 inline void Machine::turn_if_due(Instant now) {
     if (ended() || clock_ > now) return;
     const bool comes = !waiting_.empty() && waiting_.front().first <= now && now >= rests_until_;
-    if (!comes && now < listener_->deadline(clock_)) return;
+    const bool wrote = !writing_.empty() && writing_.front().done <= now;
+    if (!comes && !wrote && now < listener_->deadline(clock_)) return;
     clock_ = std::max(clock_, now);
     out_of_stalls();
     if (dead_ || clock_ > now) return;
     listener_->turn();
     rests_until_ = clock_ + listener_->rest();
-    if (listener_->over()) left_ = clock_;
+    if (listener_->over()) {
+        left_ = clock_;
+        clock_ = std::max(clock_, disk_free_);  // what is whole is written
+        listener_->take_written();
+    }
     if (lacking() > 0) return;
     finished = clock_;
     (void)listener_->tell(false);
@@ -236,9 +248,24 @@ inline void Machine::report(ByteView packet) {
 }
 
 inline void Machine::put(Receiver::Whole chunk) {
-    const bool right = chunk.encoded == rack_.image[chunk.chunk];
-    written_.push_back({chunk.chunk, right, chunk.encoded.size()});
+    const auto bytes = chunk.encoded.size();
+    disk_free_ = std::max(disk_free_, clock_);
+    if (build_.disk > 0) disk_free_ += std::chrono::nanoseconds(bytes * 1'000'000'000 / build_.disk);
+    writing_.push_back({{chunk.chunk, chunk.encoded == rack_.image[chunk.chunk], bytes}, disk_free_});
     disk_[chunk.chunk] = std::move(chunk.encoded);
+}
+
+inline std::size_t Machine::room() {
+    std::size_t waiting = 0;
+    for (const auto& w : writing_) waiting += w.done > clock_ ? w.what.bytes : 0;
+    return build_.memory - std::min(waiting, build_.memory);
+}
+
+inline std::vector<Written> Machine::written() {
+    std::vector<Written> out;
+    for (; !writing_.empty() && writing_.front().done <= clock_; writing_.pop_front())
+        out.push_back(writing_.front().what);
+    return out;
 }
 
 inline std::optional<Advice> Machine::tell(const std::vector<bool>& wanted, bool asks_unicast) {

@@ -51,6 +51,7 @@ public:
         std::uint32_t number = 0;
         bool up = true, aside = false, listening = true;
         Instant line_free{}, disk_free{}, finished{};
+        std::deque<std::pair<Instant, std::size_t>> writing;
         std::vector<Bytes> disk;  // chunks it wrote
         std::size_t wrong = 0;
     };
@@ -261,7 +262,7 @@ private:
 
     void deliver(Node& node, const Bytes& packet) {
         auto& r = *node.receiver;
-        if (node.link.disk > 0) r.set_room(node.disk_free > now + 200ms ? 0 : std::size_t{1} << 20);
+        if (node.link.disk > 0) write(node);
         const auto before = r.deadline();
         r.on_packet(packet, now);
         while (auto whole = r.take()) {
@@ -270,16 +271,29 @@ private:
                 r.refused(whole->chunk);
                 continue;
             }
-            if (node.link.disk > 0)
+            if (node.link.disk > 0) {
                 node.disk_free = std::max(node.disk_free, now) +
                                  std::chrono::microseconds(whole->encoded.size() * 1'000'000 / node.link.disk);
-            r.add_written(whole->encoded.size());
+                node.writing.emplace_back(node.disk_free, whole->encoded.size());
+            } else {
+                r.add_written(whole->encoded.size());
+            }
             node.disk[whole->chunk] = std::move(whole->encoded);
             r.stored(whole->chunk);
             if (r.lacking() == 0) node.finished = now;
         }
         if (r.deadline() < before) plan(node);
     }
+
+    // Half a MiB may wait for its disk.
+    void write(Node& node) {
+        for (; !node.writing.empty() && node.writing.front().first <= now; node.writing.pop_front())
+            node.receiver->add_written(node.writing.front().second);
+        std::size_t waits = 0;
+        for (const auto& [done, bytes] : node.writing) waits += bytes;
+        node.receiver->set_room(kRoom - std::min(waits, kRoom));
+    }
+    static constexpr std::size_t kRoom = 512u << 10;
 
     Options options_;
     Random random_;

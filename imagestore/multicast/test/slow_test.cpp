@@ -131,6 +131,22 @@ TEST(MulticastSlow, what_waits_in_deep_buffers_is_no_word_that_the_line_carries_
     }
 }
 
+TEST(MulticastSlow, disks_slower_than_the_line_slow_the_sender_before_anything_is_left_out) {
+    for (const std::uint64_t seed : {1u, 2u}) {
+        // The least budget of memory; disks for 8 to 13 MB/s, of a line for 100 Mbit/s and more.
+        Rack rack({.chunks = 300, .chunk_bytes = 300'000, .pace = {0, true, 20'000'000}, .seed = seed});
+        Random random(seed);
+        for (int i = 0; i < 4; ++i) rack.add({.disk = 8'000'000 + random.below(5'000'000), .memory = 4u << 20});
+        ASSERT_TRUE(rack.run());
+        all_by_multicast(rack);
+        std::printf("seed %llu: %.1f s, %.2f copies, %u rounds\n", static_cast<unsigned long long>(seed), last_of(rack),
+                    rack.copies(), rack.session->sender().round());
+        EXPECT_LT(rack.copies(), 1.15);
+        EXPECT_EQ(rack.session->sender().round(), 1u) << "what waits for a disk at the end is not sent again";
+        EXPECT_LT(last_of(rack), 90e6 / 8e6 * 1.1) << "the slowest disk's own time";
+    }
+}
+
 TEST(MulticastSlow, one_that_is_moved_aside_learns_it_at_once_and_does_not_wait_for_the_others) {
     struct Took {
         double aside = 0, left = 0, fetched = 0, others = 0;
