@@ -5,7 +5,8 @@
 case $1 in
     deconfig) ip link set "$interface" up ;;
     bound | renew)
-        [ "$1" = renew ] || ip addr flush dev "$interface"
+        # Its IPv6 address of the link stays: multicast may come by that.
+        [ "$1" = renew ] || ip -4 addr flush dev "$interface"
         ip addr replace "$ip/${mask:-24}" brd + dev "$interface"
         for gateway in $router; do
             ip route replace default via "$gateway" dev "$interface"
