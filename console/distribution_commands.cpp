@@ -123,6 +123,7 @@ std::string why(const std::string& reason) {
     if (reason == "silent") return "unicast: it was not heard any more";
     if (reason == "asked") return "unicast: it hears no multicast";
     if (reason == "vain") return "unicast: nothing that is sent reaches it";
+    if (reason == "mute") return "unicast: no report of it arrives";
     return "";
 }
 

@@ -35,6 +35,7 @@ std::string_view name_of(multicast::AsideReason reason) {
         case AsideReason::Silent: return "silent";
         case AsideReason::Asked: return "asked";
         case AsideReason::Vain: return "vain";
+        case AsideReason::Mute: return "mute";
     }
     return "";
 }

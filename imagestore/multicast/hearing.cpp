@@ -59,11 +59,13 @@ private:
         while (auto item = in_.pop()) {
             auto& whole = *item;
             if (!whole) return;  // finish()
+            const auto begun = Instant::clock::now();
             auto right = take_(whole->chunk, whole->encoded);
+            const auto took = Instant::clock::now() - begun;
             waiting_ -= whole->encoded.size();
             {
                 std::lock_guard hold(mutex_);
-                if (right) out_.push_back({whole->chunk, *right, whole->encoded.size()});
+                if (right) out_.push_back({whole->chunk, *right, whole->encoded.size(), took});
                 else error_ = std::move(right).error();
             }
             const std::uint64_t one = 1;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "imagestore/multicast/listener.hpp"
 
+#include <utility>
+
 namespace slipway::multicast {
 
 Listener::Listener(ReceiverOptions options, std::vector<bool> wanted, std::size_t holds, Surroundings& around)
@@ -33,6 +35,7 @@ void Listener::turn() {
     // Only while it listened: a machine that was not given its processor for seconds has heard nothing for that.
     deaf_ = receiver_.counts().packets != packets ? Instant::duration{}
                                                   : deaf_ + std::min<Instant::duration>(passed, kTurn);
+    was_deaf_ &= receiver_.counts().packets == packets;
     batches_ = heard > 0 && !more && heard < holds_ / 8;
     take_written();
     const auto now = around_.now();
@@ -44,7 +47,7 @@ void Listener::take_written() {
     for (const auto& chunk : around_.written()) {
         if (chunk.right) receiver_.stored(chunk.chunk);
         else receiver_.refused(chunk.chunk);
-        receiver_.add_written(chunk.bytes);
+        receiver_.add_written(chunk.bytes, chunk.took, around_.now());
     }
 }
 
@@ -58,13 +61,23 @@ void Listener::step_aside(Instant now) {
     receiver_.stays();
 }
 
-// When it is moved aside, at the end of a round, when nothing is heard, and when the sender has ended.
-void Listener::speak_with_server(Instant now) {
-    if (deaf()) {
+// A line that was cut is heard again when it is mended, and then the answer comes as well. Who has heard nothing yet,
+// or nothing since, goes by unicast.
+void Listener::ask_when_deaf() {
+    if (!receiver_.last_sync() || std::exchange(was_deaf_, true)) {
         tell(true);
         over_ = true;
         return;
     }
+    const auto advice = around_.tell(receiver_.lacked(), false);
+    joins_again_ = advice == Advice::Join;
+    over_ = advice && advice != Advice::Listen;
+    if (!over_) deaf_ = {};
+}
+
+// When it is moved aside, at the end of a round, when nothing is heard, and when the sender has ended.
+void Listener::speak_with_server(Instant now) {
+    if (deaf()) return ask_when_deaf();
     if (receiver_.sent_away()) {
         step_aside(now);
         if (over_) return;

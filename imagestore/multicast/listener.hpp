@@ -13,6 +13,7 @@ struct Written {  // a chunk that was put(), and what became of it
     std::uint32_t chunk = 0;
     bool right = false;
     std::size_t bytes = 0;
+    Instant::duration took{};
 };
 
 class Surroundings {
@@ -59,6 +60,7 @@ private:
     std::size_t read(Instant until, bool& more);
     void speak_with_server(Instant now);
     void step_aside(Instant now);
+    void ask_when_deaf();
 
     Surroundings& around_;
     Receiver receiver_;
@@ -68,6 +70,7 @@ private:
     std::optional<std::uint32_t> told_round_;
     std::optional<Instant> stepped_aside_;
     bool batches_ = false, over_ = false, joins_again_ = false;
+    bool was_deaf_ = false;  // it has asked, and has heard nothing since
 };
 
 }  // namespace slipway::multicast

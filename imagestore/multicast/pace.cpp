@@ -21,15 +21,28 @@ constexpr double kCatchUpBy = 1.25;
 
 }  // namespace
 
-Pace::Pace(PaceOptions options, Instant now) : options_(options), changed_(now), ready_(now), due_(now) {
+Pace::Pace(PaceOptions options, Instant now)
+    : options_(options), changed_(now), ready_(now), due_(now), spent_at_(now) {
     rate_ = static_cast<double>(adaptive() ? options_.first : options_.ceiling);
     set_ceiling(options_.ceiling);
 }
 
+namespace {
+
+std::chrono::nanoseconds lasts(std::size_t bytes, double rate) {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(8e9 * static_cast<double>(bytes) / std::max(rate, 1.0)));
+}
+
+}  // namespace
+
+// What was sent at a rate that was given by mistake is not waited for at that.
 void Pace::set_ceiling(std::uint64_t bits) {
     options_.ceiling = bits;
     if (!adaptive()) rate_ = static_cast<double>(bits);
     else if (bits > 0) rate_ = std::min(rate_, static_cast<double>(bits));
+    const auto out = spent_at_ + lasts(spent_last_, static_cast<double>(rate()));
+    due_ = std::min(due_, out);
+    ready_ = std::min(ready_, out);
 }
 
 void Pace::hold_to(std::uint64_t bits, Instant until) {
@@ -77,14 +90,12 @@ std::uint64_t Pace::rate() const {
 }
 
 void Pace::spend(std::size_t bytes, Instant now) {
-    const auto lasts = [&](double rate) {
-        return std::chrono::nanoseconds(
-            static_cast<std::int64_t>(8e9 * static_cast<double>(bytes) / std::max(rate, 1.0)));
-    };
+    spent_at_ = now;
+    spent_last_ = bytes;
     spent_ += 8 * static_cast<double>(bytes);
     const auto rate = static_cast<double>(this->rate());
-    due_ = std::max(due_, now - kCatchUp) + lasts(rate);
-    ready_ = std::max(ready_, now - kBurst) + lasts(rate * kCatchUpBy);
+    due_ = std::max(due_, now - kCatchUp) + lasts(bytes, rate);
+    ready_ = std::max(ready_, now - kBurst) + lasts(bytes, rate * kCatchUpBy);
     ready_ = std::max(ready_, due_);
 }
 

@@ -38,6 +38,7 @@ public:
     static constexpr std::chrono::milliseconds kReact{200};  // it is asked so often
 
     std::uint64_t rate() const;  // bits a second
+    std::uint64_t rate_without_hold() const { return static_cast<std::uint64_t>(rate_); }
     // When a packet may go; it has gone with spend().
     Instant ready() const { return ready_; }
     void spend(std::size_t bytes, Instant now);
@@ -51,6 +52,8 @@ private:
     std::uint64_t held_ = 0;
     Instant held_until_{}, changed_, ready_;
     Instant due_;  // when, at the rate, all that was sent would be out
+    Instant spent_at_;
+    std::size_t spent_last_ = 0;  // bytes, then
 };
 
 }  // namespace slipway::multicast

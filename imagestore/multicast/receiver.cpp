@@ -8,8 +8,10 @@ namespace slipway::multicast {
 
 namespace {
 
-constexpr std::uint64_t kReordered = 8;               // a packet may be overtaken by so many
-constexpr std::chrono::milliseconds kWriteOver{200};  // less is chunks, and no rate
+constexpr std::uint64_t kReordered = 8;  // a packet may be overtaken by so many
+// Its disk's speed is that of so long, or of so many chunks: caches make the first ones fast.
+constexpr std::chrono::seconds kWroteWithin{2};
+constexpr std::size_t kWroteMost = 256;
 
 std::size_t overhead_of(const Partition& partition) { return 512 + std::size_t{partition.blocks()} * 512; }
 
@@ -33,7 +35,6 @@ Receiver::Receiver(ReceiverOptions options, std::vector<bool> wanted, Instant no
       held_(wanted_.size()),
       passed_(wanted_.size()),
       lacking_(static_cast<std::uint32_t>(std::count(wanted_.begin(), wanted_.end(), true))),
-      written_since_(now),
       heard_(now),
       last_report_(now),
       report_number_(options_.first_report) {}
@@ -381,6 +382,25 @@ std::optional<Bytes> Receiver::poll(Instant now) {
     return report(now);
 }
 
+void Receiver::add_written(std::size_t bytes, Instant::duration took, Instant now) {
+    wrote_.push_back({now, bytes, took});
+    if (wrote_.size() > kWroteMost) wrote_.pop_front();
+}
+
+// While it writes; so it is the disk's, however little comes. One that does not come to an end is that slow at least.
+std::uint32_t Receiver::disk_kib(Instant now) {
+    while (wrote_.size() > 1 && now - wrote_.front().at > kWroteWithin) wrote_.pop_front();
+    if (wrote_.empty()) return 0;
+    double bytes = 0, seconds = 1e-6;
+    const auto in_seconds = [](Instant::duration d) { return std::chrono::duration<double>(d).count(); };
+    for (const auto& w : wrote_) bytes += static_cast<double>(w.bytes), seconds += in_seconds(w.took);
+    auto rate = bytes / seconds;
+    const auto& last = wrote_.back();
+    if (disk_behind_)
+        rate = std::min(rate, static_cast<double>(last.bytes) / std::max(1e-6, in_seconds(now - last.at)));
+    return static_cast<std::uint32_t>(std::clamp(rate / 1024, 1.0, 4e9));
+}
+
 Bytes Receiver::report(Instant now) {
     ReportBody body;
     body.newest = window_.newest().value_or(0);
@@ -394,11 +414,7 @@ Bytes Receiver::report(Instant now) {
     body.room_kib = static_cast<std::uint32_t>(
         std::min<std::size_t>(room_, options_.memory - std::min(used_, options_.memory)) / 1024);
     last_report_ = now;
-    if (const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now - written_since_); ms >= kWriteOver) {
-        written_since_ = now;
-        body.written_kib = static_cast<std::uint32_t>(std::exchange(written_, 0) * 1000 / 1024 /
-                                                      static_cast<std::uint64_t>(ms.count()));
-    }
+    body.written_kib = disk_kib(now);
     body.disk_behind = told_behind_ = std::exchange(disk_behind_, false);
     body.round_complete = round_complete();
     told_complete_ = body.round_complete;

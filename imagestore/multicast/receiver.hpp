@@ -65,7 +65,8 @@ public:
     // Its disk has so much room for more; what is reported. Below half of the most there was the sender is told to slow
     // down; while it is 0 packets are left out.
     void set_room(std::size_t bytes);
-    void add_written(std::size_t bytes) { written_ += bytes; }
+    // It has written so much since the last call, and that took so long.
+    void add_written(std::size_t bytes, Instant::duration took, Instant now);
 
     const std::vector<bool>& wanted() const { return wanted_; }
     std::vector<bool> lacked() const;  // wanted, and not with the owner either
@@ -115,6 +116,7 @@ private:
     bool round_complete() const;
     void wish_to_speak(Instant now);
     Instant next_beat() const;
+    std::uint32_t disk_kib(Instant now);
     Bytes report(Instant now);
 
     ReceiverOptions options_;
@@ -129,8 +131,13 @@ private:
     std::uint32_t lacking_ = 0;
     std::map<std::uint32_t, Open> open_;
     std::deque<Whole> whole_;
-    std::size_t used_ = 0, room_ = SIZE_MAX, most_room_ = 0, written_ = 0;
-    Instant written_since_;
+    std::size_t used_ = 0, room_ = SIZE_MAX, most_room_ = 0;
+    struct Wrote {
+        Instant at;
+        std::size_t bytes = 0;
+        Instant::duration took{};
+    };
+    std::deque<Wrote> wrote_;  // the newest
     bool disk_behind_ = false, told_behind_ = false;
     std::optional<SyncBody> sync_;
     Instant heard_, last_report_, last_data_;

@@ -6,43 +6,54 @@
 namespace slipway::multicast {
 
 bool Repairs::want(std::uint32_t chunk, std::uint16_t block, std::uint8_t missing, Instant now) {
-    auto& b = blocks_[{chunk, block}];
-    if (b.on_way > 0 && now - b.sent >= settle_) b.on_way = 0;
+    if (missing == 0) return false;
+    const Place at{chunk, block};
+    auto& b = blocks_[at];
+    if (!on_way(b, now)) b.on_way = 0;
     const auto covered = static_cast<unsigned>(b.waiting) + b.on_way;
     if (missing <= covered) return false;
     b.waiting = static_cast<std::uint8_t>(missing - b.on_way);
+    waiting_.insert(at);
     return true;
 }
 
 std::optional<Repairs::Task> Repairs::next() const {
-    for (const auto& [at, block] : blocks_)
-        if (block.waiting > 0) return Task{at.first, at.second, block.waiting};
-    return std::nullopt;
+    if (waiting_.empty()) return std::nullopt;
+    const auto& [chunk, block] = *waiting_.begin();
+    return Task{chunk, block, blocks_.at({chunk, block}).waiting};
 }
 
 void Repairs::sent(const Task& task, Instant now) {
-    auto found = blocks_.find({task.chunk, task.block});
+    const Place at{task.chunk, task.block};
+    auto found = blocks_.find(at);
     if (found == blocks_.end()) return;
     auto& b = found->second;
     b.waiting = static_cast<std::uint8_t>(b.waiting - std::min(b.waiting, task.symbols));
     b.on_way = static_cast<std::uint8_t>(std::min(255, b.on_way + task.symbols));
     b.sent = now;
+    if (b.waiting == 0) waiting_.erase(at);
+    sent_.emplace_back(now, at);
 }
 
+// Each that was sent is looked at once, however many there are.
 void Repairs::settle(Instant now) {
-    std::erase_if(blocks_, [&](const auto& entry) {
-        const auto& b = entry.second;
-        return b.waiting == 0 && (b.on_way == 0 || now - b.sent >= settle_);
-    });
+    for (; !sent_.empty() && now - sent_.front().first >= settle_; sent_.pop_front()) {
+        const auto found = blocks_.find(sent_.front().second);
+        if (found != blocks_.end() && found->second.waiting == 0 && !on_way(found->second, now)) blocks_.erase(found);
+    }
 }
 
 std::vector<Deficit> Repairs::known(Instant now) {
     settle(now);
     std::vector<Deficit> out;
-    for (const bool waiting : {true, false})
-        for (const auto& [at, b] : blocks_)
-            if ((b.waiting > 0) == waiting && out.size() < kMaxDeficits)
-                out.push_back({at.first, at.second, static_cast<std::uint8_t>(std::min(255, b.waiting + b.on_way))});
+    const auto add = [&](const Place& at, const Block& b) {
+        out.push_back({at.first, at.second, static_cast<std::uint8_t>(std::min(255, b.waiting + b.on_way))});
+        return out.size() < kMaxDeficits;
+    };
+    for (const auto& at : waiting_)
+        if (!add(at, blocks_.at(at))) return out;
+    for (const auto& [at, b] : blocks_)
+        if (b.waiting == 0 && !add(at, b)) break;
     return out;
 }
 
@@ -51,14 +62,23 @@ bool Repairs::idle(Instant now) {
     return blocks_.empty();
 }
 
-bool Repairs::concerns(std::uint32_t chunk, Instant now) {
-    settle(now);
-    const auto at = blocks_.lower_bound({chunk, 0});
-    return at != blocks_.end() && at->first.first == chunk;
+bool Repairs::concerns(std::uint32_t chunk, Instant now) const {
+    for (auto at = blocks_.lower_bound({chunk, 0}); at != blocks_.end() && at->first.first == chunk; ++at)
+        if (at->second.waiting > 0 || on_way(at->second, now)) return true;
+    return false;
 }
 
 void Repairs::drop_chunk(std::uint32_t chunk) {
-    std::erase_if(blocks_, [&](const auto& entry) { return entry.first.first == chunk; });
+    const auto from = blocks_.lower_bound({chunk, 0});
+    auto to = from;
+    for (; to != blocks_.end() && to->first.first == chunk; ++to) waiting_.erase(to->first);
+    blocks_.erase(from, to);
+}
+
+void Repairs::clear() {
+    blocks_.clear();
+    waiting_.clear();
+    sent_.clear();
 }
 
 }  // namespace slipway::multicast

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "imagestore/multicast/wire.hpp"
@@ -29,19 +31,23 @@ public:
     void sent(const Task& task, Instant now);
     // Those that receivers need not report: to be sent, or sent a moment ago. At most kMaxDeficits, what waits first.
     std::vector<Deficit> known(Instant now);
-    bool idle(Instant now);                           // nothing waits, nothing is on its way
-    bool concerns(std::uint32_t chunk, Instant now);  // something of it waits, or is on its way
+    bool idle(Instant now);                                 // nothing waits, nothing is on its way
+    bool concerns(std::uint32_t chunk, Instant now) const;  // something of it waits, or is on its way
     void drop_chunk(std::uint32_t chunk);
-    void clear() { blocks_.clear(); }
+    void clear();
 
 private:
     struct Block {
         std::uint8_t waiting = 0, on_way = 0;
         Instant sent{};
     };
+    using Place = std::pair<std::uint32_t, std::uint16_t>;  // chunk and block
     void settle(Instant now);
+    bool on_way(const Block& b, Instant now) const { return b.on_way > 0 && now - b.sent < settle_; }
     std::chrono::milliseconds settle_;
-    std::map<std::pair<std::uint32_t, std::uint16_t>, Block> blocks_;
+    std::map<Place, Block> blocks_;
+    std::set<Place> waiting_;  // of them
+    std::deque<std::pair<Instant, Place>> sent_;
 };
 
 }  // namespace slipway::multicast

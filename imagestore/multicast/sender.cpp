@@ -19,7 +19,8 @@ constexpr std::chrono::seconds kPatienceAlone{10};
 // assumed to have gone; with the next word it is told again.
 constexpr std::chrono::milliseconds kAsideEvery{5};
 constexpr std::chrono::seconds kAsideFor{3};
-constexpr double kHopeless = 0.9;  // loss of one alone that is better served otherwise
+constexpr std::uint64_t kLeastHold = 1'000'000;  // bits a second, whatever is said of a disk
+constexpr double kHopeless = 0.9;                // loss of one alone that is better served otherwise
 constexpr unsigned kMaxAhead = 32;
 
 // The chance that more than `spare` of n packets are lost.
@@ -286,7 +287,7 @@ std::chrono::milliseconds Sender::three_beats() const { return std::chrono::mill
 Bytes Sender::sync_packet(Instant now) {
     settle(now);
     SyncBody body;
-    const bool ends = !has_work() && settled_ == chunks_.size();
+    const bool ends = round_ends();
     body.state = over_     ? SyncState::Over
                  : paused_ ? SyncState::Paused
                  : ends    ? SyncState::RoundEnds
@@ -296,8 +297,10 @@ Bytes Sender::sync_packet(Instant now) {
     body.next = settled_ == chunks_.size() ? options_.chunks : settled_ == 0 ? 0 : chunks_[settled_ - 1] + 1;
     body.backoff_ms = backoff();
     body.known = repairs_.known(now);
-    for (const auto chunk : later_)
-        if (body.known.size() < kMaxDeficits) body.known.push_back({chunk, kWholeChunk, 255});
+    for (const auto chunk : later_) {
+        if (body.known.size() == kMaxDeficits) break;
+        body.known.push_back({chunk, kWholeChunk, 255});
+    }
     next_sync_ = over_ ? Instant::max() : now + options_.sync_every;
     ByteWriter writer;
     write_body(body, writer);
@@ -404,9 +407,7 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     note_told(member, report, now);
     if (unheard_) unheard_ = most_are_silent(now);
     view.room_kib = report.room_kib;
-    if (report.written_kib > 0)
-        view.written_kib =
-            view.written_kib > 0 ? std::midpoint(view.written_kib, report.written_kib) : report.written_kib;
+    view.written_kib = report.written_kib;
     view.disk_behind = report.disk_behind;
     view.round_complete = report.round_complete;
     if (report.expected > 0 && report.expected <= number_) {
@@ -419,7 +420,7 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
     note_losses(member, report);
     look_at_losses(now);
     if (!report.disk_behind) member.slow_since.reset();
-    else if (view.written_kib > 0) slow_for(member, now);
+    else slow_for(member, now);
     // Of one who is about to be moved aside nothing is repaired.
     if (view.loss > loss_limit_) return;
     for (const auto& deficit : report.wanted) want(deficit, now);
@@ -427,7 +428,7 @@ void Sender::on_report(Member& member, const ReportBody& report, Instant now) {
 
 // As fast as the slowest of the disks that are behind, but for those that are better served otherwise.
 void Sender::slow_for(Member& behind, Instant now) {
-    const auto least = (usual_disk() + 1) / 2;
+    const auto least = (usual_take() + 1) / 2;
     if (behind.view.written_kib < least) {
         if (!behind.slow_since) behind.slow_since = now;
         return;
@@ -437,15 +438,18 @@ void Sender::slow_for(Member& behind, Instant now) {
     for (const auto& [number, member] : audience_)
         if (const auto& view = member.view; view.disk_behind && view.written_kib >= least)
             slowest = std::min(slowest, view.written_kib);
-    pace_.hold_to(std::uint64_t{slowest} * 8192, now + std::chrono::milliseconds(2 * kLossBeats * backoff()));
+    pace_.hold_to(std::max(kLeastHold, std::uint64_t{slowest} * 8192),
+                  now + std::chrono::milliseconds(2 * kLossBeats * backoff()));
 }
 
-// KiB a second, of the middle one: where all disks are slow, none of them is moved aside.
-std::uint32_t Sender::usual_disk() const {
-    std::vector<std::uint32_t> written;
+// KiB a second, that the middle disk takes: where all are slow, none of them is moved aside. Not more than there is; of
+// those that have not written yet, as much.
+std::uint32_t Sender::usual_take() const {
+    const auto sent = static_cast<std::uint32_t>(std::min<std::uint64_t>(pace_.rate_without_hold() / 8192, UINT32_MAX));
+    std::vector<std::uint32_t> takes;
     for (const auto& [number, member] : audience_)
-        if (member.view.written_kib > 0) written.push_back(member.view.written_kib);
-    return middle_of(std::move(written));
+        takes.push_back(member.view.written_kib > 0 ? std::min(member.view.written_kib, sent) : sent);
+    return middle_of(std::move(takes));
 }
 
 const Sender::SentOnce* Sender::sent_once(std::uint32_t chunk) const {

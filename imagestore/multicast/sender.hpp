@@ -78,7 +78,9 @@ public:
 
     // chunks: ascending. The receivers learn of the round with its first SYNC.
     void begin_round(std::vector<std::uint32_t> chunks, Instant now);
-    // All was sent, and everybody has all of it or says no more.
+    // All was sent; what is asked for may still come again.
+    bool round_ends() const { return !has_work() && settled_ == chunks_.size(); }
+    // And everybody has all of it or says no more.
     bool round_over(Instant now);
     void end(Instant now);  // the session: a last SYNC says so
     void pause(bool paused, Instant now);
@@ -161,7 +163,7 @@ private:
     void want(const Deficit& deficit, Instant now);
     void slow_for(Member& behind, Instant now);
     void judge(Instant now);
-    std::uint32_t usual_disk() const;
+    std::uint32_t usual_take() const;
     const SentOnce* sent_once(std::uint32_t chunk) const;
 
     SenderOptions options_;

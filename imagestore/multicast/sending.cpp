@@ -17,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kAtOnce = 64;          // packets before others have their turn at the session
+constexpr int kReportsAtOnce = 128;  // and before packets are sent: whoever floods its port does not stop it
 constexpr auto kLeastSleep = 500us;  // the pace makes up for it
 constexpr auto kCount = 100ms;       // its pulse, when nothing else changes it
 
@@ -46,6 +47,7 @@ static std::string_view why(AsideReason reason) {
         case AsideReason::Silent: return "it was not heard any more";
         case AsideReason::Asked: return "it hears no multicast, or has asked for it";
         case AsideReason::Vain: return "nothing that is sent reaches it";
+        case AsideReason::Mute: return "no report of it arrives here";
     }
     return "";
 }
@@ -73,9 +75,14 @@ auto Sending::with(F&& f) {
         Sending& sending;
         ~Count() { sending.take_pulse(); }
     };
-    std::lock_guard hold(mutex_);
+    const auto held = hold();
     const Count count{*this};
     return f(Instant::clock::now());
+}
+
+std::unique_lock<std::mutex> Sending::hold() const {
+    const std::lock_guard turn(turn_);
+    return std::unique_lock(mutex_);
 }
 
 void Sending::take_pulse() {
@@ -126,13 +133,13 @@ void Sending::pause(bool paused) {
 }
 
 Sending::Look Sending::look() const {
-    std::lock_guard hold(mutex_);
+    const auto held = hold();
     const auto& sender = session_.sender();
     return {session_.state(), sender.round(), sender.rate(), sender.counts(), session_.members()};
 }
 
 std::vector<Session::BadChunk> Sending::take_bad_chunks() {
-    std::lock_guard hold(mutex_);
+    const auto held = hold();
     return session_.take_bad_chunks();
 }
 
@@ -141,11 +148,16 @@ void Sending::run() {
     while (true) {
         Instant until;
         {
-            std::lock_guard hold(mutex_);
+            const auto held = hold();
             if (stopped_) return;
             auto now = Instant::clock::now();
             carry_out_orders(now);
-            while (auto report = socket_.receive()) session_.on_packet(*report, now);
+            bool more = true;
+            for (int i = 0; more && i < kReportsAtOnce; ++i) {
+                const auto report = socket_.receive();
+                if (report) session_.on_packet(*report, now);
+                more = report.has_value();
+            }
             if (!send_what_is_due(now)) until = now + kLeastSleep;
             else until = session_.deadline(now);
             if (now - counted >= kCount || session_.state() != state_) {

@@ -59,6 +59,7 @@ private:
     Sending(Options options, GroupSender socket, ChunkFeed feed, std::function<Key()> key);
     template <class F>
     auto with(F&& f);
+    std::unique_lock<std::mutex> hold() const;
     void run();
     void wake() const;
     void carry_out_orders(Instant now);
@@ -71,6 +72,7 @@ private:
     GroupSender socket_;
     UniqueFd wake_;
     mutable std::mutex mutex_;  // guards session_
+    mutable std::mutex turn_;   // who holds it is the next to have mutex_: its thread cannot take that again and again
     Session session_;
     // Orders for its thread.
     std::atomic<unsigned> expected_{0};  // 0: as before

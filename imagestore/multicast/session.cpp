@@ -55,18 +55,20 @@ Advice Session::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_u
     place.wanted = std::move(wanted);
     place.wanted.resize(options_.sender.chunks);
     place.lacking = static_cast<std::uint32_t>(std::count(place.wanted.begin(), place.wanted.end(), true));
-    place.told = true;
+    place.told =
+        state_ != SessionState::Sending || sender_.round_ends();  // before that it hears the rest, and tells again
     if (place.lacking == 0) {
         sender_.remove_receiver(number);
         return Advice::Done;
     }
-    if (place.aside == AsideReason::Silent) place.aside = AsideReason::None;  // it was slow, and is there
+    if (place.aside == AsideReason::Silent)  // it was slow, and is there
+        place.aside = mute() ? AsideReason::Mute : AsideReason::None;
     if (!asks_unicast) count_vain_rounds(place);
     if ((asks_unicast || place.vain >= kMostVain) && place.aside == AsideReason::None) {
         place.aside = asks_unicast ? AsideReason::Asked : AsideReason::Vain;
         sender_.remove_receiver(number);
     }
-    if (place.aside == AsideReason::Loss || place.aside == AsideReason::Disk) sender_.remove_receiver(number);
+    if (place.aside != AsideReason::None) sender_.remove_receiver(number);
     // What the server cannot read the others lack as well: asking for it by name says what is wrong.
     bool only_unreadable = true;
     for (std::uint32_t c = 0; c < place.wanted.size(); ++c)
@@ -81,6 +83,9 @@ void Session::count_vain_rounds(Place& place) {
     const auto lacked = std::exchange(place.lacked, 0);
     if (lacked > 0) place.vain = place.lacking < lacked ? 0 : place.vain + 1;
 }
+
+// Where one was heard, another gets in rounds what is sent. Of none there is no word of the line, so no rate.
+bool Session::mute() const { return sender_.counts().reports == 0; }
 
 void Session::leave(std::uint32_t number) {
     sender_.remove_receiver(number);

@@ -25,7 +25,8 @@ enum class SessionState { Waiting, Sending, Asking, Idle, Over };
 // not known (any more), there may be another.
 enum class Advice { Listen, Unicast, Done, Join };
 // Silent: for the time being. Who is heard again takes part again. Vain: it hears, but two rounds brought it nothing.
-enum class AsideReason { None, Loss, Disk, Silent, Asked, Vain };
+// Mute: it speaks over the agent channel, but no report, of it or of another, has ever arrived.
+enum class AsideReason { None, Loss, Disk, Silent, Asked, Vain, Mute };
 
 class Session {
 public:
@@ -83,6 +84,7 @@ private:
     void turn(Instant now);
     void take_events(Instant now);
     void count_vain_rounds(Place& place);
+    bool mute() const;
     bool anybody_told() const;
     bool everybody_told() const;
     std::vector<std::uint32_t> union_of_wanted() const;

@@ -78,12 +78,12 @@ struct ReportBody {
     // Bit i of lost[j]: packet 64 * (block - j * 2^stride) + i did not come. 2^stride divides block.
     std::uint64_t block = 0;
     std::uint8_t stride = 0;
-    std::vector<std::uint64_t> lost;           // at most kToldBlocks
-    std::uint16_t held_ms = 0;                 // since the newest packet came
-    std::uint32_t room_kib = 0;                // memory for chunks under way
-    std::uint32_t written_kib = 0;             // a second, to its disk
-    bool disk_behind = false;                  // less than half of its room is left, or none was
-    bool round_complete = false;               // it lacks nothing of this round
+    std::vector<std::uint64_t> lost;  // at most kToldBlocks
+    std::uint16_t held_ms = 0;        // since the newest packet came
+    std::uint32_t room_kib = 0;       // memory for chunks under way
+    std::uint32_t written_kib = 0;    // a second that its disk takes; 0: it has not written yet
+    bool disk_behind = false;         // less than half of its room is left, or none was
+    bool round_complete = false;      // it lacks nothing of this round
     std::vector<Deficit> wanted;
 };
 
@@ -101,7 +101,7 @@ Result<Body> parse_body(PacketType type, ByteView body);
 
 void write_header(const Header& header, ByteWriter& to);
 void write_body(const DataBody& body, ByteWriter& to);
-void write_body(const SyncBody& body, ByteWriter& to);  // at most kMaxDeficits of known
+void write_body(const SyncBody& body, ByteWriter& to);   // at most kMaxDeficits of known
 void write_body(const AsideBody& body, ByteWriter& to);  // at most kMaxAside of them
 void write_body(const ReportBody& body, ByteWriter& to);
 

@@ -57,6 +57,33 @@ TEST(MulticastHostile, what_an_outsider_sends_again_or_makes_up_is_dropped_and_c
     }
 }
 
+TEST(MulticastHostile, one_that_says_its_disk_is_at_a_standstill_is_moved_aside_and_slows_nobody) {
+    const auto seconds = [](bool lies) {
+        Simulation s({.chunks = 200, .seed = 8});
+        for (unsigned i = 0; i < 4; ++i) s.add({});
+        Seal own(key_for(4));
+        std::uint64_t packets = 0;
+        s.on_wire = [&](const Bytes&) {
+            if (!lies || ++packets % 10 != 0) return;
+            ReportBody body;
+            body.disk_behind = true;
+            body.written_kib = 1;  // before anybody else has written
+            ByteWriter writer;
+            write_body(body, writer);
+            s.inject(nullptr, own.close({PacketType::Report, false, 4, 1, 1'000'000 + packets}, writer.view()));
+        };
+        EXPECT_TRUE(s.run());
+        for (unsigned i = 0; i < 3; ++i) EXPECT_EQ(s.nodes[i]->receiver->lacking(), 0u);
+        if (lies) {
+            EXPECT_EQ(s.events.size(), 1u);
+            EXPECT_EQ(s.events[0].kind, SenderEvent::Kind::AsideDisk);
+            EXPECT_EQ(s.events[0].receiver, 4u);
+        }
+        return s.seconds();
+    };
+    EXPECT_LT(seconds(true), seconds(false) * 1.2);
+}
+
 TEST(MulticastHostile, nobody_speaks_to_the_sender_for_another) {
     Simulation s({.chunks = 20, .seed = 8});
     for (unsigned i = 0; i < 4; ++i) s.add({});

@@ -116,5 +116,19 @@ TEST(MulticastPace, a_ceiling_taken_away_and_given_again_leaves_a_fixed_pace_fix
     EXPECT_EQ(pace.rate(), kRate / 2);
 }
 
+TEST(MulticastPace, a_rate_that_was_a_slip_of_the_unit_is_not_waited_for) {
+    const Instant start{};
+    Pace pace({kRate, false}, start);
+    pace.set_ceiling(100);
+    (void)send(pace, start + milliseconds(1));
+    EXPECT_GT(pace.ready(), start + std::chrono::seconds(60));
+    pace.set_ceiling(kRate);
+    EXPECT_LE(pace.ready(), start + milliseconds(10));
+    EXPECT_LE(send(pace, start + milliseconds(10)), 20u * kPacket) << "and it is no burst";
+    // Another rate for each packet is not one more packet each.
+    for (int i = 0; i < 100; ++i) pace.set_ceiling(kRate / 2 + static_cast<unsigned>(i));
+    EXPECT_GT(pace.ready(), start + milliseconds(10));
+}
+
 }  // namespace
 }  // namespace slipway::multicast

@@ -23,6 +23,7 @@ struct Build {
     std::size_t holds = 2048, ring = 1256;  // datagrams that wait to be read, and while it is stalled; more are lost
     std::vector<Stall> stalls;
     std::chrono::milliseconds call{20};  // of the agent channel
+    std::vector<Stall> cuts;             // of its line; a call that falls into one is answered after it
     double loss = 0;
     std::uint64_t bits = 0;          // a second of its link, whose queue is 64 KiB; 0: as fast as it comes
     std::uint64_t disk = 0;          // bytes a second it writes; 0: at once
@@ -67,6 +68,9 @@ public:
 private:
     void work(std::chrono::nanoseconds time);
     void out_of_stalls();
+    bool is_cut(Instant at) const {
+        return std::any_of(build_.cuts.begin(), build_.cuts.end(), [&](const Stall& cut) { return cut.holds(at); });
+    }
     Rack& rack_;
     Build build_;
     Instant clock_;
@@ -218,7 +222,9 @@ inline void Machine::turn_if_due(Instant now) {
 }
 
 inline void Machine::arrive(const std::shared_ptr<const Bytes>& packet, Instant at) {
-    if (ended() || !in_group_ || rack_.chance(build_.loss) || (!build_.hears_data && packet->size() > 1000)) return;
+    if (ended() || !in_group_ || is_cut(at) || rack_.chance(build_.loss) ||
+        (!build_.hears_data && packet->size() > 1000))
+        return;
     auto there = at;
     if (build_.bits > 0 && !pass(line_free_, build_.bits, 64u << 10, packet->size() + 28, there)) return;
     auto room = build_.holds;
@@ -242,7 +248,7 @@ inline std::vector<ByteView> Machine::receive() {
 }
 
 inline void Machine::report(ByteView packet) {
-    if (build_.mute) return;
+    if (build_.mute || is_cut(clock_)) return;
     rack_.serve_until(clock_);
     rack_.reports.emplace_back(rack_.now + 500us, Bytes(packet.begin(), packet.end()));
 }
@@ -250,8 +256,9 @@ inline void Machine::report(ByteView packet) {
 inline void Machine::put(Receiver::Whole chunk) {
     const auto bytes = chunk.encoded.size();
     disk_free_ = std::max(disk_free_, clock_);
-    if (build_.disk > 0) disk_free_ += std::chrono::nanoseconds(bytes * 1'000'000'000 / build_.disk);
-    writing_.push_back({{chunk.chunk, chunk.encoded == rack_.image[chunk.chunk], bytes}, disk_free_});
+    const std::chrono::nanoseconds took(build_.disk > 0 ? bytes * 1'000'000'000 / build_.disk : 0);
+    disk_free_ += took;
+    writing_.push_back({{chunk.chunk, chunk.encoded == rack_.image[chunk.chunk], bytes, took}, disk_free_});
     disk_[chunk.chunk] = std::move(chunk.encoded);
 }
 
@@ -270,6 +277,8 @@ inline std::vector<Written> Machine::written() {
 
 inline std::optional<Advice> Machine::tell(const std::vector<bool>& wanted, bool asks_unicast) {
     work(build_.call);
+    for (const auto& cut : build_.cuts)
+        if (cut.holds(clock_)) clock_ = Instant(cut.to) + build_.call;
     rack_.serve_until(clock_);
     advice.push_back(rack_.session->tell(number_, wanted, asks_unicast, rack_.now));
     return advice.back();

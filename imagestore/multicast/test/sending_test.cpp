@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <future>
+#include <thread>
+
+#include "imagestore/multicast/socket_address.hpp"
 
 namespace slipway::multicast {
 namespace {
@@ -53,6 +56,38 @@ TEST(Sending, one_whose_store_does_not_answer_holds_up_nobody_who_looks_after_it
     const auto end = Instant::clock::now() + 10s;
     while (sending->look().rate != 7'000'000 && Instant::clock::now() < end) std::this_thread::yield();
     EXPECT_EQ(sending->look().rate, 7'000'000u) << "the order was carried out when it could be";
+}
+
+TEST(Sending, who_floods_its_port_stops_neither_the_session_nor_those_who_look_after_it) {
+    auto sending = std::move(
+        Sending::start(
+            options_of(40'000'000), [](std::uint32_t) -> Result<Bytes> { return Bytes(60'000); }, [] { return Key{}; })
+            .value());
+    std::atomic<bool> ended{false};
+    std::atomic<std::uint64_t> thrown{0};
+    std::vector<std::thread> outsiders;
+    for (int i = 0; i < 8; ++i)
+        outsiders.emplace_back([&] {
+            auto fd = udp_socket(true).value();
+            const SocketAddress to(true, {kLoopback, sending->report_port()}, 0);
+            // As of the machine below, but for the seal: it takes the longest to look at.
+            const auto forged =
+                Seal(Key{std::byte{9}}).close({PacketType::Report, false, 1, 5, 1'000'000}, Bytes(1300));
+            while (!ended)
+                thrown += ::sendto(fd.get(), forged.data(), forged.size(), 0, to.get(), to.size()) > 0 ? 1 : 0;
+        });
+    while (thrown < 10'000) std::this_thread::yield();
+    // All calls and packets under the flood.
+    const auto grant = sending->join("a", std::vector<bool>(8, true));
+    const auto limit = Instant::clock::now() + 30s;
+    int looks = 0;
+    while (sending->look().counts.packets < 30 && Instant::clock::now() < limit) ++looks;
+    EXPECT_GE(sending->look().counts.packets, 30u);
+    EXPECT_GT(sending->look().counts.forged, 1000u);
+    EXPECT_GT(looks, 0);
+    sending->leave(grant.number);
+    ended = true;
+    for (auto& o : outsiders) o.join();
 }
 
 }  // namespace

@@ -276,7 +276,7 @@ private:
                                  std::chrono::microseconds(whole->encoded.size() * 1'000'000 / node.link.disk);
                 node.writing.emplace_back(node.disk_free, whole->encoded.size());
             } else {
-                r.add_written(whole->encoded.size());
+                r.add_written(whole->encoded.size(), 0ms, now);
             }
             node.disk[whole->chunk] = std::move(whole->encoded);
             r.stored(whole->chunk);
@@ -288,7 +288,10 @@ private:
     // Half a MiB may wait for its disk.
     void write(Node& node) {
         for (; !node.writing.empty() && node.writing.front().first <= now; node.writing.pop_front())
-            node.receiver->add_written(node.writing.front().second);
+            node.receiver->add_written(
+                node.writing.front().second,
+                std::chrono::microseconds(node.writing.front().second * 1'000'000 / node.link.disk),
+                node.writing.front().first);
         std::size_t waits = 0;
         for (const auto& [done, bytes] : node.writing) waits += bytes;
         node.receiver->set_room(kRoom - std::min(waits, kRoom));

@@ -147,6 +147,30 @@ TEST(MulticastSlow, disks_slower_than_the_line_slow_the_sender_before_anything_i
     }
 }
 
+TEST(MulticastSlow, a_disk_that_takes_less_than_a_chunk_between_two_reports_is_known_for_what_it_is) {
+    for (const std::uint64_t bits : {32'000'000u, 38'000'000u}) {
+        const auto seconds = [&](bool with) {
+            Rack rack({.chunks = 60, .chunk_bytes = 1'000'000, .pace = at(bits)});
+            for (int i = 0; i < 4; ++i) rack.add({.memory = 4u << 20});
+            const auto* slow = with ? &rack.add({.disk = 1'150'000, .memory = 4u << 20}) : nullptr;
+            EXPECT_TRUE(rack.run());
+            if (slow) {
+                EXPECT_TRUE(slow->by_unicast());
+                EXPECT_EQ(rack.session->members().back().aside, AsideReason::Disk);
+            }
+            return last_of(rack, slow);
+        };
+        EXPECT_LT(seconds(true), seconds(false) * 1.1) << bits;
+        Rack alone({.chunks = 30, .chunk_bytes = 1'000'000, .pace = at(bits)});
+        alone.add({.disk = 1'150'000, .memory = 4u << 20});
+        ASSERT_TRUE(alone.run());
+        all_by_multicast(alone);
+        std::printf("alone: %.1f s, %.2f copies\n", last_of(alone), alone.copies());
+        EXPECT_LT(alone.copies(), 1.2);
+        EXPECT_LT(last_of(alone), 30 / 1.15 * 1.1);
+    }
+}
+
 TEST(MulticastSlow, one_that_is_moved_aside_learns_it_at_once_and_does_not_wait_for_the_others) {
     struct Took {
         double aside = 0, left = 0, fetched = 0, others = 0;
@@ -216,6 +240,31 @@ TEST(MulticastSlow, one_that_is_sent_aside_by_another_receiver_asks_its_server_a
     EXPECT_LE(rack.machines[0]->advice.size(), 6u) << "and not at each such word";
 }
 
+TEST(MulticastSlow, a_line_that_was_cut_and_mended_costs_no_multicast) {
+    for (const unsigned of : {1u, 4u}) {  // of four machines: one's own line, or the server's
+        for (const auto cut : {Stall{2000ms, 4500ms}, Stall{2000ms, 10'000ms}, Stall{2000ms, 20'000ms}}) {
+            Rack rack({.chunks = 120, .pace = at(8'000'000)});
+            for (unsigned i = 0; i < 4; ++i) rack.add(i < of ? Build{.cuts = {cut}} : Build{});
+            ASSERT_TRUE(rack.run());
+            all_by_multicast(rack);
+            EXPECT_LT(rack.copies(), 1.9) << "what was missed, and no more";
+        }
+    }
+}
+
+TEST(MulticastSlow, one_that_hears_nothing_any_more_and_has_a_way_to_its_server_goes_by_unicast) {
+    Rack rack({.chunks = 200, .pace = at(8'000'000)});
+    rack.add({});
+    auto& pruned = rack.add({});
+    rack.options.each_tick = [&](Rack& r, Instant now) {
+        if (now >= Instant(3000ms)) r.machines[1]->listen(false);  // as a switch that prunes does
+    };
+    ASSERT_TRUE(rack.run());
+    EXPECT_TRUE(pruned.by_unicast());
+    EXPECT_EQ(rack.session->members()[1].aside, AsideReason::Asked);
+    EXPECT_EQ(pruned.advice, (std::vector{Advice::Listen, Advice::Unicast})) << "after three seconds, and three more";
+}
+
 TEST(MulticastSlow, one_that_dies_holds_nobody_up) {
     Rack rack({.chunks = 60, .pace = at(8'000'000)});
     for (int i = 0; i < 3; ++i) rack.add({});
@@ -232,7 +281,22 @@ TEST(MulticastSlow, one_that_hears_the_session_and_nothing_of_it_is_sent_away) {
         auto& deaf = rack.add({.hears_data = false, .mute = mute});
         ASSERT_TRUE(rack.run());
         EXPECT_TRUE(deaf.by_unicast());
-        EXPECT_EQ(rack.session->members()[0].aside, AsideReason::Vain);
+        EXPECT_EQ(rack.session->members()[0].aside, mute ? AsideReason::Mute : AsideReason::Vain);
+    }
+}
+
+TEST(MulticastSlow, where_no_reports_arrive_nothing_is_sent_at_a_guess_and_all_go_by_unicast) {
+    for (const unsigned machines : {1u, 5u}) {
+        Rack rack({.chunks = 400, .pace = {50'000'000, true, 20'000'000}});
+        for (unsigned i = 0; i < machines; ++i) rack.add({.mute = true});
+        ASSERT_TRUE(rack.run());
+        for (const auto& m : rack.machines) {
+            EXPECT_TRUE(m->by_unicast()) << m->name;
+            EXPECT_GT(m->lacking(), 0u);
+            EXPECT_LT(m->lacking(), 400u) << "what it heard it keeps";
+        }
+        for (const auto& m : rack.session->members()) EXPECT_EQ(m.aside, AsideReason::Mute);
+        EXPECT_LT(rack.seconds(rack.now), 8) << "five seconds of silence, and the call";
     }
 }
 
