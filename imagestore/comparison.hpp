@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What a target holds already of the part of an image that is to be laid down on it: an earlier version, or what an
 // interrupted deploy left. Places are read and hashed; nothing is believed for any other reason, and nothing written.
+// The caller has seen to it that reads come from the medium (BlockDevice::read_past_cache).
 #pragma once
 
 #include <atomic>

@@ -15,6 +15,7 @@
 #include "imagestore/errors.hpp"
 #include "imagestore/part_walk.hpp"
 #include "imagestore/queue.hpp"
+#include "imagestore/read_back.hpp"
 #include "imagestore/selection.hpp"
 #include "imagestore/window_target.hpp"
 #include "lib/base/strings.hpp"
@@ -78,24 +79,20 @@ public:
         return target_.flush();
     }
 
-    // Reads all back, in order.
+    // Reads all back, in order, from the medium: the page cache would say what was written, not what is there.
     Status verify() {
-        PartWalk walk(*request_.manifest, part_);
-        Bytes back;
-        while (auto run = TRY(walk.next_run())) {
-            if (run->kind == RunKind::Unused) continue;
-            for (std::uint32_t i = 0; i < run->count; ++i) {
-                if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled while verifying");
-                auto chunk = run->first + i;
-                back.resize(info_.chunk_length(chunk));
-                TRY(target_.read(chunk * kChunkBytes, back));
-                bool right = run->kind == RunKind::Zero ? all_zero(back)
-                             : is_cut(chunk)            ? TRY(same_inside(chunk, run->ids[i], back))
-                                                        : sha256(back) == run->ids[i];
-                if (!right) return make_error(errors::kVerifyFailed, "the MiB at byte {} differs", chunk * kChunkBytes);
-                report_.verified_bytes += back.size();
-                tell("verifying", (chunk + 1 - head_) * kChunkBytes, part_.size());
-            }
+        slots_.clear();  // their memory is for the reading
+        report_.verified_on_medium = TRY(target_.read_past_cache());
+        ReadBack back(target_, *request_.manifest, part_);
+        while (const auto* piece = TRY(back.next())) {
+            if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled while verifying");
+            bool right = piece->kind == RunKind::Zero ? all_zero(piece->there)
+                         : is_cut(piece->chunk)       ? TRY(same_inside(piece->chunk, piece->id, piece->there))
+                                                      : sha256(piece->there) == piece->id;
+            if (!right)
+                return make_error(errors::kVerifyFailed, "the MiB at byte {} differs", piece->chunk * kChunkBytes);
+            report_.verified_bytes += piece->there.size();
+            tell("verifying", (piece->chunk + 1 - head_) * kChunkBytes, part_.size());
         }
         return {};
     }
@@ -139,6 +136,8 @@ private:
     Status find_what_is_there() {
         done_with_.assign(part_.end_chunk() - head_, false);
         if (part_.size() == 0) return {};
+        // A try before this one may have ended by a write error: what it wrote is then right in memory alone.
+        TRY(target_.read_past_cache());
         TRY(look_for_mark());
         if (request_.resume && !marked_ && !part_.volume) TRY(check_ours());
         ComparisonOptions options;

@@ -40,7 +40,7 @@ struct DeployRequest {
     // asked.
     bool resume = false;
     Compare compare = Compare::Auto;
-    bool verify = false;  // read all back afterwards
+    bool verify = false;  // read all back afterwards, from the medium where that can be had
     // The target is known to read as zeros (a new file or VHD): zero and unused chunks cost nothing, and no sample is
     // taken.
     bool target_is_blank = false;
@@ -62,6 +62,7 @@ struct DeployReport {
     std::uint64_t broadcast_chunks = 0;                   // of those written: heard, not asked for
     std::uint64_t cleared_bytes = 0;                      // zero and unused ranges discarded or zeroed
     std::uint64_t verified_bytes = 0;
+    bool verified_on_medium = false;  // else through the page cache: the target has no other reads
     bool backup_table_moved = false;  // GPT: to the end of a larger target
     double seconds = 0, bytes_per_second = 0;
     // What DeployRequest::grow did; its file system still has its old size.

@@ -7,6 +7,7 @@
 #include "imagestore/errors.hpp"
 #include "imagestore/store_state.hpp"
 #include "lib/base/errors.hpp"
+#include "lib/disks/past_cache.hpp"
 
 namespace slipway::imagestore {
 
@@ -22,6 +23,7 @@ public:
         auto fd = files_.open(path);
         if (!fd && fd.error().is(slipway::errors::kNotFound)) return {};  // swept meanwhile
         auto opened = TRY(std::move(fd));
+        disks::forget_cached(opened.get());  // or what a backup or a deploy has just read would be looked at again
         name_ = "packs/" + path.filename().string();
         ++report_.packs;
         report_.bytes += TRY(file_size(opened.get()));

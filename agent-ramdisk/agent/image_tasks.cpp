@@ -290,6 +290,7 @@ Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::Manifest
     json::array list;
     std::uint64_t written = 0, kept = 0;
     double seconds = 0;
+    bool on_medium = true;
     for (const auto& a : TRY(assign(context, image))) {
         auto part = TRY(imagestore::select_part(image, a.index, a.volume));
         context.log(fmt::format("laying {} of {} down on {}", part.name, name, a.place()));
@@ -306,21 +307,25 @@ Result<TaskOutcome> deploy_from(TaskContext& context, const imagestore::Manifest
                         {"multicast_chunks", report.broadcast_chunks},
                         {"fetched_bytes", report.fetched_bytes},
                         {"verified_bytes", report.verified_bytes},
+                        {"verified_on_medium", report.verified_on_medium},
                         {"seconds", report.seconds}});
+        on_medium = on_medium && report.verified_on_medium;
         written += report.written_bytes;
         kept += report.kept_chunks;
         seconds += report.seconds;
         outcome.losses = outcome.losses || !report.losses.empty();
     }
     auto rate = human_bytes(seconds > 0 ? static_cast<std::uint64_t>(static_cast<double>(written) / seconds) : 0);
-    outcome.result = {
-        {"image", name},
-        {"disks", list},
-        {"written_bytes", written},
-        {"seconds", seconds},
-        {"losses", outcome.losses ? 1 : 0},
-        {"summary", fmt::format("{}: wrote {} in {:.0f} s ({}/s), {} MiB were there already{}", name,
-                                human_bytes(written), seconds, rate, kept, request.verify ? ", verified" : "")}};
+    outcome.result = {{"image", name},
+                      {"disks", list},
+                      {"written_bytes", written},
+                      {"seconds", seconds},
+                      {"losses", outcome.losses ? 1 : 0},
+                      {"summary", fmt::format("{}: wrote {} in {:.0f} s ({}/s), {} MiB were there already{}", name,
+                                              human_bytes(written), seconds, rate, kept,
+                                              !request.verify ? ""
+                                              : on_medium     ? ", verified"
+                                                              : ", verified as the system remembers it")}};
     return outcome;
 }
 

@@ -80,6 +80,7 @@ json::value to_json(const DeployReport& r) {
             {"kept_chunks", r.kept_chunks},
             {"cleared_bytes", r.cleared_bytes},
             {"verified_bytes", r.verified_bytes},
+            {"verified_on_medium", r.verified_on_medium},
             {"seconds", r.seconds},
             {"bytes_per_second", r.bytes_per_second},
             {"losses", losses},
@@ -92,11 +93,17 @@ json::value to_json(const DeployReport& r) {
             {"warnings", warnings}};
 }
 
+std::string verified_text(const DeployReport& r) {
+    return fmt::format(
+        ", verified {}{}", human_bytes(r.verified_bytes),
+        r.verified_on_medium ? "" : " (as the system remembers it: the target cannot be read past that)");
+}
+
 std::string text_of(const DeployArguments& a, const DeployReport& r) {
     auto text = fmt::format("{}: wrote {} in {:.1f} s ({}/s), {} chunks were there already{}\n", a.target,
                             human_bytes(r.written_bytes), r.seconds,
                             human_bytes(static_cast<std::uint64_t>(r.bytes_per_second)), r.kept_chunks,
-                            a.verify ? ", verified " + human_bytes(r.verified_bytes) : "");
+                            a.verify ? verified_text(r) : "");
     if (r.backup_table_moved) text += "the backup partition table is at the end of the target\n";
     if (r.grown)
         text += fmt::format("partition {} grew from {} to {}\n", a.grow, human_bytes(r.grown->before),
@@ -214,7 +221,7 @@ void add_image_deploy(CLI::App& image, Context& context) {
         ->check(CLI::Range(1, 4096))
         ->excludes(volume)
         ->excludes(partition);
-    app->add_flag("--verify", a->verify, "read all back and compare");
+    app->add_flag("--verify", a->verify, "read all back, from the medium and not from memory, and compare");
     auto* resume =
         app->add_flag("--resume", a->resume, "go on with an interrupted deploy: only what differs is written");
     app->add_option("--compare", a->compare,

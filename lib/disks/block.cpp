@@ -59,7 +59,7 @@ Result<std::unique_ptr<FileDisk>> FileDisk::create(const std::filesystem::path& 
 
 Status FileDisk::read(std::uint64_t offset, std::span<std::byte> buffer) {
     TRY(check_range(offset, buffer.size()));
-    auto n = pread_full(fd_.get(), buffer, offset);
+    auto n = direct_.valid() ? direct_.read(buffer, offset) : pread_full(fd_.get(), buffer, offset);
     if (!n.ok()) return make_error(errors::kRead, "{}", n.error().message());
     if (*n != buffer.size())
         return make_error(errors::kRange, "the file was cut while it was read, at byte {}", offset + *n);
@@ -90,6 +90,13 @@ Result<bool> FileDisk::discard(std::uint64_t offset, std::uint64_t length) {
 }
 
 Status FileDisk::flush() { return fsync_fd(fd_.get(), "the disk"); }
+
+Result<bool> FileDisk::read_past_cache() {
+    TRY(flush());
+    forget_cached(fd_.get());
+    if (!direct_.valid()) direct_ = PastCache::open(fd_.get());
+    return direct_.valid();
+}
 
 Result<DataRange> FileDisk::next_data(std::uint64_t offset) {
     if (block_device_) return BlockDevice::next_data(offset);
@@ -177,6 +184,11 @@ Status StatsLayer::flush() {
     return below_.flush();
 }
 
+Result<bool> StatsLayer::read_past_cache() {
+    ++counters_.flushes;
+    return below_.read_past_cache();
+}
+
 Status FaultLayer::read(std::uint64_t offset, std::span<std::byte> buffer) {
     TRY(rule_(Op::Read, offset, buffer.size()));
     return below_.read(offset, buffer);
@@ -195,6 +207,11 @@ Result<bool> FaultLayer::discard(std::uint64_t offset, std::uint64_t length) {
 Status FaultLayer::flush() {
     TRY(rule_(Op::Flush, 0, 0));
     return below_.flush();
+}
+
+Result<bool> FaultLayer::read_past_cache() {
+    TRY(rule_(Op::Flush, 0, 0));
+    return below_.read_past_cache();
 }
 
 }  // namespace slipway::disks

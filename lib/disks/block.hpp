@@ -14,6 +14,7 @@
 #include "lib/base/bytes.hpp"
 #include "lib/base/fd.hpp"
 #include "lib/base/result.hpp"
+#include "lib/disks/past_cache.hpp"
 
 namespace slipway::disks {
 
@@ -41,6 +42,13 @@ public:
     virtual Result<DataRange> next_data(std::uint64_t offset) {
         return DataRange{offset, offset < size() ? size() - offset : 0};
     }
+    // For who must know what the medium holds: flushes, and from then on reads come from the medium (past_cache.hpp);
+    // call it while no other thread reads. False where that cannot be had: what the kernel remembers is then dropped as
+    // far as it goes, once, so call it again before the next reads that matter.
+    virtual Result<bool> read_past_cache() {
+        TRY(flush());
+        return false;
+    }
 
 protected:
     Status check_range(std::uint64_t offset, std::uint64_t length) const;
@@ -63,6 +71,7 @@ public:
     Status write(std::uint64_t offset, ByteView data) override;
     Result<bool> discard(std::uint64_t offset, std::uint64_t length) override;
     Status flush() override;
+    Result<bool> read_past_cache() override;
     Result<DataRange> next_data(std::uint64_t offset) override;
 
     int fd() const { return fd_.get(); }
@@ -71,6 +80,7 @@ public:
 private:
     FileDisk(UniqueFd fd, OpenMode mode) : fd_(std::move(fd)), mode_(mode) {}
     UniqueFd fd_;
+    PastCache direct_;  // valid once read_past_cache() was called and could be
     OpenMode mode_;
     std::uint64_t size_ = 0;
     unsigned sector_size_ = 512;
@@ -118,6 +128,7 @@ public:
     Status write(std::uint64_t offset, ByteView data) override;
     Result<bool> discard(std::uint64_t offset, std::uint64_t length) override;
     Status flush() override { return below_.flush(); }
+    Result<bool> read_past_cache() override { return below_.read_past_cache(); }
 
 private:
     BlockDevice& below_;
@@ -136,6 +147,7 @@ public:
     Status write(std::uint64_t offset, ByteView data) override { return below_.write(offset, data); }
     Result<bool> discard(std::uint64_t offset, std::uint64_t length) override { return below_.discard(offset, length); }
     Status flush() override { return below_.flush(); }
+    Result<bool> read_past_cache() override { return below_.read_past_cache(); }
 
 protected:
     BlockDevice& below_;
@@ -160,6 +172,7 @@ public:
     Status write(std::uint64_t offset, ByteView data) override;
     Result<bool> discard(std::uint64_t offset, std::uint64_t length) override;
     Status flush() override;
+    Result<bool> read_past_cache() override;
     const IoCounters& counters() const { return counters_; }
 
 private:
@@ -176,6 +189,7 @@ public:
     Status write(std::uint64_t offset, ByteView data) override;
     Result<bool> discard(std::uint64_t offset, std::uint64_t length) override;
     Status flush() override;
+    Result<bool> read_past_cache() override;  // a Flush to the rule
 
 private:
     Rule rule_;

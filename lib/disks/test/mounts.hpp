@@ -54,6 +54,31 @@ private:
     std::string path_;
 };
 
+// A tmpfs of so many bytes: a loop device over a larger sparse file in it is a disk whose writes fail. Until its owner
+// goes.
+class SmallTmpfs {
+public:
+    static std::optional<SmallTmpfs> mount(const std::filesystem::path& at, std::uint64_t bytes) {
+        std::filesystem::create_directories(at);
+        auto r = run_command({"mount", "-t", "tmpfs", "-o", "size=" + std::to_string(bytes), "tmpfs", at.string()});
+        if (!r.ok() || !r->ok()) return std::nullopt;
+        return SmallTmpfs(at);
+    }
+    SmallTmpfs(SmallTmpfs&& other) noexcept : at_(std::exchange(other.at_, {})) {}
+    SmallTmpfs& operator=(SmallTmpfs&&) = delete;
+    ~SmallTmpfs() {
+        if (!at_.empty()) run({"umount", "--lazy", at_.string()});  // a loop device may be slow to let go
+    }
+    void resize(std::uint64_t bytes) const {
+        run({"mount", "-o", "remount,size=" + std::to_string(bytes), at_.string()});
+    }
+    const std::filesystem::path& path() const { return at_; }
+
+private:
+    explicit SmallTmpfs(std::filesystem::path at) : at_(std::move(at)) {}
+    std::filesystem::path at_;
+};
+
 // Copies the tree, and leaves free space in crumbs: of many small files every second one goes again.
 inline void fill(const std::filesystem::path& root, const std::filesystem::path& tree, int crumbs = 1200) {
     std::filesystem::copy(tree, root / "tree", std::filesystem::copy_options::recursive);

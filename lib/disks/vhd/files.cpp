@@ -64,6 +64,11 @@ Status Files::truncate(int fd, std::uint64_t size) {
 
 Status Files::sync(int fd) { return fsync_fd(fd, "the file"); }
 
+PastCache Files::past_cache(int fd) {
+    forget_cached(fd);
+    return PastCache::open(fd);
+}
+
 Status Files::rename(const fs::path& from, const fs::path& to, bool replace) {
     if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), replace ? 0 : RENAME_NOREPLACE) != 0) {
         if (replace || errno != EINVAL) return errno_error(errno, to.string());
@@ -93,7 +98,7 @@ Result<File> File::open(Files& files, const fs::path& path, OpenMode mode) {
 Status File::read(std::uint64_t offset, std::span<std::byte> buffer) const {
     if (offset > std::uint64_t{1} << 62) return make_error(errors::kRange, "no file reaches byte {}", offset);
     // Not held against size_, which another thread may be growing: a short read says the same.
-    auto n = files_->read(fd_.get(), buffer, offset);
+    auto n = direct_.valid() ? direct_.read(buffer, offset) : files_->read(fd_.get(), buffer, offset);
     if (!n.ok()) return make_error(errors::kRead, "{}", n.error().message());
     if (*n != buffer.size()) return make_error(errors::kRange, "the file ends at byte {}", offset + *n);
     return {};
@@ -114,6 +119,12 @@ Status File::truncate(std::uint64_t size) {
 }
 
 Status File::flush() { return files_->sync(fd_.get()); }
+
+Result<bool> File::read_past_cache() {
+    TRY(flush());
+    direct_ = files_->past_cache(fd_.get());
+    return direct_.valid();
+}
 
 Result<NewFile> NewFile::create(Files& files, const fs::path& target, bool replace) {
     std::error_code none;

@@ -23,6 +23,7 @@ public:
     virtual Status clear(int fd, std::uint64_t offset, std::uint64_t length);
     virtual Status truncate(int fd, std::uint64_t size);
     virtual Status sync(int fd);
+    virtual PastCache past_cache(int fd);  // after dropping what can be dropped
     // Gives `from` the name `to` durably; with `replace` false an existing `to` is base.exists.
     virtual Status rename(const std::filesystem::path& from, const std::filesystem::path& to, bool replace);
     virtual Status remove(const std::filesystem::path& path);  // durably
@@ -45,6 +46,8 @@ public:
     Status clear(std::uint64_t offset, std::uint64_t length);
     Status truncate(std::uint64_t size);
     Status flush();
+    // Flushes; reads that follow come from the medium. False: this file system cannot (BlockDevice::read_past_cache).
+    Result<bool> read_past_cache();
 
 private:
     friend class NewFile;
@@ -53,6 +56,7 @@ private:
     Files* files_;
     std::filesystem::path path_;
     UniqueFd fd_;
+    PastCache direct_;
     OpenMode mode_;
     std::uint64_t size_;
 };

@@ -236,6 +236,33 @@ Status SparseDisk::flush() {
     return publish(true);
 }
 
+Result<bool> SparseDisk::read_past_cache() {
+    std::lock_guard lock(mutex_);
+    if (writable()) TRY(publish(true));
+    bitmaps_.clear();
+    bool past = TRY(file_.read_past_cache());
+    TRY(check_table());
+    if (parent_) past &= TRY(parent_->read_past_cache());
+    return past;
+}
+
+// A table whose write-back failed is right in memory alone, and blocks are found by it.
+Status SparseDisk::check_table() {
+    constexpr std::size_t kEntries = 16384;
+    Bytes there;
+    for (std::size_t at = 0; at < image_.table.size(); at += kEntries) {
+        const auto count = std::min(kEntries, image_.table.size() - at);
+        ByteWriter entries;
+        for (auto i = at; i < at + count; ++i) entries.be32(image_.table[i]);
+        there.resize(4 * count);
+        TRY(file_.read(image_.header.table_offset + 4 * at, there));
+        if (!std::equal(there.begin(), there.end(), entries.view().begin()))
+            return make_error(errors::kWrite, "{}: the table of its blocks is not there as it was written",
+                              file_.path().string());
+    }
+    return {};
+}
+
 Result<DataRange> SparseDisk::next_own(std::uint64_t offset) {
     const auto block_bytes = image_.header.block_bytes;
     std::lock_guard lock(mutex_);

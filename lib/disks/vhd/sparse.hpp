@@ -28,6 +28,8 @@ public:
     Status write(std::uint64_t offset, ByteView data) override;
     Result<bool> discard(std::uint64_t offset, std::uint64_t length) override;
     Status flush() override;
+    // The table and the bitmaps are read again, too; a table that is not as it was written is errors::kWrite.
+    Result<bool> read_past_cache() override;
     Result<DataRange> next_data(std::uint64_t offset) override;
 
     // The first run of sectors at or behind offset that this file itself holds, not its parents. Ends with its block.
@@ -60,6 +62,7 @@ private:
     Status allocate(std::size_t block);
     Result<Bitmap*> bitmap_of(std::size_t block);
     Status publish(bool durable);
+    Status check_table();
 
     File file_;
     Image image_;
@@ -83,6 +86,7 @@ public:
     Status write(std::uint64_t offset, ByteView data) override;
     Result<bool> discard(std::uint64_t offset, std::uint64_t length) override;
     Status flush() override { return file_.flush(); }
+    Result<bool> read_past_cache() override { return file_.read_past_cache(); }
     Result<DataRange> next_data(std::uint64_t offset) override;
     File& file() { return file_; }
     const Image& image() const { return image_; }
