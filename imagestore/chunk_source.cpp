@@ -8,10 +8,18 @@
 
 namespace slipway::imagestore {
 
+Status ChunkSource::get_each(std::span<const ChunkId> ids, const Take& take) {
+    for (std::size_t i = 0; i < ids.size(); ++i) TRY(take(i, TRY(get(ids[i]))));
+    return {};
+}
+
 Result<std::vector<Bytes>> ChunkSource::get_many(std::span<const ChunkId> ids) {
     std::vector<Bytes> out;
     out.reserve(ids.size());
-    for (const auto& id : ids) out.push_back(TRY(get(id)));
+    TRY(get_each(ids, [&](std::size_t, Bytes encoded) -> Status {
+        out.push_back(std::move(encoded));
+        return {};
+    }));
     return out;
 }
 

@@ -320,20 +320,29 @@ private:
         if (batch.empty()) return {};
         std::vector<ChunkId> ids;
         for (const auto* slot : batch) ids.push_back(slot->id);
-        auto chunks = source_.get_many(ids);
-        if (!chunks && !hurts_one_chunk(chunks.error())) return std::move(chunks).error();
-        for (std::size_t i = 0; i < batch.size(); ++i) {
-            // Which of them it is, and each once more.
-            auto one = chunks ? Result<Bytes>(std::move((*chunks)[i])) : source_.get(ids[i]);
-            if (!one) {
-                TRY(leave_out(ids[i], std::move(one).error()));
-                free_.push(batch[i]);
-                continue;
-            }
-            batch[i]->encoded = std::move(*one);
-            report_.fetched_bytes += batch[i]->encoded.size();
+        std::size_t taken = 0;
+        // On to the disk with it while the next are on their way: over a slow line a batch takes a minute.
+        auto take = [&](std::size_t i, Bytes encoded) -> Status {
+            if (cancelled()) return make_error(errors::kCancelled, "the deploy was cancelled");
+            taken = i + 1;
+            report_.fetched_bytes += encoded.size();
+            batch[i]->encoded = std::move(encoded);
             ++expected_;
             work_.push(batch[i]);
+            return {};
+        };
+        auto all = source_.get_each(ids, take);
+        if (!all && !hurts_one_chunk(all.error())) return all;
+        while (taken < batch.size()) {  // which of them it is, and each once more
+            const auto i = taken;
+            auto one = source_.get(ids[i]);
+            if (one) {
+                TRY(take(i, std::move(*one)));
+                continue;
+            }
+            TRY(leave_out(ids[i], std::move(one).error()));
+            free_.push(batch[i]);
+            ++taken;
         }
         batch.clear();
         return {};
@@ -409,7 +418,15 @@ private:
                 free_.push_front(slot);
             }
             tell_deploying();
+            TRY(flush_in_time());
         }
+        return {};
+    }
+
+    Status flush_in_time() {
+        if (Clock::now() - flushed_ < request_.flush_every) return {};
+        TRY(target_.flush());
+        flushed_ = Clock::now();
         return {};
     }
 
@@ -458,7 +475,7 @@ private:
     std::vector<bool> done_with_;  // chunks from head_ on that are right, or in first_: found there, or heard
     std::optional<Bytes> first_;
     bool first_kept_ = false;  // first_ was on the target
-    Clock::time_point started_ = Clock::now(), told_{};
+    Clock::time_point started_ = Clock::now(), told_{}, flushed_ = started_;
     std::mutex mutex_;  // guards error_
     std::optional<Error> error_;
 };

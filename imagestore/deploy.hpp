@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,7 +47,9 @@ struct DeployRequest {
     bool target_is_blank = false;
     unsigned threads = 0;  // 0: one a core
     std::uint64_t memory_limit = 256u << 20;
-    std::uint64_t rate_limit = 0;         // bytes written a second; 0: none
+    std::uint64_t rate_limit = 0;  // bytes written a second; 0: none
+    // What the source gave is made durable so often, so that no more than that is asked for again after a power cut.
+    std::chrono::milliseconds flush_every{5'000};
     ChunkBroadcast* broadcast = nullptr;  // heard before the source is asked for what is wanting; not owned
 };
 

@@ -349,7 +349,8 @@ Result<TaskOutcome> deploy_task(TaskContext& context) {
     auto link = TRY(BulkLink::open(context.link, context.self, context.get("bulk_key")));
     auto bytes = TRY(link.manifest(name));
     imagestore::ManifestView manifest(bytes);
-    channel::RemoteSource source(link);
+    SystemClock clock;
+    channel::RemoteSource source(link, clock);
     if (context.get("multicast") == "off") return deploy_from(context, manifest, source, nullptr);
     MulticastCalls calls(link.control(), bytes);
     auto options = hearing_options(context);

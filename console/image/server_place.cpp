@@ -141,12 +141,13 @@ class ServerSource final : public ChunkSource {
 public:
     ServerSource(RestClient client, std::string image) : calls_(std::move(client), std::move(image)) {}
     Result<Bytes> get(const ChunkId& id) override { return source_.get(id); }
-    Result<std::vector<Bytes>> get_many(std::span<const ChunkId> ids) override { return source_.get_many(ids); }
+    Status get_each(std::span<const ChunkId> ids, const Take& take) override { return source_.get_each(ids, take); }
     ReadCalls& calls() { return calls_; }
 
 private:
     ReadCalls calls_;
-    channel::RemoteSource source_{calls_};
+    SystemClock clock_;
+    channel::RemoteSource source_{calls_, clock_};
 };
 
 class ServerPlace final : public ImagePlace {

@@ -15,7 +15,7 @@ using imagestore::ChunkId;
 
 namespace {
 
-constexpr std::size_t kGetAtOnce = 8;              // 8 MiB an answer, so that an agent in 128 MiB lives
+constexpr std::chrono::milliseconds kQuick{500}, kSlow{2000};  // an answer: the next may bring twice, half as much
 constexpr std::uint64_t kShortAnswer = 64u << 10;  // also the room for an error where flags were expected
 
 Result<std::uint32_t> version_in(const std::string& body) {
@@ -81,20 +81,27 @@ Result<imagestore::CommitResult> RemoteSink::commit(std::string_view name, const
 
 Result<Bytes> RemoteSource::get(const ChunkId& id) { return std::move(TRY(get_many({&id, 1})).front()); }
 
-Result<std::vector<Bytes>> RemoteSource::get_many(std::span<const ChunkId> ids) {
-    std::vector<Bytes> out;
-    while (out.size() < ids.size()) {
-        auto part = ids.subspan(out.size(), std::min(kGetAtOnce, ids.size() - out.size()));
-        auto answer = TRY(calls_.call(kGet, render_ids(part), part.size() * (kMaxFrame + 36)));
+Result<std::string> RemoteSource::ask(std::span<const ChunkId> part) {
+    const auto asked = clock_.now();
+    auto answer = TRY(calls_.call(kGet, render_ids(part), part.size() * (kMaxFrame + 36)));
+    const auto took = clock_.now() - asked;
+    if (took > kSlow) at_once_ = std::max<std::size_t>(1, at_once_ / 2);
+    else if (took < kQuick && part.size() == at_once_) at_once_ = std::min(kMostAtOnce, at_once_ * 2);
+    return answer;
+}
+
+Status RemoteSource::get_each(std::span<const ChunkId> ids, const Take& take) {
+    for (std::size_t got = 0; got < ids.size();) {
+        auto part = ids.subspan(got, std::min(at_once_, ids.size() - got));
+        auto answer = TRY(ask(part));
         auto frames = TRY(parse_frames(answer));
         if (frames.empty() || frames.size() > part.size())
             return make_error(errors::kBadMessage, "{} chunks for {} ids", frames.size(), part.size());
-        for (std::size_t i = 0; i < frames.size(); ++i) {
+        for (std::size_t i = 0; i < frames.size(); ++i)
             if (frames[i].id != part[i]) return make_error(errors::kBadMessage, "another chunk than was asked for");
-            out.emplace_back(frames[i].encoded.begin(), frames[i].encoded.end());
-        }
+        for (const auto& frame : frames) TRY(take(got++, Bytes(frame.encoded.begin(), frame.encoded.end())));
     }
-    return out;
+    return {};
 }
 
 }  // namespace slipway::channel

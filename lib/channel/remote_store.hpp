@@ -8,6 +8,7 @@
 
 #include "imagestore/chunk_sink.hpp"
 #include "imagestore/chunk_source.hpp"
+#include "lib/base/clock.hpp"
 
 namespace slipway::channel {
 
@@ -47,14 +48,21 @@ private:
     std::vector<imagestore::ChunkId> waiting_;  // their ids
 };
 
+// So many chunks a call that an answer takes a second or so: one over a line of a few Mbit/s, where the next step of
+// the progress and what a power cut costs hang on it; kMostAtOnce where the way there and back would count.
 class RemoteSource final : public imagestore::ChunkSource {
 public:
-    explicit RemoteSource(ChunkCalls& calls) : calls_(calls) {}
+    RemoteSource(ChunkCalls& calls, const Clock& clock) : calls_(calls), clock_(clock) {}
     Result<Bytes> get(const imagestore::ChunkId& id) override;
-    Result<std::vector<Bytes>> get_many(std::span<const imagestore::ChunkId> ids) override;
+    Status get_each(std::span<const imagestore::ChunkId> ids, const Take& take) override;
+
+    static constexpr std::size_t kMostAtOnce = 8;  // 8 MiB an answer, so that an agent in 128 MiB lives
 
 private:
+    Result<std::string> ask(std::span<const imagestore::ChunkId> part);
     ChunkCalls& calls_;
+    const Clock& clock_;
+    std::size_t at_once_ = 2;
 };
 
 inline constexpr std::uint64_t kMaxManifest = 512u << 20;  // bytes of one that travels whole

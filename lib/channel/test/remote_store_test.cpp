@@ -24,6 +24,9 @@ struct FakeServer final : ChunkCalls {
     std::optional<Error> failure;       // of the next call
     std::optional<std::string> answer;  // of the next call, whatever it was
     std::size_t most = SIZE_MAX;        // chunks of an answer
+    ManualClock clock;
+    std::chrono::milliseconds there_and_back{0}, a_chunk{0};  // what an answer takes
+    std::vector<std::size_t> asked;                           // chunks of each get
     CommitAnswer committed{200, "application/json", R"({"version":3})"};
     std::string manifest;
 
@@ -43,7 +46,9 @@ struct FakeServer final : ChunkCalls {
         }
         if (verb == kGet) {
             auto ids = TRY(parse_ids(body));
+            asked.push_back(ids.size());
             ids.resize(std::min(ids.size(), most));
+            clock.advance(there_and_back + a_chunk * ids.size());
             for (const auto& id : ids) append_frame(out, id, chunks.at(id));
         }
         return out;
@@ -58,7 +63,7 @@ struct FakeServer final : ChunkCalls {
 struct RemoteStore : testing::Test {
     FakeServer server;
     RemoteSink sink{server};
-    RemoteSource source{server};
+    RemoteSource source{server, server.clock};
     static Digest id(int n) { return sha256(as_bytes(std::to_string(n))); }
     static Bytes chunk(std::size_t bytes, int n) { return Bytes(bytes, static_cast<std::byte>(n)); }
 };
@@ -143,14 +148,58 @@ TEST_F(RemoteStore, chunks_come_in_the_order_asked_for_a_few_a_call) {
     ASSERT_EQ(got.size(), 20u);
     EXPECT_EQ(got[0], chunk(10, 19));
     EXPECT_EQ(got[19], chunk(10, 0));
-    EXPECT_EQ(server.calls[kGet], 3);
+    EXPECT_EQ(server.asked, (std::vector<std::size_t>{2, 4, 8, 6}));
     EXPECT_EQ(source.get(id(5)).value(), chunk(10, 5));
+    ASSERT_EQ(source.get_many(ids).value(), got);  // by now it asks for the most at once
     for (std::size_t most : {1u, 3u, 7u}) {
         server.calls.clear();
         server.most = most;
         EXPECT_EQ(source.get_many(ids).value(), got) << "an answer may be the first few of those asked for";
         EXPECT_EQ(server.calls[kGet], static_cast<int>((ids.size() + most - 1) / most));
     }
+}
+
+TEST_F(RemoteStore, an_answer_brings_as_much_as_takes_a_second_and_each_chunk_is_handed_on_before_the_next_answer) {
+    std::vector<Digest> ids;
+    for (int n = 0; n < 40; ++n) {
+        ids.push_back(id(n));
+        ASSERT_TRUE(sink.put(id(n), chunk(10, n)).ok());
+    }
+    ASSERT_TRUE(sink.flush().ok());
+    std::size_t taken = 0;
+    auto take = [&](std::size_t index, Bytes encoded) -> Status {
+        EXPECT_EQ(index, taken++);
+        EXPECT_EQ(encoded, chunk(10, static_cast<int>(index)));
+        std::size_t asked = 0;
+        for (auto n : server.asked) asked += n;
+        EXPECT_LE(asked - index, RemoteSource::kMostAtOnce);
+        return {};
+    };
+    using namespace std::chrono_literals;
+    server.there_and_back = 20ms;
+    server.a_chunk = 8ms;  // 1 Gbit/s
+    ASSERT_TRUE(source.get_each(ids, take).ok());
+    EXPECT_EQ(server.asked, (std::vector<std::size_t>{2, 4, 8, 8, 8, 8, 2}));
+    server.asked.clear();
+    taken = 0;
+    server.a_chunk = 1700ms;  // 5 Mbit/s
+    ASSERT_TRUE(source.get_each(ids, take).ok());
+    EXPECT_EQ(server.asked[3], 1u);
+    EXPECT_EQ(server.asked.back(), 1u);
+    EXPECT_EQ(taken, 40u);
+}
+
+TEST_F(RemoteStore, what_came_before_an_answer_that_failed_was_handed_on) {
+    std::vector<Digest> ids{id(0), id(1), id(2)};
+    for (int n = 0; n < 3; ++n) ASSERT_TRUE(sink.put(id(n), chunk(10, n)).ok());
+    ASSERT_TRUE(sink.flush().ok());
+    std::size_t taken = 0;
+    auto status = source.get_each(ids, [&](std::size_t, Bytes) -> Status {
+        if (++taken == 2) server.failure = make_error(slipway::errors::kNoSpace, "full");
+        return {};
+    });
+    EXPECT_TRUE(status.error().is(slipway::errors::kNoSpace));
+    EXPECT_EQ(taken, 2u);
 }
 
 TEST_F(RemoteStore, another_chunk_than_was_asked_for_is_refused) {
