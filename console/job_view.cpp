@@ -28,9 +28,14 @@ std::string step_note(const json::value& step) {
     return result && result->is_object() ? text_at(*result, "summary") : std::string();
 }
 
+std::string what_of(const json::value& step) {
+    const auto image = text_at(step, "image");
+    return image.empty() ? text_at(step, "type") : text_at(step, "type") + " of " + image;
+}
+
 void add_steps(const json::value& job, Table& table, const std::string& prefix) {
     for (const auto& step : array_at(job, "steps"))
-        table.row({prefix + std::to_string(number_at(step, "index") + 1), text_at(step, "type"), text_at(step, "state"),
+        table.row({prefix + std::to_string(number_at(step, "index") + 1), what_of(step), text_at(step, "state"),
                    std::to_string(number_at(step, "attempt")), text_at(step, "started"), text_at(step, "ended"),
                    step_note(step)});
     for (const auto& child : array_at(job, "children")) add_steps(child, table, id_of(child) + "/");

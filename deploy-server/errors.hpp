@@ -40,6 +40,7 @@ inline constexpr ErrorId kOtherMachine{
     "Resume the job that made that record, or undo it with NAME_CleanupVM.sh; a record of your own: `slipway device "
     "delete`. Then start again."};
 inline constexpr ErrorId kDeviceBusy{"server.device-busy", "Wait for the job that holds the device, or cancel it."};
+inline constexpr ErrorId kImageInUse{"server.image-in-use", "Wait for the job, or cancel it; then delete the version."};
 inline constexpr ErrorId kJobState{"server.job-state", "Look at the job's state with `slipway job show` first."};
 inline constexpr ErrorId kNoVmHost{
     "server.no-vmhost", "Register the VM host as a device of kind vmhost, or name one with the variable 'vmhost'."};

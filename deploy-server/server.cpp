@@ -134,6 +134,10 @@ struct DeployServer::Impl {
         }
         if (has("nbs")) TRY(settle_network());
         hub = std::make_unique<Hub>(*db, clock, options.hub);
+        if (store)
+            hub->on_images([this](const std::string& image) -> Result<std::string> {
+                return TRY(store->resolve(TRY(imagestore::ImageRef::parse(image)))).text();
+            });
         if (has("nbs")) {
             RamdiskOptions r{options.state / "boot", options.state / "repository/user", options.agent,
                              options.state / "pki/ca.pem"};

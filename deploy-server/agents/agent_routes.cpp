@@ -149,6 +149,7 @@ Answer manifest(const AgentPlace& p, const FindTask& find, const Request& reques
     auto task = TRY(find(request, "deploy-image"));
     auto wanted = TRY(imagestore::ImageRef::parse(request.parameter("image")));
     auto named = TRY(imagestore::ImageRef::parse(task.parameters.at("image")));
+    if (!wanted.version) wanted.version = named.version;  // the task's, whatever is the newest
     if (wanted.name != named.name || (named.version && wanted.version != named.version))
         return make_error(errors::kNotYourTask, "the task deploys '{}', not '{}'", named.text(), wanted.text());
     auto stored = TRY(p.desk->manifest(task.key, wanted));

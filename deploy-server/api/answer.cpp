@@ -56,6 +56,7 @@ const Rule kStatuses[] = {
     {&errors::kOtherMachine, 409},
     {&errors::kDeviceBusy, 409},
     {&errors::kJobState, 409},
+    {&errors::kImageInUse, 409},
     {&errors::kReserved, 409},
     {&errors::kNoDriver, 409},
     {&errors::kDatabase, 503},

@@ -127,7 +127,15 @@ void add_image_routes(http::Router& router, const ApiPlace& p) {
                    return json_response(200, TRY(image_json(p, *stored, ref.name, versions)));
                }));
     router.add("DELETE", "/api/v1/images/{name}", handler([p](const Request& r) -> Answer {
-                   (void)TRY(p.store->remove(TRY(imagestore::ImageRef::parse(r.parameter("name")))));
+                   const auto ref = TRY(imagestore::ImageRef::parse(r.parameter("name")));
+                   std::vector<std::string> versions;
+                   for (const auto& v : TRY(p.store->images()))
+                       if (v.name == ref.name && (!ref.version || v.version == ref.version))
+                           versions.push_back(v.text());
+                   TRY(p.hub.remove_images(versions, [&]() -> Status {
+                       (void)TRY(p.store->remove(ref));
+                       return {};
+                   }));
                    return Response::empty();
                }));
     // Reads the whole store.

@@ -48,7 +48,8 @@ std::string_view shown(StepState state) {
     return state == StepState::Dispatched ? "running" : sequences::name_of(state);
 }
 
-json::object step_json(const sequences::Task& task, const sequences::StepRecord& s, std::size_t index) {
+json::object step_json(const sequences::Task& task, const sequences::StepRecord& s, std::size_t index,
+                       const std::string& image) {
     json::object out{{"index", index},
                      {"id", task.id},
                      {"type", task.type},
@@ -57,6 +58,7 @@ json::object step_json(const sequences::Task& task, const sequences::StepRecord&
                      {"attempt", s.attempt},
                      {"started", time_json(s.started_ms)},
                      {"ended", time_json(s.ended_ms)}};
+    if (!image.empty()) out["image"] = image;
     if (s.agent_lost) out["agent_lost"] = true;
     if (s.losses) out["losses"] = true;
     if (s.progress_total || !s.progress_what.empty()) {
@@ -91,7 +93,7 @@ void add_steps(const ApiPlace& p, const JobRow& job, json::object& out, const js
     for (std::size_t i = 0; parsed && i < parsed->sequence.tasks.size(); ++i) {
         const auto& task = parsed->sequence.tasks[i];
         auto step = i < record.steps.size() ? record.steps[i] : sequences::StepRecord{};
-        steps.push_back(step_json(task, step, i));
+        steps.push_back(step_json(task, step, i, p.hub.image_of(job, record, parsed->sequence, i)));
         const auto& made = steps.back().get_object();
         if (task.type != "boot-proof" || step.state != StepState::Done || !made.contains("result")) continue;
         const auto& result = made.at("result").get_object();

@@ -5,6 +5,7 @@
 
 #include "deploy-server/errors.hpp"
 #include "deploy-server/jobs/gate.hpp"
+#include "deploy-server/jobs/job_images.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/uuid.hpp"
@@ -126,11 +127,13 @@ void Hub::carry_out(Live& live, const Actions& actions) {
 
 void Hub::act(Live& live, const Dispatch& d) {
     const auto& task = live.sequence.tasks[d.key.step];
+    Assignment a{live.job.id, d.key, "", task_key(live.job.id, live.run.id, d.key), d.type, d.parameters};
+    settle_image(live, d.key.step, a.parameters);
     note(live.job.id, "info",
-         fmt::format("step {} '{}' ({}){}", d.key.step + 1, task.id, d.type,
+         fmt::format("step {} '{}' ({}{}){}", d.key.step + 1, task.id, d.type,
+                     d.type == "deploy-image" ? " of " + a.parameters["image"] : "",
                      d.key.attempt > 1 ? fmt::format(", attempt {}", d.key.attempt) : ""));
     if (d.target == Target::Controller) return start_errand(live, d);
-    Assignment a{live.job.id, d.key, "", task_key(live.job.id, live.run.id, d.key), d.type, d.parameters};
     auto device_id = live.device_id;
     if (d.target == Target::VmHost) {
         auto host = vmhost_of(d.parameters, "");
@@ -177,6 +180,7 @@ void Hub::act(Live& live, const Probe& p) {
     if (parameters && task.target == Target::VmHost) device_id = vmhost_of(*parameters, "").value_or(0);
     if (!parameters || !device_id) return post(live.job.id, ProbeAnswer{p.key, ProbeAnswer::Kind::NotKnown});
     parameters->erase("vmhost");
+    settle_image(live, p.key.step, *parameters);
     if (!live.run.bulk_key.empty()) (*parameters)["bulk_key"] = live.run.bulk_key;
     Assignment a{live.job.id, p.key, "", key, task.type, std::move(*parameters)};
     a.given = live.run.record.steps[p.key.step].state == StepState::Running;
@@ -406,19 +410,24 @@ static Status check_request(const JobRequest& request, const Values& inherited) 
     return {};
 }
 
-Result<std::int64_t> Hub::submit(const JobRequest& request, const std::function<Status()>& allowed) {
+Result<std::int64_t> Hub::submit(const JobRequest& asked, const std::function<Status()>& allowed) {
+    auto request = asked;
     // The nonce ties a boot proof to this job, over all its children.
     Values given{{"nonce", random_token(12)}};
     TRY(check_request(request, given));
     std::int64_t id = 0;
     std::unique_lock lock(mutex_);
     if (allowed) TRY(allowed());
+    ImageBinder images(resolve_image_);
+    if (resolve_image_) TRY(images.bind(request, given));
     TRY(db_.sqlite().transaction([&]() -> Status {
         id = TRY(add_tree(request, 0, given));
         return {};
     }));
     for (auto& job : TRY(db_.unfinished_jobs())) open_.emplace(job.id, job);
     note(id, "info", fmt::format("job {} '{}' is queued", id, request.name));
+    for (const auto& [name, version] : images.settled())
+        if (name != version) note(id, "info", fmt::format("image {} is {} for all of job {}", name, version, id));
     drain();
     unlock_and_call(lock);
     return id;
@@ -466,6 +475,7 @@ Status Hub::resume(std::int64_t id) {
     std::unique_lock lock(mutex_);
     auto job = TRY(db_.job(id));
     if (!job) return make_error(errors::kNoJob, "no job {}", id);
+    TRY(check_images(id));
     bool any = false;
     TRY(resume_tree(id, any));
     if (!any) return make_error(errors::kJobState, "job {} is {}: nothing to resume", id, name_of(job->state));

@@ -4,7 +4,8 @@
 // controller tasks. One mutex over everything here; outside calls post events and drain() applies
 // them one after the other. Callbacks (poll, event waiters) are called without the mutex.
 //
-// hub.cpp: jobs and runs. hub_agents.cpp: sessions of agents. hub_tasks.cpp: controller tasks.
+// hub.cpp: jobs and runs. hub_agents.cpp: sessions of agents. hub_tasks.cpp: controller tasks. job_images.cpp: which
+// version of an image a job lays down.
 #pragma once
 
 #include <condition_variable>
@@ -35,6 +36,9 @@ struct JobRequest {
     std::vector<JobRequest> children;
     unsigned max_parallel = 0;  // Parallel: so many children at a time; 0: all
 };
+
+// NAME or NAME@VERSION to NAME@VERSION as the store has it.
+using ResolveImage = std::function<Result<std::string>(const std::string& image)>;
 
 struct AgentHello {
     std::string boot_id, version, kind;  // kind: "da" or "administration"
@@ -99,13 +103,23 @@ public:
         hardware_known_ = std::move(hardware_known);
     }
 
+    // Called with the mutex held; without it, names of images go to the agents as they stand.
+    void on_images(ResolveImage resolve) { resolve_image_ = std::move(resolve); }
+
     // ---- jobs
+    // The names of the images it lays down are settled to versions now (job_images.hpp); an error of that refuses it.
     // allowed is asked while no other job can begin or come in; its error refuses this one.
-    Result<std::int64_t> submit(const JobRequest& request, const std::function<Status()>& allowed = {});
+    Result<std::int64_t> submit(const JobRequest& asked, const std::function<Status()>& allowed = {});
     Status cancel(std::int64_t job);
     Status resume(std::int64_t job);
     // The run with its progress, newer than the database's.
     Result<std::optional<sequences::RunRecord>> record(std::int64_t job);
+    // What a deploy-image step lays down, NAME@VERSION where that is known yet; empty: another step.
+    std::string image_of(const JobRow& job, const sequences::RunRecord& record, const sequences::Sequence& sequence,
+                         std::size_t step);
+    // Calls remove unless an unfinished job has yet to lay one of these (NAME@VERSION) down. Error:
+    // server.image-in-use.
+    Status remove_images(const std::vector<std::string>& versions, const std::function<Status()>& remove);
     bool holds(std::int64_t device_id);  // a running job does
     void event(std::int64_t job, std::string_view level, std::string_view text);
     // Calls back when the job (or one below it) has an event after `after`, at once when it has one, else at the latest
@@ -213,6 +227,13 @@ private:
     Instant next_wake();
     void unlock_and_call(std::unique_lock<std::mutex>& lock);
 
+    // job_images.cpp
+    std::string stored_below(std::int64_t job, const std::string& name);
+    std::string stored_before(const JobRow& job, const std::string& name);
+    void settle_image(const Live& live, std::size_t step, sequences::Values& parameters);
+    Result<std::vector<std::string>> images_needed(const JobRow& job);
+    Status check_images(std::int64_t job);
+
     // hub_agents.cpp
     Session& touch(const DeviceRow& device, const std::string& boot_id, std::string_view kind);
     void heard_of(std::int64_t device_id, Session& session, bool new_boot, bool back);
@@ -255,6 +276,7 @@ private:
     HubOptions options_;
     std::function<void(const std::string&)> task_over_;
     std::function<Status(const std::string&)> may_boot_;
+    ResolveImage resolve_image_;
     std::function<void(const std::string&)> hardware_known_;
 
     std::mutex mutex_;

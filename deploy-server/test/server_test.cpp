@@ -59,6 +59,11 @@ TEST_F(ServerTest, an_image_is_captured_and_deployed_chunk_by_chunk) {
     {
         Working w(*this, kDeploy);
         EXPECT_EQ(w.agent.call("/images/web@1/manifest", "", "GET").body, image.bytes());
+        EXPECT_EQ(w.task.at("parameters").at("image"), "web@1") << "settled when the job was made";
+        EXPECT_EQ(job(w.job).at("steps").at(1).at("image"), "web@1");
+        EXPECT_EQ(w.agent.call("/images/web/manifest", "", "GET").body, image.bytes());
+        EXPECT_EQ(api("DELETE", "/images/web@1").error(), "server.image-in-use");
+        EXPECT_EQ(api("DELETE", "/images/web").status, 409u);
         EXPECT_EQ(w.agent.call("/images/other/manifest", "", "GET").error(), "server.not-your-task");
         EXPECT_EQ(w.agent.call("/chunks/get", ids).body, image.frames());
         EXPECT_EQ(w.agent.call("/chunks", image.frames()).error(), "server.not-your-task");
@@ -66,6 +71,9 @@ TEST_F(ServerTest, an_image_is_captured_and_deployed_chunk_by_chunk) {
     }
     EXPECT_EQ(api("DELETE", "/images/web").status, 204u);
     EXPECT_EQ(api("GET", "/images/web").error(), "imagestore.no-image");
+    auto refused = api("POST", "/jobs",
+                       {{"sequence", "da-deploy-image"}, {"devices", {"poseidon"}}, {"variables", {{"image", "web"}}}});
+    EXPECT_EQ(refused.error(), "imagestore.no-image") << "before any machine is booted for it";
 }
 
 TEST_F(ServerTest, a_deploy_may_not_fetch_what_its_image_does_not_name) {
