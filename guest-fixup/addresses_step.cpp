@@ -6,6 +6,8 @@
 #include "guest-fixup/forget.hpp"
 #include "guest-fixup/network.hpp"
 #include "guest-fixup/network/config.hpp"
+#include "guest-fixup/network_system.hpp"
+#include "guest-fixup/services.hpp"
 #include "guest-fixup/steps.hpp"
 #include "lib/base/strings.hpp"
 
@@ -13,36 +15,10 @@ namespace slipway::fixup {
 
 namespace {
 
-enum class System { Netplan, NetworkManager, RedHat, Suse, Ifupdown, Networkd, None };
+using System = NetworkSystem;
 
 constexpr const char* kConnections = "/etc/NetworkManager/system-connections";
 constexpr const char* kUnits = "/etc/systemd/network";
-
-// ifupdown's file as it is installed names the loopback alone.
-bool configures_a_card(std::string_view interfaces) {
-    const auto read = read_ifupdown(interfaces);
-    return std::any_of(read.interfaces.begin(), read.interfaces.end(),
-                       [](const auto& i) { return i.kind != InterfaceKind::Loopback; });
-}
-
-// The one that this system's configuration is written for. Netplan comes first, since it writes the others' files.
-System system_of(const Guest& guest) {
-    if (!matching(guest, "/etc/netplan", "*.yaml").empty()) return System::Netplan;
-    for (const auto& file : matching(guest, "/etc/sysconfig/network-scripts", "ifcfg-*"))
-        if (!file.ends_with("/ifcfg-lo")) return System::RedHat;
-    for (const auto& file : matching(guest, "/etc/sysconfig/network", "ifcfg-*"))
-        if (!file.ends_with("/ifcfg-lo")) return System::Suse;
-    const auto text = guest.read("/etc/network/interfaces", 1u << 20);
-    const bool manager = guest.exists("/usr/sbin/NetworkManager");
-    const bool ifupdown = text && *text && guest.exists("/sbin/ifup");
-    if (ifupdown && (!manager || configures_a_card(**text))) return System::Ifupdown;
-    if (manager) return System::NetworkManager;
-    if (!matching(guest, kUnits, "*.network").empty()) return System::Networkd;
-    if (ifupdown) return System::Ifupdown;
-    return guest.exists("/lib/systemd/systemd-networkd") || guest.exists("/usr/lib/systemd/systemd-networkd")
-               ? System::Networkd
-               : System::None;
-}
 
 std::string what_of(const InterfaceSetup& setup) {
     return fmt::format("addresses of {}", setup.name.empty() ? setup.mac->text() : setup.name);
@@ -113,6 +89,13 @@ Status set_ifcfg(Repair& repair, const InterfaceSetup& setup, bool suse) {
     return guest.write(what_of(setup), directory + "/config", config);
 }
 
+// Of what no other program is told: one that keeps the file has a link in its place.
+Status set_resolv_conf(Repair& repair, const InterfaceSetup& setup) {
+    auto& guest = repair.guest;
+    if (setup.dns.empty() || link_target(guest, "/etc/resolv.conf") || guest.exists("/sbin/resolvconf")) return {};
+    return guest.write(what_of(setup), "/etc/resolv.conf", resolv_conf(setup));
+}
+
 Status set_ifupdown(Repair& repair, const InterfaceSetup& setup) {
     auto& guest = repair.guest;
     constexpr const char* kInterfaces = "/etc/network/interfaces";
@@ -123,15 +106,16 @@ Status set_ifupdown(Repair& repair, const InterfaceSetup& setup) {
     }
     const auto text = TRY(guest.read(kInterfaces, 1u << 20)).value_or("auto lo\niface lo inet loopback\n");
     TRY(guest.write(what_of(setup), kInterfaces, ifupdown_interface(text, setup)));
-    if (setup.dns.empty() || link_target(guest, "/etc/resolv.conf") || guest.exists("/sbin/resolvconf")) return {};
-    return guest.write(what_of(setup), "/etc/resolv.conf", resolv_conf(setup));
+    return set_resolv_conf(repair, setup);
 }
 
 // The first file that matches an interface is the one that holds for it.
 Status set_networkd(Repair& repair, const InterfaceSetup& setup) {
     const auto name = setup.name.empty() ? join(split(setup.mac->text(), ':'), "") : setup.name;
-    return repair.guest.write(what_of(setup), fmt::format("{}/05-slipway-{}.network", kUnits, name),
-                              networkd_unit(setup));
+    TRY(repair.guest.write(what_of(setup), fmt::format("{}/05-slipway-{}.network", kUnits, name),
+                           networkd_unit(setup)));
+    // What networkd is told of DNS it hands on to resolved alone.
+    return is_enabled(repair.guest, "systemd-resolved") ? Status() : set_resolv_conf(repair, setup);
 }
 
 // Most systems configure by name: that of the card is the one a configuration file gives it.
@@ -145,6 +129,34 @@ Status name_by_mac(Repair& repair, std::vector<InterfaceSetup>& setups) {
     return {};
 }
 
+Status set_up(Repair& repair, System system, const InterfaceSetup& setup) {
+    switch (system) {
+        case System::Netplan: return set_netplan(repair, {setup});
+        case System::NetworkManager: return set_connection(repair, setup);
+        case System::RedHat: return set_ifcfg(repair, setup, false);
+        case System::Suse: return set_ifcfg(repair, setup, true);
+        case System::Ifupdown: return set_ifupdown(repair, setup);
+        case System::Networkd: break;
+    }
+    return set_networkd(repair, setup);
+}
+
+void warn_nothing_reads(Repair& repair, const NetworkPrograms& programs, const std::vector<InterfaceSetup>& setups) {
+    std::vector<std::string> names;
+    for (const auto& setup : setups) names.push_back(setup.name.empty() ? setup.mac->text() : setup.name);
+    const auto without = join(names, ", ") + (names.size() == 1 ? " has no new address" : " have no new addresses");
+    if (!programs.not_writable.empty())
+        repair.warn(fmt::format("{} configures this system's network, and nothing here writes its configuration: {}",
+                                programs.not_writable, without));
+    else if (programs.installed.empty())
+        repair.warn(fmt::format("no program that configures a network is known in this system: {}", without));
+    else
+        repair.warn(
+            fmt::format("nothing that configures this system's network is enabled in it (installed: {}): {}; "
+                        "enable one in the source and capture it again",
+                        join(programs.installed, ", "), without));
+}
+
 }  // namespace
 
 Status set_addresses(Repair& repair, const std::vector<InterfaceSetup>& interfaces) {
@@ -152,30 +164,24 @@ Status set_addresses(Repair& repair, const std::vector<InterfaceSetup>& interfac
     for (const auto& setup : interfaces)
         if (!setup.name.empty() && !valid_interface(setup.name))
             return make_error(errors::kPersonality, "'{}' is no interface of a Linux", printable(setup.name));
-    const auto system = system_of(repair.guest);
     auto setups = interfaces;
     TRY(name_by_mac(repair, setups));
-    if (system == System::None) {
-        repair.warn("this system's way to configure its network is not known: it has no new addresses");
+    std::vector<std::string> said;  // by the step before
+    const auto files = network_files(repair.guest, said);
+    const auto programs = network_programs(repair.guest, files);
+    if (programs.started.empty()) {
+        warn_nothing_reads(repair, programs, setups);
         return {};
     }
-    if (system != System::NetworkManager && system != System::Networkd)
-        std::erase_if(setups, [&](const auto& setup) {
-            if (setup.name.empty())
-                repair.warn(fmt::format("no interface name is known for {}: it has no new address", setup.mac->text()));
-            return setup.name.empty();
-        });
-    if (system == System::Netplan) return setups.empty() ? Status() : set_netplan(repair, setups);
+    std::vector<InterfaceSetup> netplan;
     for (const auto& setup : setups) {
-        switch (system) {
-            case System::NetworkManager: TRY(set_connection(repair, setup)); break;
-            case System::RedHat: TRY(set_ifcfg(repair, setup, false)); break;
-            case System::Suse: TRY(set_ifcfg(repair, setup, true)); break;
-            case System::Ifupdown: TRY(set_ifupdown(repair, setup)); break;
-            default: TRY(set_networkd(repair, setup));
-        }
+        const auto system = *system_for(programs.started, files, setup);
+        if (setup.name.empty() && system != System::NetworkManager && system != System::Networkd)
+            repair.warn(fmt::format("no interface name is known for {}: it has no new address", setup.mac->text()));
+        else if (system == System::Netplan) netplan.push_back(setup);
+        else TRY(set_up(repair, system, setup));
     }
-    return {};
+    return netplan.empty() ? Status() : set_netplan(repair, netplan);
 }
 
 }  // namespace slipway::fixup

@@ -27,22 +27,6 @@ std::string_view name_in_rule(std::string_view line) {
 
 }  // namespace
 
-bool valid_interface(std::string_view name) {
-    return !name.empty() && name.size() <= 15 && name != "." && name != ".." &&
-           std::all_of(name.begin(), name.end(), [](unsigned char c) {
-               return c < 128 && (std::isalnum(c) || c == '-' || c == '_' || c == '.');
-           });
-}
-
-bool valid_adapter_name(std::string_view name) {
-    return valid_interface(name) ||
-           (!name.empty() && name.size() <= 80 && printable(name) == name && trim(name) == name &&
-            std::all_of(name.begin(), name.end(), [](unsigned char c) {
-                return c >= 128 || std::isalnum(c) ||
-                       std::string_view(" ()#*._-").find(static_cast<char>(c)) != std::string_view::npos;
-            }));
-}
-
 bool kernel_reserved(std::string_view name) {
     for (std::string_view prefix : {"eth", "wlan"})
         if (name.starts_with(prefix) && name.size() > prefix.size())

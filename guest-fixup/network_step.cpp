@@ -7,6 +7,7 @@
 #include "guest-fixup/network.hpp"
 #include "guest-fixup/network/names_unit.hpp"
 #include "guest-fixup/network/plan.hpp"
+#include "guest-fixup/network_system.hpp"
 #include "guest-fixup/steps.hpp"
 #include "lib/base/strings.hpp"
 
@@ -19,22 +20,23 @@ constexpr int kDeepestSource = 4;
 
 class Files {
 public:
-    explicit Files(Repair& repair) : repair_(repair) {}
+    Files(const Guest& guest, std::vector<std::string>& warnings) : guest_(guest), warnings_(warnings) {}
 
     void add(const std::string& path, ConfigKind kind = ConfigKind::ByPath,
              bool (*wanted)(std::string_view) = nullptr) {
-        if (!seen_.insert(path).second || !repair_.guest.exists(path)) return;
+        if (!seen_.insert(path).second || !guest_.exists(path)) return;
         if (files.size() >= kMostFiles || bytes_ >= kMostBytes) {
             if (!full_)
-                repair_.warn("more network configuration files than are looked at: " + path + " and what follows");
+                warnings_.push_back("more network configuration files than are looked at: " + path +
+                                    " and what follows");
             full_ = true;
             return;
         }
-        auto text = repair_.guest.read(path, kLargest);
+        auto text = guest_.read(path, kLargest);
         if (!text) {
             // A link to /dev/null switches a file off.
-            if (const auto place = repair_.guest.resolve(path); !place || place->filename() != "null")
-                repair_.warn(path + " was not looked at: " + text.error().message());
+            if (const auto place = guest_.resolve(path); !place || place->filename() != "null")
+                warnings_.push_back(path + " was not looked at: " + text.error().message());
             return;
         }
         if (!*text || (wanted && !wanted(**text))) return;
@@ -49,7 +51,7 @@ public:
     }
     void add_interfaces(const std::string& path, int depth);
     std::vector<std::string> names_in(const std::string& directory) const {
-        auto names = repair_.guest.list(directory);
+        auto names = guest_.list(directory);
         if (names.size() > kMostFiles) names.resize(kMostFiles);
         return names;
     }
@@ -57,7 +59,8 @@ public:
     std::vector<ConfigFile> files;
 
 private:
-    Repair& repair_;
+    const Guest& guest_;
+    std::vector<std::string>& warnings_;
     std::set<std::string> seen_;
     std::size_t bytes_ = 0;
     bool full_ = false;
@@ -77,7 +80,7 @@ void Files::add_interfaces(const std::string& path, int depth) {
         const auto directory = full.substr(0, full.rfind('/'));
         const auto leaf = full.substr(full.rfind('/') + 1);
         if (is_pattern(directory) || full.find_first_of("$`") != std::string::npos)
-            repair_.warn(path + " sources " + printable(source) + ", which was not followed");
+            warnings_.push_back(path + " sources " + printable(source) + ", which was not followed");
         else if (!is_pattern(leaf)) add_interfaces(full, depth + 1);
         else
             for (const auto& name : names_in(directory))
@@ -102,8 +105,10 @@ void add_systemd(Files& files, const std::string& directory, bool (*wanted)(std:
     }
 }
 
-std::vector<ConfigFile> network_files(Repair& repair) {
-    Files files(repair);
+}  // namespace
+
+std::vector<ConfigFile> network_files(const Guest& guest, std::vector<std::string>& warnings) {
+    Files files(guest, warnings);
     files.add_all("/etc/udev/rules.d", "*.rules");
     add_systemd(files, "/etc/systemd/network", nullptr);
     // What a distribution ships is for no card in particular.
@@ -135,12 +140,21 @@ std::vector<ConfigFile> network_files(Repair& repair) {
     return std::move(files.files);
 }
 
+namespace {
+
 // A file in /etc of the same name, empty or a link to /dev/null, switches a rule of /usr off.
 bool links_switched_off(const Guest& guest) {
     const auto names = guest.list("/etc/udev/rules.d");
     if (std::find(names.begin(), names.end(), "80-net-setup-link.rules") == names.end()) return false;
     const auto text = guest.read("/etc/udev/rules.d/80-net-setup-link.rules", kLargest);
     return !text || !*text || trim(**text).empty();
+}
+
+// The personality is written after this step: what it says of an adapter is not missing.
+bool has_setup(const std::vector<InterfaceSetup>& setups, const NicMapping& nic) {
+    return std::any_of(setups.begin(), setups.end(), [&](const auto& setup) {
+        return setup.mac == nic.new_mac || (!setup.name.empty() && setup.name == nic.old_name);
+    });
 }
 
 GuestTraits traits_of(const Guest& guest, const std::vector<ConfigFile>& files) {
@@ -153,8 +167,9 @@ GuestTraits traits_of(const Guest& guest, const std::vector<ConfigFile>& files) 
                                                         : Naming::Rules;
     traits.swaps_names = !links && traits.naming == Naming::Rules;
     traits.systemd = links;
-    traits.network_manager = guest.exists("/usr/sbin/NetworkManager");
-    traits.connman = guest.exists("/usr/sbin/connmand");
+    const auto programs = network_programs(guest, files);
+    traits.asks_dhcp = programs.asks_dhcp;
+    traits.connman = programs.connman;
     traits.cloud_init = guest.exists("/etc/cloud/cloud.cfg") && !guest.exists("/etc/cloud/cloud-init.disabled");
     for (const auto& file : files)
         if (file.path.starts_with("/etc/cloud/") && file.text.find("config: disabled") != std::string::npos)
@@ -177,8 +192,13 @@ Status repair_network(Repair& repair, bool& links_changed) {
         if (!nic.old_name.empty() && !valid_interface(nic.old_name))
             return make_error(errors::kNetwork, "'{}' is no interface of a Linux", nic.old_name);
     const auto before = repair.guest.journal().size();
-    const auto files = network_files(repair);
-    const auto plan = plan_network(files, repair.request.nics, traits_of(repair.guest, files));
+    std::vector<InterfaceSetup> setups;
+    if (const auto& text = repair.request.personality; !text.empty()) setups = TRY(parse_personality(text)).interfaces;
+    const auto files = network_files(repair.guest, repair.report.warnings);
+    auto traits = traits_of(repair.guest, files);
+    for (const auto& nic : repair.request.nics)
+        if (has_setup(setups, nic)) traits.set_up.push_back(nic.new_mac);
+    const auto plan = plan_network(files, repair.request.nics, traits);
     want_names(repair, files);
     for (const auto& edit : plan.edits) {
         if (edit.text) TRY(repair.guest.write(edit.what, edit.path, *edit.text));

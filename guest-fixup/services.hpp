@@ -16,6 +16,14 @@ InitSystem init_of(const Guest& guest);
 std::string sysv_scripts(const Guest& guest);                       // "/etc/init.d"; empty: none
 std::vector<std::string> runlevel_directories(const Guest& guest);  // those in which S means start
 
+// Does the guest start this service by itself? By links: units in .wants and .requires, S links, runlevels, Upstart
+// jobs. A unit that is no service is given with its kind. A link to what is not there starts nothing, nor does a masked
+// unit.
+bool is_enabled(const Guest& guest, const std::string& service);
+bool is_masked(const Guest& guest, const std::string& unit);
+// False: an init that is not known here, so that is_enabled() says no of all.
+bool start_is_known(const Guest& guest);
+
 // A name of a unit, an init script or a module, in which '*' stands for any characters; three letters at least, so
 // that none means everything. No path leads out of it.
 bool valid_pattern(std::string_view pattern);

@@ -36,8 +36,10 @@ void unknown_adapters(const Situation& now, Texts& texts) {
             for (const auto& lower : interface.lower) below = below || (!nic.name.empty() && lower == nic.name);
         }
         if (configured || below || any) continue;
-        const auto then = now.traits.network_manager ? "NetworkManager will ask DHCP for an address on it"
-                                                     : "it will stay without an address";
+        const auto& told = now.traits.set_up;
+        if (std::find(told.begin(), told.end(), nic.new_mac) != told.end()) continue;
+        const auto then = now.traits.asks_dhcp.empty() ? std::string("it will stay without an address")
+                                                       : now.traits.asks_dhcp + " will ask DHCP for an address on it";
         if (nic.name.empty())
             texts.push_back(
                 fmt::format("no interface name is known for the adapter that is {} now, and no configuration is by its "

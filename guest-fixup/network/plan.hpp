@@ -24,8 +24,9 @@ struct GuestTraits {
     Naming naming = Naming::Links;
     bool swaps_names = false;  // udev so old that two cards may change names against each other
     bool systemd = false;
-    bool network_manager = false;
-    bool cloud_init = false;  // it is there and not switched off
+    std::string asks_dhcp;           // the program that does for a card that nothing configures; empty: none
+    std::vector<MacAddress> set_up;  // new adapters that the personality configures, after this
+    bool cloud_init = false;         // it is there and not switched off
     bool connman = false;
 };
 

@@ -21,6 +21,17 @@ public:
         std::filesystem::create_directories(file.parent_path());
         std::ofstream(file, std::ios::binary) << text;
     }
+    void link(const std::string& name, const std::string& target) const {
+        const auto place = path() / name.substr(1);
+        std::filesystem::create_directories(place.parent_path());
+        std::filesystem::create_symlink(target, place);
+    }
+    // A unit of systemd, as its package leaves it and as `systemctl enable` does.
+    void install_unit(const std::string& unit) const { put("/lib/systemd/system/" + unit, "[Unit]\n"); }
+    void enable_unit(const std::string& unit) const {
+        install_unit(unit);
+        link("/etc/systemd/system/multi-user.target.wants/" + unit, "/lib/systemd/system/" + unit);
+    }
     std::string get(const std::string& name) const {
         std::ifstream file(path() / name.substr(1), std::ios::binary);
         return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};

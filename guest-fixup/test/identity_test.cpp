@@ -16,7 +16,9 @@
 
 using namespace slipway;
 using namespace slipway::fixup;
+using testing::AllOf;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -32,11 +34,7 @@ protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "needs root: files get owners";
     }
-    void link(const std::string& path, const std::string& target) const {
-        const auto place = root.path() / path.substr(1);
-        fs::create_directories(place.parent_path());
-        fs::create_symlink(target, place);
-    }
+    void link(const std::string& path, const std::string& target) const { root.link(path, target); }
     std::string target(const std::string& path) const {
         std::error_code none;
         return fs::read_symlink(root.path() / path.substr(1), none).string();
@@ -97,6 +95,7 @@ TEST_F(IdentityTest, a_debian_clone_is_a_machine_of_its_own) {
     root.put("/usr/lib/locale/locale-archive", "");
     root.put("/etc/mailname", "template\n");
     root.put("/sbin/ifup", "");
+    root.enable_unit("networking.service");
     root.put("/etc/network/interfaces", "auto lo\niface lo inet loopback\nauto ens3\niface ens3 inet dhcp\n");
     request.personality =
         personality_of(
@@ -132,6 +131,7 @@ TEST_F(IdentityTest, red_hat_makes_its_host_keys_itself) {
     root.put("/usr/sbin/sshd", "");
     root.put("/etc/ssh/ssh_host_ed25519_key", "PRIVATE\n");
     root.put("/usr/sbin/NetworkManager", "");
+    root.enable_unit("NetworkManager.service");
     root.put("/etc/NetworkManager/system-connections/ens3.nmconnection",
              "[connection]\nid=ens3\ninterface-name=ens3\n");
     root.put("/etc/NetworkManager/system-connections/other.nmconnection",
@@ -152,7 +152,8 @@ TEST_F(IdentityTest, red_hat_makes_its_host_keys_itself) {
 TEST_F(IdentityTest, an_old_red_hat_keeps_its_name_in_sysconfig) {
     root.put("/etc/rc.d/init.d/sshd", "#!/bin/sh\ndo_rsa_keygen() { ssh-keygen; }\n");
     link("/etc/init.d", "rc.d/init.d");
-    fs::create_directories(root.path() / "etc/rc.d/rc3.d");
+    root.put("/etc/rc.d/init.d/network", "#!/bin/sh\n");
+    link("/etc/rc.d/rc3.d/S10network", "../init.d/network");
     root.put("/etc/sysconfig/network", "NETWORKING=yes\nHOSTNAME=old.example.org\n");
     root.put("/etc/hosts", "127.0.0.1 localhost old.example.org old\n");
     root.put("/var/lib/dbus/machine-id", "0123456789abcdef0123456789abcdef\n");
@@ -175,6 +176,7 @@ TEST_F(IdentityTest, an_old_red_hat_keeps_its_name_in_sysconfig) {
 
 TEST_F(IdentityTest, suse_and_alpine_have_their_own_places) {
     root.put("/usr/lib/systemd/systemd", "");
+    root.enable_unit("wicked.service");
     root.put("/etc/HOSTNAME", "old.example.org\n");
     root.put("/etc/sysconfig/network/ifcfg-eth0", "BOOTPROTO='dhcp'\n");
     root.put("/etc/sysconfig/network/config", "A=\"1\"\nNETCONFIG_DNS_STATIC_SERVERS=\"\"\n");
@@ -192,6 +194,8 @@ TEST_F(IdentityTest, suse_and_alpine_have_their_own_places) {
     root.put("/sbin/ifup", "");
     root.put("/etc/hostname", "localhost\n");
     root.put("/etc/init.d/sshd", "ssh-keygen -A\n");
+    root.put("/etc/init.d/networking", "");
+    link("/etc/runlevels/boot/networking", "/etc/init.d/networking");
     root.put("/etc/network/interfaces", "auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n");
     request.personality =
         R"({"hostname": "small", "ssh_host_keys": "new", "interfaces": [{"name": "eth0", "method": "static",
@@ -201,6 +205,211 @@ TEST_F(IdentityTest, suse_and_alpine_have_their_own_places) {
     EXPECT_EQ(target("/etc/runlevels/default/slipway-first-boot"), "/etc/init.d/slipway-first-boot");
     EXPECT_THAT(root.get("/etc/network/interfaces"), HasSubstr("10.0.0.6/24"));
     twice_is_once();
+}
+
+// ---- where an address goes: to what the guest starts
+
+namespace {
+
+class AddressTest : public IdentityTest {
+protected:
+    static constexpr const char* kConnection = "/etc/NetworkManager/system-connections/slipway-ens3.nmconnection";
+    static constexpr const char* kUnit = "/etc/systemd/network/05-slipway-ens3.network";
+    static constexpr const char* kInterfaces = "/etc/network/interfaces";
+
+    // A systemd of today with all that configures a network installed, and nothing of it enabled.
+    void all_installed() {
+        std::swap(root, fresh_.emplace_back());
+        root.put("/lib/systemd/systemd", "");
+        root.put("/lib/systemd/systemd-networkd", "");
+        root.put("/usr/sbin/NetworkManager", "");
+        root.put("/sbin/ifup", "");
+        root.put(kInterfaces, "auto lo\niface lo inet loopback\n");
+        for (const char* unit : {"NetworkManager", "systemd-networkd", "networking"})
+            root.install_unit(std::string(unit) + ".service");
+        request.personality = R"({"interfaces": [{"name": "ens3", "method": "static", "addresses": ["10.0.0.5/24"]}]})";
+    }
+    void enable(const std::string& name) { root.enable_unit(name + ".service"); }
+    // The files that have the address after a repair; a second one changes nothing.
+    std::vector<std::string> written() {
+        warnings = run().warnings;
+        twice_is_once();
+        std::vector<std::string> out;
+        for (const auto& [name, text] : root.everything())
+            if (text.find("10.0.0.5") != std::string::npos) out.push_back(name);
+        return out;
+    }
+
+    std::vector<std::string> warnings;
+
+private:
+    std::vector<test::FakeRoot> fresh_;
+};
+
+}  // namespace
+
+TEST_F(AddressTest, what_is_enabled_has_it_and_what_is_only_installed_has_not) {
+    all_installed();
+    enable("systemd-networkd");
+    root.put("/etc/systemd/network/20-wired.network", "[Match]\nName=en*\n[Network]\nDHCP=yes\n");
+    EXPECT_THAT(written(), ElementsAre(kUnit));
+    EXPECT_THAT(warnings, IsEmpty());
+    all_installed();
+    enable("NetworkManager");
+    root.put("/etc/systemd/network/20-wired.network", "[Match]\nName=en*\n[Network]\nDHCP=yes\n");
+    EXPECT_THAT(written(), ElementsAre(kConnection));
+    all_installed();
+    enable("networking");
+    EXPECT_THAT(written(), ElementsAre(kInterfaces));
+    // Configuration of one that does not run says nothing.
+    all_installed();
+    enable("systemd-networkd");
+    root.put(kInterfaces, "auto ens3\niface ens3 inet dhcp\n");
+    EXPECT_THAT(written(), ElementsAre(kUnit));
+}
+
+TEST_F(AddressTest, a_link_to_what_is_masked_or_gone_starts_nothing) {
+    all_installed();
+    enable("NetworkManager");
+    link("/etc/systemd/system/NetworkManager.service", "/dev/null");
+    enable("systemd-networkd");
+    EXPECT_THAT(written(), ElementsAre(kUnit));
+    all_installed();
+    enable("NetworkManager");
+    fs::remove(root.path() / "usr/sbin/NetworkManager");
+    root.enable_unit("systemd-networkd.socket");
+    EXPECT_THAT(written(), ElementsAre(kUnit));
+    all_installed();
+    link("/etc/systemd/system/rescue.target.wants/NetworkManager.service",
+         "/lib/systemd/system/NetworkManager.service");
+    enable("networking");
+    EXPECT_THAT(written(), ElementsAre(kInterfaces));
+}
+
+TEST_F(AddressTest, of_several_that_run_the_one_that_configures_the_card_has_it) {
+    const auto both = [&](const char* one, const char* other) {
+        all_installed();
+        enable(one);
+        enable(other);
+    };
+    both("NetworkManager", "networking");
+    EXPECT_THAT(written(), ElementsAre(kConnection)) << "the loopback alone is no configuration";
+    both("NetworkManager", "networking");
+    root.put(kInterfaces, "auto ens3\niface ens3 inet dhcp\n");
+    EXPECT_THAT(written(), ElementsAre(kInterfaces));
+    both("NetworkManager", "networking");
+    root.put(kInterfaces, "auto ens9\niface ens9 inet dhcp\n");
+    root.put("/etc/NetworkManager/system-connections/lan", "[connection]\ninterface-name=ens3\n");
+    EXPECT_THAT(written(), ElementsAre(kConnection));
+    both("NetworkManager", "systemd-networkd");
+    root.put("/etc/systemd/network/20-wired.network", "[Match]\nName=en*\n[Network]\nDHCP=yes\n");
+    EXPECT_THAT(written(), ElementsAre(kUnit));
+}
+
+TEST_F(AddressTest, netplan_has_it_where_the_one_it_writes_for_can_run) {
+    constexpr const char *kPlan = "/etc/netplan/01.yaml", *kOurs = "/etc/netplan/90-slipway.yaml";
+    all_installed();
+    root.put(kPlan, "network:\n  version: 2\n");
+    enable("NetworkManager");
+    EXPECT_THAT(written(), ElementsAre(kConnection)) << "netplan itself is not installed";
+    all_installed();
+    root.put("/usr/sbin/netplan", "");
+    root.put(kPlan, "network:\n  version: 2\n");
+    EXPECT_THAT(written(), ElementsAre(kOurs)) << "its generator starts networkd";
+    all_installed();
+    root.put("/usr/sbin/netplan", "");
+    root.put(kPlan, "network:\n  renderer: NetworkManager\n");
+    enable("systemd-networkd");
+    EXPECT_THAT(written(), ElementsAre(kUnit));
+    all_installed();
+    root.put("/usr/sbin/netplan", "");
+    root.put(kPlan, "network:\n  renderer: NetworkManager\n");
+    enable("NetworkManager");
+    EXPECT_THAT(written(), ElementsAre(kOurs));
+}
+
+TEST_F(AddressTest, ifcfg_files_have_it_where_something_reads_them) {
+    constexpr const char* kRedHat = "/etc/sysconfig/network-scripts/ifcfg-ens3";
+    constexpr const char* kSuse = "/etc/sysconfig/network/ifcfg-ens3";
+    const auto red_hat = [&] {
+        all_installed();
+        root.put(kRedHat, "DEVICE=ens3\nBOOTPROTO=dhcp\n");
+    };
+    red_hat();
+    enable("NetworkManager");
+    EXPECT_THAT(written(), ElementsAre(kConnection)) << "a NetworkManager without the plugin";
+    red_hat();
+    enable("NetworkManager");
+    root.put("/usr/lib64/NetworkManager/1.42/libnm-settings-plugin-ifcfg-rh.so", "");
+    EXPECT_THAT(written(), ElementsAre(kRedHat));
+    red_hat();
+    root.put("/etc/rc.d/init.d/network", "");
+    link("/etc/rc.d/rc3.d/S10network", "../init.d/network");
+    EXPECT_THAT(written(), ElementsAre(kRedHat)) << "systemd makes a unit of the script";
+    const auto suse = [&] {
+        all_installed();
+        root.put(kSuse, "BOOTPROTO='dhcp'\n");
+        root.install_unit("wicked.service");
+    };
+    suse();
+    enable("NetworkManager");
+    link("/etc/systemd/system/network.service", "/lib/systemd/system/NetworkManager.service");
+    EXPECT_THAT(written(), ElementsAre(kConnection));
+    suse();
+    enable("wicked");
+    EXPECT_THAT(written(), ElementsAre(kSuse));
+}
+
+TEST_F(AddressTest, where_nothing_is_enabled_nothing_is_written_and_it_is_said) {
+    all_installed();
+    EXPECT_THAT(written(), IsEmpty());
+    EXPECT_THAT(warnings, ElementsAre(AllOf(HasSubstr("installed: NetworkManager, systemd-networkd, ifupdown"),
+                                            HasSubstr("ens3 has no new address"))));
+    root.put("/usr/sbin/connmand", "");
+    enable("connman");
+    EXPECT_THAT(written(), IsEmpty());
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("connman configures this system's network")));
+}
+
+TEST_F(AddressTest, without_systemd_links_of_rc_and_upstarts_jobs_decide) {
+    const auto sysv = [&] {
+        all_installed();
+        fs::remove(root.path() / "lib/systemd/systemd");
+        for (const char* name : {"network-manager", "networking", "rc.local"})
+            root.put(std::string("/etc/init.d/") + name, "#!/bin/sh\n");
+        link("/etc/rc2.d/S99rc.local", "../init.d/rc.local");
+    };
+    sysv();
+    link("/etc/rcS.d/S10networking", "../init.d/networking");
+    link("/etc/rc2.d/K80network-manager", "../init.d/network-manager");
+    EXPECT_THAT(written(), ElementsAre(kInterfaces));
+    sysv();
+    link("/etc/rc2.d/S20network-manager", "../init.d/network-manager");
+    EXPECT_THAT(written(), ElementsAre(kConnection));
+    sysv();
+    root.put("/etc/init/networking.conf", "start on startup\n");
+    root.put("/etc/init/network-manager.conf", "start on startup\n");
+    root.put("/etc/init/network-manager.override", "manual\n");
+    EXPECT_THAT(written(), ElementsAre(kInterfaces));
+    sysv();
+    EXPECT_THAT(written(), IsEmpty());
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("is enabled in it")));
+}
+
+TEST_F(AddressTest, networkd_without_resolved_leaves_names_to_resolv_conf) {
+    all_installed();
+    enable("systemd-networkd");
+    request.personality =
+        R"({"interfaces": [{"name": "ens3", "method": "static", "addresses": ["10.0.0.5/24"], "dns": ["10.0.0.53"]}]})";
+    written();
+    EXPECT_THAT(root.get("/etc/resolv.conf"), HasSubstr("nameserver 10.0.0.53"));
+    all_installed();
+    enable("systemd-networkd");
+    enable("systemd-resolved");
+    request.personality =
+        R"({"interfaces": [{"name": "ens3", "method": "static", "addresses": ["10.0.0.5/24"], "dns": ["10.0.0.53"]}]})";
+    written();
+    EXPECT_FALSE(root.has("/etc/resolv.conf"));
 }
 
 TEST_F(IdentityTest, a_key_is_the_users_own_and_no_link_makes_it_anothers) {

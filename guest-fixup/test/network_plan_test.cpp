@@ -200,11 +200,20 @@ TEST_F(Plan, what_will_not_work_is_said_by_name) {
     EXPECT_THAT(warnings, Contains(HasSubstr("connman")));
 }
 
-TEST_F(Plan, an_adapter_without_configuration_gets_dhcp_from_network_manager) {
+TEST_F(Plan, an_adapter_without_configuration_gets_dhcp_from_the_program_that_asks) {
     nics = {nic("ens1", kOld1, kNew1)};
-    traits.network_manager = true;
+    for (const char* name : {"NetworkManager", "dhcpcd"}) {
+        traits.asks_dhcp = name;
+        repair();
+        EXPECT_THAT(warnings, ElementsAre(HasSubstr(std::string(name) + " will ask DHCP")));
+    }
+}
+
+TEST_F(Plan, an_adapter_that_the_personality_configures_is_not_missing) {
+    nics = {nic("ens1", kOld1, kNew1), nic("ens2", kOld2, kNew2)};
+    traits.set_up = {kNew1};
     repair();
-    EXPECT_THAT(warnings, ElementsAre(HasSubstr("NetworkManager will ask DHCP")));
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("mentions ens2")));
 }
 
 TEST_F(Plan, kept_addresses_need_no_word) {

@@ -76,6 +76,25 @@ TEST_F(NetworkStep, debian_11_to_13_follow_what_interfaces_sources) {
     EXPECT_THAT(warnings, ElementsAre(HasSubstr("lan asks DHCP")));
 }
 
+TEST_F(NetworkStep, what_asks_dhcp_is_what_the_guest_starts) {
+    systemd();
+    root.put("/usr/lib/systemd/systemd", "");
+    root.put("/usr/sbin/NetworkManager", "");
+    root.install_unit("NetworkManager.service");
+    nics({"ens3=52:54:00:00:00:01"});
+    repair();
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("ens3 (52:54:00:00:00:01): it will stay without an address")));
+    root.enable_unit("NetworkManager.service");
+    repair();
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("NetworkManager will ask DHCP")));
+    root.put("/usr/lib/NetworkManager/conf.d/00-server.conf", "[main]\nno-auto-default=*\n");
+    repair();
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("it will stay without an address")));
+    request.personality = R"({"interfaces": [{"name": "ens3", "method": "dhcp"}]})";
+    repair();
+    EXPECT_THAT(warnings, IsEmpty()) << "the personality configures it";
+}
+
 TEST_F(NetworkStep, sources_in_a_circle_and_out_of_the_root_end) {
     systemd();
     test::FakeRoot outside;

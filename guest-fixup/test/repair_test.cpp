@@ -501,6 +501,7 @@ TEST_F(RepairTest, a_clone_of_an_unprepared_template_is_whole_and_done_once) {
     guest.put("/var/log/syslog", "of the reference\n");
     guest.put("/etc/network/interfaces", "auto ens3\niface ens3 inet dhcp\n");
     guest.put("/sbin/ifup", "");
+    guest.enable_unit("networking.service");
     guest.put("/var/lib/slipway/first-boot/done/old.0123456789ab", "0\n");
     request.prepare_template = Template::Also;
     request.nics = {*parse_nic("ens3=52:54:00:00:00:02")};
@@ -523,6 +524,7 @@ TEST_F(RepairTest, a_clone_of_an_unprepared_template_is_whole_and_done_once) {
 
 TEST_F(RepairTest, a_card_gets_the_name_that_the_personality_has_for_it) {
     guest.put("/sbin/ifup", "");
+    guest.enable_unit("networking.service");
     guest.put("/etc/network/interfaces", "auto lan0\niface lan0 inet dhcp\n");
     request.personality =
         R"({"interfaces": [{"name": "lan0", "mac": "52:54:00:00:00:07", "method": "static", "addresses": ["10.0.0.5/24"]}]})";
