@@ -162,7 +162,7 @@ void add_job_commands(CLI::App& root, Context& context) {
     run_app->add_option("--group", a->group, "a device group");
     run_app
         ->add_option("--max-parallel", a->max_parallel,
-                     "of a group, so many machines at a time; the others wait for one of them to end")
+                     "of a group, so many machines at a time; the others wait for one to end, or to fall silent")
         ->check(CLI::Range(1, 1'000'000));
     run_app->add_option("--name", a->name, "for people");
     run_app->add_option("--variable", a->variables, "NAME=VALUE, or NAME=@FILE; repeat for several");

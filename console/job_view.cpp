@@ -41,14 +41,19 @@ void add_steps(const json::value& job, Table& table, const std::string& prefix) 
     for (const auto& child : array_at(job, "children")) add_steps(child, table, id_of(child) + "/");
 }
 
-std::string failures(const json::value& job) {
+// whose: "web1: " of a group's machine
+std::string failures(const json::value& job, const std::string& whose = {}) {
     std::string out;
     for (const auto& step : array_at(job, "steps"))
         if (const auto* error = member(step, "error"); error && error->is_object())
-            out += fmt::format("error in step {} ({}): {} [{}]\n  what to do: {}\n", number_at(step, "index") + 1,
-                               text_at(step, "type"), printable(text_at(*error, "message")), text_at(*error, "name"),
-                               printable(text_at(*error, "next_step")));
-    for (const auto& child : array_at(job, "children")) out += failures(child);
+            out +=
+                fmt::format("{}error in step {} ({}): {} [{}]\n  what to do: {}\n", whose, number_at(step, "index") + 1,
+                            text_at(step, "type"), printable(text_at(*error, "message")), text_at(*error, "name"),
+                            printable(text_at(*error, "next_step")));
+    for (const auto& child : array_at(job, "children")) {
+        const auto device = text_at(child, "device");
+        out += failures(child, device.empty() ? whose : printable(device) + ": ");
+    }
     return out;
 }
 
@@ -65,20 +70,7 @@ bool any_losses(const json::value& job) {
     return false;
 }
 
-// The progress of the running step, whichever child it is in.
-std::optional<Progress> running_progress(const json::value& job) {
-    for (const auto& child : array_at(job, "children"))
-        if (auto found = running_progress(child)) return found;
-    for (const auto& step : array_at(job, "steps")) {
-        const auto* progress = member(step, "progress");
-        if (text_at(step, "state") == "running" && progress && progress->is_object() && number_at(*progress, "total"))
-            return Progress{number_at(*progress, "done"), number_at(*progress, "total"),
-                            printable(text_at(*progress, "what"))};
-    }
-    return std::nullopt;
-}
-
-// One progress line a running step, so that rate and ETA are its own; of a group one a machine.
+// One progress line, of a group one a machine; what a piece of work came to stays standing.
 class Follower {
 public:
     explicit Follower(const Context& context) : context_(context), group_(context.clock) {}
@@ -88,32 +80,23 @@ public:
             after_ = std::max(after_, number_at(event, "id"));
             if (context_.json) continue;
             group_.make_way();
-            end_line_of_one();
             std::cerr << text_at(event, "time") << "  " << (job ? whose(*job, number_at(event, "job")) : "")
                       << printable(text_at(event, "text")) << "\n";
         }
         if (auto lines = job && !context_.json ? group_lines(*job) : std::vector<std::string>(); !lines.empty())
             return group_.update(std::move(lines));
-        auto progress = job ? running_progress(*job) : std::nullopt;
-        if (!progress || context_.json) return end_line();
-        if (!printer_ || what_ != progress->what) {
-            end_line();
-            printer_.emplace(context_.clock);
-            what_ = progress->what;
-        }
-        printer_->update(*progress);
+        auto line = job && !context_.json ? one_line(*job) : std::string();
+        // "deploy-image  deploying", without the figures.
+        auto what = line.substr(0, line.find_first_of("0123456789"));
+        if (what != what_) end_line();
+        what_ = std::move(what);
+        if (line.empty()) return;
+        group_.update({std::move(line)});
     }
-    void end_line() {
-        group_.finish();
-        end_line_of_one();
-    }
+    void end_line() { group_.finish(); }
     std::uint64_t after() const { return after_; }
 
 private:
-    void end_line_of_one() {
-        if (printer_) printer_->finish();
-        printer_.reset();
-    }
     // "web1: " of what a machine of a group says.
     static std::string whose(const json::value& job, std::uint64_t id) {
         for (const auto& child : array_at(job, "children"))
@@ -123,7 +106,6 @@ private:
     }
     const Context& context_;
     GroupPrinter group_;
-    std::optional<ProgressPrinter> printer_;
     std::string what_;
     std::uint64_t after_ = 0;
 };

@@ -23,11 +23,25 @@ RunRecord new_run(const Sequence& sequence) {
 
 static constexpr std::int64_t kAfterRestart = 120'000;  // ms
 
+void StepRecord::note_progress(std::uint64_t done, std::uint64_t total, const std::string& what, std::int64_t now_ms) {
+    constexpr std::int64_t kApart = 1000;
+    auto& said = progress_said;
+    // Another piece of work, or the same from its beginning, has a rate of its own.
+    if (what != progress_what || done < progress_done) said.clear();
+    if (said.size() > 1 && said.back().ms - said[said.size() - 2].ms < kApart) said.back() = {now_ms, done};
+    else said.push_back({now_ms, done});
+    while (said.size() > 2 && now_ms - said[1].ms >= kRateOf) said.erase(said.begin());
+    progress_done = done;
+    progress_total = total;
+    progress_what = what;
+}
+
 std::uint64_t StepRecord::progress_rate() const {
-    const auto ms = progress_at_ms - progress_since_ms;
-    if (progress_since_ms == 0 || ms < 100 || progress_done < progress_from) return 0;
-    return static_cast<std::uint64_t>(static_cast<double>(progress_done - progress_from) * 1000 /
-                                      static_cast<double>(ms));
+    if (agent_lost || progress_said.size() < 2) return 0;
+    const auto &first = progress_said.front(), &last = progress_said.back();
+    const auto ms = last.ms - first.ms;
+    if (ms < 100) return 0;
+    return static_cast<std::uint64_t>(static_cast<double>(last.done - first.done) * 1000 / static_cast<double>(ms));
 }
 
 std::int64_t retry_delay_ms(unsigned tries) { return std::min(60'000, 5'000 * static_cast<int>(std::min(tries, 12u))); }
@@ -54,16 +68,7 @@ public:
     void operator()(const TaskProgress& e) {
         if (!is_current(e.key)) return;
         heard();
-        auto& s = step();
-        // Another piece of work, or the same from its beginning, has a rate of its own.
-        if (s.progress_since_ms == 0 || e.what != s.progress_what || e.done < s.progress_done) {
-            s.progress_since_ms = now_;
-            s.progress_from = e.done;
-        }
-        s.progress_at_ms = now_;
-        s.progress_done = e.done;
-        s.progress_total = e.total;
-        s.progress_what = e.what;
+        step().note_progress(e.done, e.total, e.what, now_);
     }
     void operator()(const TaskDone& e) {
         if (is_current(e.key)) done(e.result, e.losses);
@@ -188,11 +193,11 @@ private:
         s.error.reset();
         s.progress_done = s.progress_total = 0;
         s.progress_what.clear();
-        s.progress_since_ms = 0;
         dispatch();
     }
 
     void dispatch() {
+        step().progress_said.clear();  // another life of its agent: what it finds done already is no speed
         auto parameters = expand_all(task().parameters, variables_);
         if (!parameters) return failed(step_error(parameters.error()));
         emit(StoreIntent{run_.current});

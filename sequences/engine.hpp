@@ -47,11 +47,16 @@ struct StepRecord {
     bool losses = false;      // done, but not everything could be kept
     std::uint64_t progress_done = 0, progress_total = 0;
     std::string progress_what;
-    // Of its present piece of work: since when, with how much of it done, and the last word. Not stored: a rate is of
-    // now.
-    std::int64_t progress_since_ms = 0, progress_at_ms = 0;
-    std::uint64_t progress_from = 0;
-    std::uint64_t progress_rate() const;  // a second; 0: not known
+    // What its agent said of its present piece of work in the last kRateOf, the oldest first, a second apart. Not
+    // stored: a rate is of now.
+    struct Said {
+        std::int64_t ms = 0;
+        std::uint64_t done = 0;
+    };
+    std::vector<Said> progress_said;
+    static constexpr std::int64_t kRateOf = 10'000;  // ms
+    void note_progress(std::uint64_t done, std::uint64_t total, const std::string& what, std::int64_t now_ms);
+    std::uint64_t progress_rate() const;  // a second, over kRateOf; 0: not known, as of one whose agent is silent
     std::string result;                   // JSON text, empty: none
     std::optional<StepError> error;
 };

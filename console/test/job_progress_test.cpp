@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "console/job_view.hpp"
+
 namespace slipway::console {
 namespace {
 
@@ -36,12 +38,95 @@ TEST(JobProgress, a_group_has_a_line_a_machine_one_a_session_and_one_of_all) {
         group_lines(group()),
         ElementsAre("web1       deploy-image  deploying   50 %  100.0 MiB of 200.0 MiB  10.0 MiB/s  ETA 10s  "
                     "(82.1 MiB by multicast, 1.2 % lost, 790 repairs)",
-                    "web2-long  deploy-image  deploying   25 %  50.0 MiB of 200.0 MiB  5.0 MiB/s  ETA 30s  (its "
-                    "agent is silent)",
+                    "web2-long  deploy-image  deploying   25 %  50.0 MiB of 200.0 MiB  (its agent is silent)",
                     "web3       failed  repair: no space left [disks.full]", "web4       waits", "web5       done",
-                    "multicast of template@1: sending, round 2, 20.0 Mbit/s, 82.1 MiB sent; 1 of 2 by unicast",
+                    "multicast of template@1: sending, round 2, 20.0 Mbit/s, 82.1 MiB sent; 1 of 2 silent",
                     "multicast of other@3: waiting, round 0, 20.0 Mbit/s, 0 B sent",
-                    "all 5      1 done, 2 at work, 1 waiting, 1 failed   37 %  15.0 MiB/s  ETA 30s"));
+                    "all 5      1 done, 2 at work, 1 waiting, 1 failed   55 %  10.0 MiB/s"));
+}
+
+// A machine of a group; done of 100 is what its image has, -1: it has told of nothing.
+json::object machine(const std::string& name, const char* state, int done = -1, unsigned left = 0) {
+    json::object step{{"type", "deploy-image"}, {"state", std::string(state) == "queued" ? "waiting" : state}};
+    if (done >= 0) step["progress"] = {{"done", done}, {"total", 100}, {"what", "deploying"}, {"rate", 10}};
+    if (done >= 0 && left) step["progress"].as_object()["seconds_left"] = left;
+    return {
+        {"device", name}, {"state", state}, {"steps", json::array{{{"type", "boot-to-da"}, {"state", "done"}}, step}}};
+}
+std::string line_of_all(const json::array& machines) {
+    return group_lines(json::object{{"children", machines}}).back();
+}
+
+TEST(JobProgress, all_together_are_no_further_than_all_of_them_are) {
+    EXPECT_EQ(line_of_all({machine("a", "running", 67, 5), machine("b", "running", 67, 5), machine("c", "queued"),
+                           machine("d", "queued")}),
+              "all 4  2 at work, 2 waiting   33 %  20 B/s");
+    EXPECT_EQ(line_of_all({machine("a", "running", 67, 5), machine("b", "running", 33, 9)}),
+              "all 2  2 at work   50 %  20 B/s  ETA 9s");
+    EXPECT_EQ(line_of_all({machine("a", "running", 67, 5), machine("deaf", "running")}),
+              "all 2  2 at work   33 %  10 B/s")
+        << "no ETA of all where one has not said";
+}
+
+TEST(JobProgress, nobody_who_ends_or_begins_takes_back_what_all_have_done) {
+    json::array machines;
+    for (int n = 0; n < 5; ++n) machines.push_back(machine("m" + std::to_string(n), "queued"));
+    auto last = 0;
+    const auto look = [&] {
+        const auto line = line_of_all(machines);
+        const auto percent = std::stoi(line.substr(line.find(" %") - 3));
+        EXPECT_GE(percent, last) << line;
+        last = percent;
+    };
+    for (int n = 0; n < 5; ++n) {
+        const auto at = static_cast<std::size_t>(n);
+        const auto name = "m" + std::to_string(n);
+        for (int done : {-1, 0, 30, 72, 100}) {
+            machines[at] = machine(name, "running", done, 3);
+            look();
+        }
+        auto& steps = machines[at].as_object()["steps"].as_array();
+        auto& deploy = steps[1].as_object();
+        deploy["progress"] = json::object{{"done", 1}, {"total", 100}, {"what", "verifying"}};
+        look();
+        deploy["state"] = "done";
+        steps.push_back(json::object{{"type", "repair"}, {"state", "running"}});
+        look();
+        EXPECT_LE(last, 99) << "somebody is at work";
+        machines[at] = machine(name, n == 1 ? "failed" : "done");
+        look();
+    }
+    EXPECT_EQ(last, 100);
+}
+
+TEST(JobProgress, steps_without_an_image_count_alike_and_without_figures_nothing_is_said) {
+    const auto with = [](const char* first, json::object second) {
+        return json::object{{"device", "x"},
+                            {"state", "running"},
+                            {"steps", json::array{{{"type", "inventory"}, {"state", first}}, second}}};
+    };
+    const json::object idle{{"type", "repair"}, {"state", "waiting"}};
+    EXPECT_EQ(line_of_all({with("running", idle), with("running", idle)}), "all 2  2 at work");
+    json::object half{
+        {"type", "repair"}, {"state", "running"}, {"progress", {{"done", 50}, {"total", 100}, {"what", "reading"}}}};
+    EXPECT_EQ(line_of_all({with("running", idle), with("done", half)}), "all 2  2 at work   37 %");
+}
+
+TEST(JobProgress, one_machine_has_its_line_and_a_silent_one_neither_rate_nor_eta) {
+    auto job = group().at("children").at(0);
+    EXPECT_EQ(one_line(job), "deploy-image  deploying   50 %  100.0 MiB of 200.0 MiB  10.0 MiB/s  ETA 10s");
+    job.at("steps").at(1).as_object()["agent_lost"] = true;
+    EXPECT_EQ(one_line(job), "deploy-image  deploying   50 %  100.0 MiB of 200.0 MiB  (its agent is silent)");
+    EXPECT_EQ(one_line(group().at("children").at(4)), "");
+}
+
+TEST(JobProgress, what_to_do_about_a_failure_of_a_group_names_the_machine) {
+    auto job = group();
+    const auto text = job_text(job);
+    EXPECT_THAT(text,
+                testing::HasSubstr("\nweb3: error in step 1 (repair): no space left [disks.full]\n  what to do: "));
+    const auto& alone = job.at("children").at(2);
+    EXPECT_THAT(job_text(alone), testing::HasSubstr("\nerror in step 1 (repair)"));
 }
 
 TEST(JobProgress, without_a_rate_none_is_made_up_and_one_machine_is_no_group) {

@@ -270,6 +270,16 @@ void Hub::schedule() {
     }
 }
 
+// A machine whose agent fell silent in mid work may be off for good. One that was told to go down is awaited.
+bool Hub::waits_for_the_dead(std::int64_t job) const {
+    const auto found = live_.find(job);
+    if (found == live_.end()) return false;
+    const auto& record = found->second.run.record;
+    if (record.current >= record.steps.size() || !record.steps[record.current].agent_lost) return false;
+    const auto& task = found->second.sequence.tasks[record.current];
+    return task.target == Target::Device && !task.reboot_point;
+}
+
 bool Hub::may_start(const JobRow& job) {
     if (job.parent) {
         auto parent = open_.find(job.parent);
@@ -279,7 +289,8 @@ bool Hub::may_start(const JobRow& job) {
                 if (other.parent == job.parent && id < job.id && !ended(other.state)) return false;
         const auto most = parent->second.max_parallel;
         const auto at_work = std::count_if(open_.begin(), open_.end(), [&](const auto& item) {
-            return item.second.parent == job.parent && item.second.state == RunState::Running;
+            const auto& other = item.second;
+            return other.parent == job.parent && other.state == RunState::Running && !waits_for_the_dead(other.id);
         });
         if (most > 0 && at_work >= static_cast<std::ptrdiff_t>(most)) return false;
     }

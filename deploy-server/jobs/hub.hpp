@@ -34,7 +34,9 @@ struct JobRequest {
     sequences::Values variables;
     std::optional<DeviceSpec> make_device;
     std::vector<JobRequest> children;
-    unsigned max_parallel = 0;  // Parallel: so many children at a time; 0: all
+    // Parallel: so many children at a time; 0: all. One whose agent is silent leaves its place to the next, and goes on
+    // when it is back, beyond the number if need be.
+    unsigned max_parallel = 0;
 };
 
 // NAME or NAME@VERSION to NAME@VERSION as the store has it.
@@ -209,6 +211,7 @@ private:
     void act(Live& live, const sequences::Finish& action);
     void schedule();
     bool may_start(const JobRow& job);
+    bool waits_for_the_dead(std::int64_t job) const;
     void start_leaf(JobRow& job);
     Status make_live(const JobRow& job, Live& live);
     Status find_device(Live& live);

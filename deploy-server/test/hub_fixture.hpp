@@ -84,6 +84,11 @@ struct Bench : testing::Test {
     }
     RunState state(std::int64_t job) { return db->job(job).value()->state; }
     std::vector<EventRow> events(std::int64_t job) { return db->events(job, 0, 1000).value(); }
+    void wait_for_news(std::int64_t job) {
+        std::promise<void> news;
+        hub->wait_for_event(job, events(job).back().id, 10s, [&] { news.set_value(); });
+        news.get_future().wait();
+    }
     RunState wait_end(std::int64_t job) {
         auto until = std::chrono::steady_clock::now() + 10s;
         std::int64_t last = 0;

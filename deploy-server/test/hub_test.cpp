@@ -307,6 +307,42 @@ TEST_F(Bench, of_a_group_no_more_work_at_a_time_than_it_was_told) {
     EXPECT_EQ(state(id), RunState::Failed);
 }
 
+TEST_F(Bench, of_a_group_a_dead_machine_leaves_its_place_to_the_next_and_goes_on_when_it_is_back) {
+    options.lost_after = 1500ms;
+    restart();
+    auto id = hub->submit(group_of(*this, {"a", "b", "c"}, 1)).value();
+    auto children = db->children(id).value();
+    auto states = [&] {
+        std::string out;
+        for (auto child : children) out += name_of(state(child))[0];
+        return out;
+    };
+    auto a = poll_until_given("a").key;
+    report("a", a, "running");
+    EXPECT_EQ(states(), "rqq");
+    wait_for_news(children[0]);
+    EXPECT_EQ(states(), "rrq") << "a is silent";
+    report("a", a, "running");
+    report("b", poll_until_given("b").key, "done");
+    EXPECT_EQ(states(), "rdq") << "a has its place again";
+    report("a", a, "done");
+    EXPECT_EQ(states(), "ddr");
+    report("c", poll_until_given("c").key, "done");
+    EXPECT_EQ(wait_end(id), RunState::Done);
+}
+
+TEST_F(Bench, of_a_group_a_machine_that_was_told_to_go_down_keeps_its_place) {
+    auto group = group_of(*this, {"a", "b"}, 1);
+    Sequence reboot;
+    reboot.add("reboot");
+    group.children[0].sequence_xml = xml(reboot);
+    auto children = db->children(hub->submit(group).value()).value();
+    report("a", poll_until_given("a").key, "running");
+    wait_for_news(children[0]);
+    EXPECT_TRUE(hub->record(children[0]).value()->steps[0].agent_lost);
+    EXPECT_EQ(state(children[1]), RunState::Queued);
+}
+
 TEST_F(Bench, of_a_group_those_that_failed_are_tried_again_and_no_others) {
     auto id = hub->submit(group_of(*this, {"a", "b", "c"})).value();
     auto children = db->children(id).value();

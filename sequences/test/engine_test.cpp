@@ -314,5 +314,70 @@ TEST(Engine, a_rate_is_of_the_piece_of_work_that_is_under_way) {
     EXPECT_EQ(report(50, "verifying", kNow + 10'000), 20u);
 }
 
+struct Rates : testing::Test {
+    Bench b;
+    std::int64_t now = kNow;
+    std::uint64_t done = 0;
+    void SetUp() override {
+        b.apply(Start{});
+        b.apply(TaskAccepted{{0, 1}});
+    }
+    // Not by way of the database, which forgets what a rate is made of.
+    std::uint64_t tell(const Event& event) {
+        (void)Engine(b.sequence, b.variables).apply(b.run, event, now);
+        return b.run.steps[0].progress_rate();
+    }
+    std::uint64_t work(int seconds, std::uint64_t a_second, int every_ms = 1000) {
+        std::uint64_t rate = 0;
+        for (int ms = 0; ms < seconds * 1000; ms += every_ms) {
+            now += every_ms;
+            done += a_second * static_cast<std::uint64_t>(every_ms) / 1000;
+            rate = tell(TaskProgress{{0, 1}, done, 1'000'000, "deploying"});
+        }
+        return rate;
+    }
+};
+
+TEST_F(Rates, a_rate_is_of_the_last_ten_seconds_and_not_of_all_the_time_before) {
+    EXPECT_EQ(work(300, 4000), 4000u);
+    const auto soon = work(5, 1000);  // it was throttled
+    EXPECT_GT(soon, 1000u);
+    EXPECT_LT(soon, 4000u);
+    EXPECT_EQ(work(6, 1000), 1000u);
+    EXPECT_EQ(work(11, 0), 0u) << "it stands still";
+    work(10, 4000, 100);
+    EXPECT_EQ(work(3, 4000, 100), 4000u);
+    EXPECT_LE(b.run.steps[0].progress_said.size(), 13u) << "however often it speaks";
+}
+
+TEST_F(Rates, chunks_that_come_in_bursts_are_one_rate) {
+    for (int burst = 0; burst < 10; ++burst) {
+        work(4, 0);
+        work(1, 5000);
+        const auto rate = static_cast<double>(b.run.steps[0].progress_rate());
+        EXPECT_NEAR(burst > 2 ? rate : 1000, 1000, 300) << burst;
+    }
+}
+
+TEST_F(Rates, what_a_machine_finds_done_after_its_reboot_is_no_speed) {
+    work(20, 100);
+    EXPECT_EQ(tell(AgentLost{}), 0u) << "a silent one has none";
+    now += 5000;
+    tell(AgentBack{true});
+    EXPECT_EQ(tell(ProbeAnswer{{0, 1}, ProbeAnswer::Kind::NotKnown}), 0u);
+    tell(TaskAccepted{{0, 1}});
+    done += 500'000;  // resumed
+    EXPECT_EQ(work(1, 100), 0u);
+    EXPECT_EQ(work(1, 100), 100u);
+}
+
+TEST_F(Rates, a_silent_agent_has_a_rate_again_once_it_speaks) {
+    work(20, 100);
+    EXPECT_EQ(tell(AgentLost{}), 0u);
+    now += 60'000;
+    done += 6000;
+    EXPECT_EQ(work(1, 100), 100u);
+}
+
 }  // namespace
 }  // namespace slipway::sequences
