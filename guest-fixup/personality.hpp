@@ -66,12 +66,18 @@ inline constexpr std::size_t kLongestPersonality = 1u << 20;
 Result<Personality> parse_personality(std::string_view json, std::string_view device = {});
 
 // The document of one machine: what document says of device, and single values that come before it. Of values these are
-// taken: hostname, machine-id, ssh-host-keys, timezone, locale, addresses
-// ("ens3=10.0.0.5/24,gateway=10.0.0.1,dns=10.0.0.53; 52:54:00:00:00:02=dhcp"), authorized-key (root's, besides the
-// document's), join-script (runs before the document's scripts) and first-boot-script (after them); empty ones are as
-// if not there. "" when all of it is empty.
+// taken: kPersonalityValues; empty ones are as if not there. "" when all of it is empty. addresses is
+// "ens3=10.0.0.5/24,gateway=10.0.0.1,dns=10.0.0.53; 52:54:00:00:00:02=dhcp", authorized-key root's, besides the
+// document's; join-script runs before the document's scripts and first-boot-script after them.
+// A device of which "devices" says nothing has what is said of all, where that and the values have every member that
+// another device has; else it is an error, for it would keep the template's address. What a value replaces is checked
+// all the same, and is a sentence in overruled. Errors: fixup.personality.
+inline constexpr const char* kPersonalityValues[] = {"hostname",       "machine-id",  "ssh-host-keys",
+                                                     "addresses",      "timezone",    "locale",
+                                                     "authorized-key", "join-script", "first-boot-script"};
 using PersonalityValues = std::map<std::string, std::string, std::less<>>;
-Result<std::string> personality_of(std::string_view document, std::string_view device, const PersonalityValues& values);
+Result<std::string> personality_of(std::string_view document, std::string_view device, const PersonalityValues& values,
+                                   std::vector<std::string>* overruled = nullptr);
 
 // Each is safe in a file name, a shell assignment and a line of /etc/hosts.
 bool valid_host_name(std::string_view name);  // RFC 1123 labels, 64 characters: as long as the kernel takes

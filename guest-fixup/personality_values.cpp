@@ -81,23 +81,79 @@ Status set_value(json::object& out, const std::string& name, const std::string& 
     return {};
 }
 
+// The members that a value takes the place of.
+constexpr std::pair<std::string_view, std::string_view> kReplaced[] = {
+    {"hostname", "hostname"},     {"timezone", "timezone"},           {"locale", "locale"},
+    {"machine-id", "machine_id"}, {"ssh-host-keys", "ssh_host_keys"}, {"addresses", "interfaces"}};
+
+json::string_view key(std::string_view name) { return {name.data(), name.size()}; }
+
+bool is_given(const PersonalityValues& values, std::string_view member) {
+    for (const auto& [value, replaced] : kReplaced)
+        if (replaced == member)
+            if (const auto found = values.find(value); found != values.end() && !found->second.empty()) return true;
+    return false;
+}
+
+// Of a device without an entry: is what the others are told one by one said of all?
+Status check_served(const json::object& devices, const json::object& of_all, std::string_view device,
+                    const PersonalityValues& values) {
+    if (device.empty()) return wrong("the personality has devices: say which is meant", device);
+    if (of_all.empty()) return wrong("the personality's devices have none of this name", device);
+    for (const auto& [name, entry] : devices) {
+        if (!entry.is_object()) return wrong("a device of the personality is not an object", std::string_view(name));
+        for (const auto& [member, value] : entry.get_object())
+            if (!of_all.contains(member) && !is_given(values, std::string_view(member)))
+                return wrong(fmt::format("the personality's devices have none of this name, and what is said of all "
+                                         "has no {}",
+                                         printable(std::string_view(member).substr(0, 40))),
+                             device);
+    }
+    return {};
+}
+
+// Without "devices": what is said of this one in place of what is said of all.
+Status choose_device(json::object& document, std::string_view device, const PersonalityValues& values) {
+    const auto* found = document.if_contains("devices");
+    if (!found) return {};
+    if (!found->is_object()) return wrong("the personality's devices are not an object", "");
+    const auto devices = found->get_object();
+    document.erase("devices");
+    const auto* own = devices.if_contains(key(device));
+    if (!own) return check_served(devices, document, device, values);
+    if (!own->is_object()) return wrong("a device of the personality is not an object", device);
+    if (own->get_object().contains("devices")) return wrong("a device of the personality has devices", device);
+    for (const auto& [name, value] : own->get_object()) document[name] = value;
+    return {};
+}
+
+std::string quoted(const json::value& value) {
+    return value.is_string() ? fmt::format(" '{}'", printable(std::string_view(value.get_string()).substr(0, 80))) : "";
+}
+
+std::vector<std::string> replaced_by(const json::object& before, const json::object& after) {
+    std::vector<std::string> out;
+    for (const auto& [value, member] : kReplaced) {
+        const auto* old = before.if_contains(key(member));
+        const auto* now = after.if_contains(key(member));
+        if (old && now && *old != *now)
+            out.push_back(fmt::format("the personality's {}{} is not used: {}{} was given, which comes before it",
+                                      member, quoted(*old), value, quoted(*now)));
+    }
+    return out;
+}
+
 }  // namespace
 
-Result<std::string> personality_of(std::string_view document, std::string_view device,
-                                   const PersonalityValues& values) {
+Result<std::string> personality_of(std::string_view document, std::string_view device, const PersonalityValues& values,
+                                   std::vector<std::string>* overruled) {
     auto out = TRY(object_of(document));
-    if (auto* devices = out.if_contains("devices")) {
-        const auto* own = devices->is_object()
-                              ? devices->get_object().if_contains(json::string_view(device.data(), device.size()))
-                              : nullptr;
-        if (!own || !own->is_object()) return wrong("the personality's devices have none of this name", device);
-        if (own->get_object().contains("devices")) return wrong("a device of the personality has devices", device);
-        const auto members = own->get_object();
-        out.erase("devices");
-        for (const auto& [name, value] : members) out[name] = value;
-    }
+    TRY(choose_device(out, device, values));
+    if (!out.empty()) (void)TRY(parse_personality(json::serialize(out)));
+    const auto before = out;
     for (const auto& [name, value] : values)
         if (!value.empty()) TRY(set_value(out, name, value));
+    if (overruled) *overruled = replaced_by(before, out);
     if (out.empty()) return std::string();
     auto text = json::serialize(out);
     (void)TRY(parse_personality(text));

@@ -53,11 +53,11 @@ Status read_identity(TaskContext& context, fixup::RepairRequest& request) {
     if (!request.drivers_file.empty())
         (void)TRY_WITH(fixup::parse_drivers_file(request.drivers_file), "service-driver-file");
     fixup::PersonalityValues values;
-    for (const char* name : {"hostname", "machine-id", "ssh-host-keys", "addresses", "timezone", "locale",
-                             "authorized-key", "join-script", "first-boot-script"})
-        values[name] = context.get(name);
+    for (const char* name : fixup::kPersonalityValues) values[name] = context.get(name);
     const auto personality = TRY(document(context, "personality", "{", fixup::kLongestPersonality));
-    request.personality = TRY(fixup::personality_of(personality, context.get("device"), values));
+    std::vector<std::string> overruled;
+    request.personality = TRY(fixup::personality_of(personality, context.get("device"), values, &overruled));
+    for (const auto& text : overruled) context.log("warning: " + text);
     request.keep_leftovers = context.get("leftovers") == "keep";
     request.guest_agent = TRY(context.flag("guest-agent", false));
     for (const std::filesystem::path package : context.list("guest-agent-packages"))

@@ -6,6 +6,7 @@
 #include "deploy-server/errors.hpp"
 #include "deploy-server/jobs/gate.hpp"
 #include "deploy-server/jobs/job_images.hpp"
+#include "deploy-server/jobs/personalities.hpp"
 #include "lib/base/log.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/base/uuid.hpp"
@@ -418,7 +419,7 @@ static Status check_request(const JobRequest& request, const Values& inherited) 
                              [](const Task& t) { return t.target == Target::Device; });
     if (needs && request.device.empty())
         return make_error(errors::kNeedsDevice, "sequence '{}' works on a device", sequence.name);
-    return {};
+    return check_personalities(sequence, effective_variables(sequence, variables));
 }
 
 Result<std::int64_t> Hub::submit(const JobRequest& asked, const std::function<Status()>& allowed) {

@@ -34,6 +34,36 @@ TEST_F(Bench, a_task_goes_to_the_agents_poll_and_its_report_ends_the_job) {
     EXPECT_FALSE(hub->held(row("a").id, "inventory"));
 }
 
+// The step that reads it comes after the disks are overwritten.
+TEST_F(Bench, who_the_machines_are_to_be_is_checked_when_the_job_is_made) {
+    Sequence s;
+    s.add("deploy-image", {{"image", "template"}});
+    s.add("repair", {{"personality", "${personality}"}, {"device", "${device.name}"}, {"hostname", "${device.name}"}});
+    s.variables.push_back({"personality", "{}", {}});
+    JobRequest group;
+    group.name = "group";
+    group.mode = JobMode::Parallel;
+    for (const char* name : {"web1", "web2"}) {
+        add(name);
+        group.children.push_back(request(name, s));
+    }
+    const auto refusal = [&](const std::string& personality) {
+        group.variables["personality"] = personality;
+        const auto made = hub->submit(group);
+        return made ? "" : std::string(made.error().name()) + ": " + made.error().describe();
+    };
+    using testing::HasSubstr;
+    EXPECT_THAT(refusal(R"({"devices": {"web1": {})"), HasSubstr("fixup.personality: job 'test': step 'repair-2'"));
+    EXPECT_THAT(refusal(R"({"devices": {"web1": {}}})"), HasSubstr("'web2'"));
+    EXPECT_THAT(refusal(R"({"devices": {"web1": {"hostname": "a b"}, "web2": {}}})"), HasSubstr("'a b'"));
+    EXPECT_THAT(refusal(R"({"devices": {"web1": {"hostnam": "a"}, "web2": {}}})"), HasSubstr("'hostnam'"));
+    EXPECT_THAT(refusal("forty.json"), HasSubstr("neither a document nor a path"));
+    EXPECT_TRUE(db->jobs().value().empty());
+    EXPECT_EQ(refusal(R"({"timezone": "UTC", "devices": {"web1": {"hostname": "alpha"}}})"), "");
+    EXPECT_EQ(refusal("/etc/of-the-ramdisk.json"), "");
+    EXPECT_EQ(refusal("{}"), "");
+}
+
 TEST_F(Bench, a_device_without_a_driver_is_not_booted_and_the_job_says_which) {
     std::vector<std::string> known;
     hub->on_hardware(

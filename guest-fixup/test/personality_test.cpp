@@ -148,6 +148,42 @@ TEST(PersonalityValuesTest, single_values_come_before_the_document_and_the_devic
     EXPECT_FALSE(personality_of(kForty, "web03", {}).ok());
 }
 
+TEST(PersonalityValuesTest, a_device_without_an_entry_has_what_is_said_of_all_where_that_is_enough) {
+    const auto error = [](std::string_view document, const PersonalityValues& values = {}) {
+        const auto text = personality_of(document, "web03", values);
+        return text ? std::string() : text.error().message();
+    };
+    constexpr const char* kEnough = R"({"interfaces": [{"name": "ens3", "method": "dhcp"}], "timezone": "UTC",
+        "devices": {"web01": {"interfaces": [{"name": "ens3", "method": "static", "addresses": ["10.0.0.5/24"]}]}}})";
+    const auto text = personality_of(kEnough, "web03", {});
+    ASSERT_TRUE(text.ok()) << text.error().describe();
+    EXPECT_TRUE(parse_personality(*text)->interfaces.at(0).dhcp);
+    constexpr const char* kNoAddress = R"({"timezone": "UTC", "devices": {"web01": {"hostname": "web01",
+        "interfaces": [{"name": "ens3", "method": "static", "addresses": ["10.0.0.5/24"]}]}}})";
+    EXPECT_THAT(error(kNoAddress), HasSubstr("no hostname: 'web03'"));
+    EXPECT_THAT(error(kNoAddress, {{"hostname", "web03"}}), HasSubstr("no interfaces: 'web03'"));
+    EXPECT_EQ(error(kNoAddress, {{"hostname", "web03"}, {"addresses", "ens3=10.0.0.7/24"}}), "");
+    EXPECT_THAT(error(R"({"devices": {"web01": {}}})", {{"hostname", "web03"}}), HasSubstr("none of this name"));
+    EXPECT_THAT(error(R"({"timezone": "UTC", "devices": {"web01": 1}})"), HasSubstr("'web01'"));
+    EXPECT_FALSE(personality_of(kEnough, "", {}).ok()) << "which of them was not said";
+}
+
+TEST(PersonalityValuesTest, what_a_value_takes_the_place_of_is_said_and_checked_all_the_same) {
+    constexpr const char* kDocument = R"({"timezone": "UTC", "locale": "C", "devices": {"web1": {
+        "hostname": "alpha.example.org", "interfaces": [{"name": "ens3", "method": "dhcp"}]}}})";
+    std::vector<std::string> said;
+    ASSERT_TRUE(personality_of(
+                    kDocument, "web1",
+                    {{"hostname", "web1"}, {"locale", "C"}, {"machine-id", "new"}, {"addresses", "ens3=10.0.0.5/24"}},
+                    &said)
+                    .ok());
+    EXPECT_THAT(said, ElementsAre("the personality's hostname 'alpha.example.org' is not used: hostname 'web1' was "
+                                  "given, which comes before it",
+                                  "the personality's interfaces is not used: addresses was given, which comes before "
+                                  "it"));
+    EXPECT_FALSE(personality_of(R"({"devices": {"web1": {"hostname": "a b"}}})", "web1", {{"hostname", "web1"}}).ok());
+}
+
 TEST(PersonalityValuesTest, the_shipped_example_holds_three_machines) {
     const auto text = read_text_file(SLIPWAY_SOURCE_DIR "/docs/examples/personality.json").value();
     for (const char* device : {"web01", "web02", "lab"}) {

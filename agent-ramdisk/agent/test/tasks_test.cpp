@@ -187,6 +187,16 @@ TEST(RepairTask, who_the_machine_is_to_be_is_checked_before_any_disk_is_looked_a
     }
 }
 
+TEST(RepairTask, says_when_another_name_than_the_personalitys_is_used) {
+    Bench bench;
+    (void)bench.run("repair", {{"personality", R"({"devices": {"web1": {"hostname": "alpha.example.org"}}})"},
+                               {"device", "web1"},
+                               {"hostname", "web1"}});
+    ASSERT_FALSE(bench.log.empty());
+    EXPECT_NE(bench.log[0].find("hostname 'alpha.example.org' is not used: hostname 'web1'"), std::string::npos)
+        << bench.log[0];
+}
+
 TEST(InventoryTask, gives_the_xml) {
     Bench bench;
     auto outcome = bench.run("inventory", {}).value();
