@@ -14,8 +14,11 @@ inline constexpr ErrorId kBadSequence{"sequences.bad-sequence",
 inline constexpr ErrorId kBadTask{
     "sequences.bad-task", "Correct the task named; docs/architecture.md, \"Task types\", lists types and parameters."};
 inline constexpr ErrorId kUnknownVariable{"sequences.unknown-variable",
-                                          "Give the variable with the job (--var NAME=VALUE), or a default in the "
+                                          "Give the variable with the job (--variable NAME=VALUE), or a default in the "
                                           "sequence's <variables>."};
+inline constexpr ErrorId kNoSuchVariable{
+    "sequences.no-such-variable",
+    "Correct the name: `slipway sequence show NAME` has the variables of a sequence, with what each is for."};
 inline constexpr ErrorId kBadVariable{"sequences.bad-variable",
                                       "Write ${name} with letters, digits, '.', '_' and '-', or $${ for a plain ${."};
 inline constexpr ErrorId kTimeout{

@@ -7,6 +7,7 @@
 
 #include "lib/base/strings.hpp"
 #include "sequences/errors.hpp"
+#include "sequences/variables.hpp"
 
 namespace slipway::sequences {
 
@@ -105,24 +106,46 @@ Values effective_variables(const Sequence& sequence, const Values& given) {
     return all;
 }
 
+static Status check_value(const ParameterType& row, const std::string& value) {
+    auto allowed = split(row.values, '|');
+    if (row.values.empty() || std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return {};
+    return make_error(errors::kBadTask, "parameter '{}' is '{}', not one of {}", row.name, printable(value),
+                      row.values);
+}
+
+// What the parameters are once the variables stand in them.
+static Status check_values(const Task& task, const Values& variables) {
+    const auto* type = find_task_type(task.type);
+    for (const auto& [name, value] : TRY(expand_all(task.parameters, variables)))
+        // Empty is not given, to an agent.
+        if (const auto* row = type ? type->parameter(name) : nullptr; row && (row->required || !value.empty()))
+            TRY(check_value(*row, value));
+    return {};
+}
+
+Names used_variables(std::string_view value) {
+    Names out;
+    auto nothing = [](std::string_view) -> Status { return {}; };
+    auto note = [&](std::string_view name) -> Status {
+        out.emplace(name);
+        return {};
+    };
+    return walk(value, nothing, note) ? out : Names();
+}
+
 Status check_variables(const Sequence& sequence, const Values& given) {
     auto all = effective_variables(sequence, given);
     for (const auto& variable : sequence.variables)
         if (!all.contains(variable.name))
             return make_error(errors::kUnknownVariable, "sequence '{}' needs ${{{}}}", sequence.name, variable.name);
-    for (const auto& task : sequence.tasks)
-        (void)TRY_WITH(expand_all(task.parameters, all), fmt::format("task '{}'", task.id));
+    for (const auto& task : sequence.tasks) TRY_WITH(check_values(task, all), fmt::format("task '{}'", task.id));
     return {};
 }
 
 static Status check_parameter(const TaskType& type, const std::string& name, const std::string& value) {
     const auto* row = type.parameter(name);
     if (!row) return make_error(errors::kBadTask, "{} has no parameter '{}'", type.name, printable(name));
-    bool variable = value.find("${") != std::string::npos;
-    auto allowed = split(row->values, '|');
-    if (!row->values.empty() && !variable && std::find(allowed.begin(), allowed.end(), value) == allowed.end())
-        return make_error(errors::kBadTask, "parameter '{}' is '{}', not one of {}", name, printable(value),
-                          row->values);
+    if (value.find("${") == std::string::npos) TRY(check_value(*row, value));
     auto nothing = [](std::string_view) -> Status { return {}; };
     return walk(value, nothing, nothing).with(fmt::format("parameter '{}'", name));
 }
