@@ -117,6 +117,13 @@ std::string settings_text(const json::value& s) {
     return table.text();
 }
 
+std::string warnings_text(const json::value& answer) {
+    std::string text;
+    for (const auto& w : array_at(answer, "warnings"))
+        if (w.is_string()) text += fmt::format("warning: {}\n", std::string_view(w.get_string()));
+    return text;
+}
+
 std::string why(const std::string& reason) {
     if (reason == "loss") return "unicast: it loses much more than the others";
     if (reason == "disk") return "unicast: its disk is much slower than the others'";
@@ -151,7 +158,7 @@ Result<ExitCode> show(const Context& context) {
     auto client = TRY(RestClient::open());
     const auto all = TRY(client.get("/distribution"));
     const auto* settings = member(all, "settings");
-    auto text = settings ? settings_text(*settings) : "";
+    auto text = (settings ? settings_text(*settings) : "") + warnings_text(all);
     const auto sessions = array_at(all, "sessions");
     for (const auto& s : sessions) text += session_text(s);
     if (sessions.empty()) text += "\nnothing is sent by multicast now\n";
@@ -216,8 +223,8 @@ Result<ExitCode> set(const Settings& wanted, const Context& context) {
     auto client = TRY(RestClient::open());
     if (!wanted.limits.empty()) body["limits"] = TRY(limits_with(client, wanted.limits));
     const auto now = TRY(client.patch("/distribution", body));
-    context.print(settings_text(now), now);
-    return kExitDone;
+    context.print(settings_text(now) + warnings_text(now), now);
+    return array_at(now, "warnings").empty() ? kExitDone : kExitWarnings;
 }
 
 Result<ExitCode> throttle(std::uint64_t job, std::uint64_t rate, const Context& context) {
@@ -252,7 +259,7 @@ void add_distribution_commands(CLI::App& root, Context& context) {
         ->check(on_off);
     change
         ->add_option("--rate", wanted->rate,
-                     "of each job, multicast and unicast: bits a second as 300M or 1G; off: no ceiling")
+                     "of each job, multicast and unicast: bits a second as 300M or 1G, 100k at least; off: no ceiling")
         ->transform(rate_text());
     change
         ->add_option("--adaptive", wanted->adaptive,
@@ -268,7 +275,8 @@ void add_distribution_commands(CLI::App& root, Context& context) {
                        "session at a time, so that a firewall can let them in; any (default)");
     change->add_option("--ttl", wanted->ttl, "hops: 1 (default): this segment alone");
     change->add_option("--interface", wanted->interface,
-                       "the server's address on the segment, of the group's family, or auto");
+                       "the server's address on the segment, of the group's family, or auto; a warning (exit code 3) "
+                       "when no interface of it has the address now");
     change
         ->add_option("--limit", wanted->limits,
                      "ADDRESS=RATE: of all that goes out by this address of the server, shared fairly; off as RATE "
@@ -302,10 +310,10 @@ void add_throttle_command(CLI::App& job, Context& context) {
   slipway job throttle 12 off
 )");
     app->add_option("job", wanted->job, "its number")->required();
-    app->add_option(
-           "rate", wanted->rate,
-           "bits a second as 300M or 1G; off: as `slipway distribution` says; it stays with the job, also when the "
-           "server starts again and when the job is resumed")
+    app->add_option("rate", wanted->rate,
+                    "bits a second as 300M or 1G, 100k at least; off: as `slipway distribution` says; it stays with "
+                    "the job, also when the "
+                    "server starts again and when the job is resumed")
         ->required()
         ->transform(rate_text());
     on_command(*app, context, [wanted, &context] { return throttle(wanted->job, wanted->rate, context); });

@@ -154,8 +154,8 @@ struct DeployServer::Impl {
             });
         if (desk)
             hub->on_task_over([this](const std::string& key) {
+                distribution->task_over(key);  // first: a call that is still on its way then looks there
                 desk->over(key);
-                distribution->task_over(key);
             });
         settings->set(TRY(db->netboot_settings()));
         newcomers = std::make_unique<Newcomers>(*db, *hub, options.state / "sequences", settings);
@@ -289,6 +289,9 @@ struct DeployServer::Impl {
         tls.on_handshake_failure = [this](const std::string& peer, const std::string& why) {
             note_handshake_failure(trace, peer, why);
         };
+        tls.on_request = [this](const Request& r, unsigned status) {
+            if (distribution) note_delivery(*distribution, r, status);
+        };
         ports->first = TRY_WITH(http->listen(std::move(tls), tls_routes), "the TLS listener");
         listeners.push_back(fmt::format("listening tls {}:{}", options.address, ports->first));
         http::ListenerOptions clear;
@@ -296,7 +299,10 @@ struct DeployServer::Impl {
         clear.port = options.http_port;
         clear.held = true;
         clear.on_file = [this](const Request& r, const http::FileSending& s) { note_file(trace, r, s); };
-        clear.on_request = [this](const Request& r, unsigned status) { note_status(trace, r, status); };
+        clear.on_request = [this](const Request& r, unsigned status) {
+            note_status(trace, r, status);
+            if (distribution) note_delivery(*distribution, r, status);
+        };
         ports->second = TRY_WITH(http->listen(std::move(clear), clear_routes), "the boot HTTP listener");
         listeners.push_back(fmt::format("listening http {}:{}", options.address, ports->second));
         return has("nbs") ? bind_netboot() : Status();

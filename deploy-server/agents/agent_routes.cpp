@@ -140,6 +140,8 @@ Answer report(const AgentPlace& p, const Request& request) {
         if (const auto task = p.hub.held(device.id, "deploy-image"); task && task->key == message.key)
             p.distribution->heard().note(message.key, *message.multicast);
     auto cancel = p.hub.report(device, r);
+    if (message.multicast && p.distribution && p.distribution->is_over(message.key))
+        p.distribution->heard().forget(message.key);
     // What cannot be stored now comes again: an agent repeats a report that is answered with 503.
     if (!cancel) return Response::json(503, error_json(cancel.error()));
     return Response::json(200, channel::render(channel::ReportAnswer{*cancel}));
@@ -153,6 +155,7 @@ Answer manifest(const AgentPlace& p, const FindTask& find, const Request& reques
     if (wanted.name != named.name || (named.version && wanted.version != named.version))
         return make_error(errors::kNotYourTask, "the task deploys '{}', not '{}'", named.text(), wanted.text());
     auto stored = TRY(p.desk->manifest(task.key, wanted));
+    if (p.distribution && p.distribution->is_over(task.key)) p.desk->over(task.key);  // since then
     if (stored->size() > kMaxManifest) return make_error(errors::kBadFrames, "a manifest of {} bytes", stored->size());
     Response response = Response::text(200, std::string(stored->size(), '\0'), "application/octet-stream");
     TRY(stored->read(0, std::as_writable_bytes(std::span(response.body))));
@@ -186,6 +189,11 @@ Answer patch_file(const AgentPlace& p, const FindTask& find, const Request& requ
     return Response::text(200, *std::move(content), "application/octet-stream");
 }
 
+// Whose answers are on their way: a machine by its certificate, or by its task's key.
+std::string asker_of(const Request& r) {
+    return r.peer_name.empty() ? r.headers.get(channel::kBulkHeader) : r.peer_name;
+}
+
 void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask& find, const std::string& base) {
     auto octets = [](std::string body) { return Response::text(200, std::move(body), "application/octet-stream"); };
     auto* desk = p.desk;
@@ -210,11 +218,18 @@ void add_chunk_routes(http::Router& router, const AgentPlace& p, const FindTask&
             auto ids = std::string_view(r.body);
             if (r.query_value("part") == "1")
                 ids = ids.substr(0, 32 * distribution->chunks_at_once(*task, r.peer_address));
-            auto chunks = desk->get(task->key, task->parameters.at("image"), ids);
-            if (!chunks) return out.send(error_response(chunks.error()));
-            const auto bytes = chunks->size();
-            auto answer = std::make_shared<Response>(octets(std::move(*chunks)));
-            distribution->pass(*task, r.peer_address, bytes, [out, answer] { out.send(std::move(*answer)); });
+            auto wanted = desk->wanted(task->key, task->parameters.at("image"), ids);
+            if (distribution->is_over(task->key)) desk->over(task->key);  // since then
+            if (!wanted) return out.send(error_response(wanted.error()));
+            auto send = [=, list = std::move(wanted->ids)] {
+                auto chunks = desk->read(list);
+                out.send(chunks ? octets(std::move(*chunks)) : error_response(chunks.error()));
+                return chunks.ok();
+            };
+            auto refuse = [out](const Error& error) {
+                out.send(error.temporary() ? Response::json(503, error_json(error)) : error_response(error));
+            };
+            distribution->ask({*task, r.peer_address, asker_of(r), wanted->bytes, std::move(send), std::move(refuse)});
         },
         http::Router::Options{channel::kMaxIds * 32});
 }
@@ -238,6 +253,11 @@ void add_multicast_routes(http::Router& router, const AgentPlace& p, const FindT
 }
 
 }  // namespace
+
+void note_delivery(Distribution& distribution, const Request& request, unsigned status) {
+    if (status == 200 && (request.path == "/agent/v1/chunks/get" || request.path == "/bulk/v1/chunks/get"))
+        distribution.delivered(asker_of(request));
+}
 
 Status shut_out_both(Database& db, Hub& hub, const Clock& clock, const Request& request) {
     auto name = read_certificate_name(request.peer_name);

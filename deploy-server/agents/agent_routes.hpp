@@ -33,6 +33,9 @@ void add_agent_routes(http::Router& router, const AgentPlace& place);
 // nonetencrypt: /bulk/v1/chunks… on the clear listener, by the header X-Slipway-Bulk.
 void add_bulk_routes(http::Router& router, const AgentPlace& place);
 
+// For the listeners' on_request, which is called when an answer has been read or its connection has ended.
+void note_delivery(Distribution& distribution, const http::Request& request, unsigned status);
+
 // The device that a request's client certificate speaks for. Errors: server.no-certificate, server.unknown-device,
 // server.not-controlled, server.void-certificate, server.replaced-certificate.
 Result<DeviceRow> device_of(Database& db, const http::Request& request);

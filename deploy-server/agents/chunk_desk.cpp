@@ -9,7 +9,9 @@ namespace slipway::server {
 
 namespace {
 
-constexpr std::size_t kGetLimit = 64;  // chunks of one answer
+constexpr std::size_t kGetLimit = 64;    // chunks of one answer
+constexpr std::size_t kFrameHead = 36;   // its id and length
+constexpr std::size_t kDeployLimit = 8;  // … to a machine: agents never asked for more, and it is held in memory
 
 Result<std::vector<Digest>> ids_in(std::string_view body) {
     auto ids = channel::parse_ids(body);
@@ -72,15 +74,22 @@ Result<imagestore::CommitResult> ChunkDesk::commit(const std::string& key, const
 
 Result<std::shared_ptr<const ChunkDesk::Allowed>> ChunkDesk::allowed(const std::string& key, const std::string& image,
                                                                      bool again) {
-    std::shared_ptr<const Allowed> known;
-    {
+    const auto look = [&]() -> std::shared_ptr<const Allowed> {
         std::lock_guard lock(mutex_);
-        if (auto found = allowed_.find(key); found != allowed_.end()) known = found->second;
-    }
+        const auto found = allowed_.find(key);
+        return found == allowed_.end() ? nullptr : found->second;
+    };
+    if (auto known = look(); known && !again) return known;
+    std::lock_guard one(loading_);
+    auto known = look();
     if (known && !again) return known;
     auto version = TRY(store_.resolve(TRY(imagestore::ImageRef::parse(image))));
     if (known && known->version.version == version.version) return known;
     auto leased = TRY(manifest(key, {version.name, version.version}));
+    {
+        std::lock_guard lock(mutex_);
+        if (auto same = sets_[version.text()].lock()) return allowed_[key] = std::move(same);
+    }
     auto made = std::make_shared<Allowed>();
     made->version = version;
     imagestore::ManifestReader reader(*leased);
@@ -88,21 +97,30 @@ Result<std::shared_ptr<const ChunkDesk::Allowed>> ChunkDesk::allowed(const std::
         if (const auto* run = std::get_if<imagestore::ChunkRun>(&*event))
             made->ids.insert(run->ids.begin(), run->ids.end());
     std::lock_guard lock(mutex_);
+    std::erase_if(sets_, [](const auto& set) { return set.second.expired(); });
+    sets_[version.text()] = made;
     allowed_[key] = made;
     return std::shared_ptr<const Allowed>(made);
 }
 
-Result<std::string> ChunkDesk::get(const std::string& key, const std::string& image, std::string_view body) {
+// A chunk may be asked for twice: it stands so in the image.
+Result<ChunkDesk::Wanted> ChunkDesk::wanted(const std::string& key, const std::string& image, std::string_view body) {
     auto ids = TRY(ids_in(body));
-    if (ids.size() > kGetLimit) return make_error(errors::kBadFrames, "more than {} chunks at once", kGetLimit);
+    if (ids.size() > kDeployLimit) return make_error(errors::kBadFrames, "more than {} chunks at once", kDeployLimit);
     auto set = TRY(allowed(key, image, false));
     auto named = [&](const Digest& id) { return set->ids.contains(id); };
     // The name may have got a version since.
     if (!std::all_of(ids.begin(), ids.end(), named)) set = TRY(allowed(key, image, true));
     if (!std::all_of(ids.begin(), ids.end(), named))
         return make_error(errors::kNotYourTask, "a chunk that image '{}' does not name", image);
-    return frames_of(store_, ids);
+    std::size_t bytes = 0;
+    for (const auto& id : ids)
+        if (const auto length = TRY(store_.stored_length(id))) bytes += kFrameHead + *length;
+        else if (auto lost = store_.get(id); !lost) return std::move(lost).error();
+    return Wanted{std::move(ids), bytes};
 }
+
+Result<std::string> ChunkDesk::read(const std::vector<Digest>& ids) { return frames_of(store_, ids); }
 
 Result<std::string> ChunkDesk::get_any(std::string_view body) {
     auto ids = TRY(ids_in(body));

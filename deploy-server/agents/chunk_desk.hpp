@@ -26,7 +26,12 @@ public:
     Result<imagestore::CommitResult> commit(const std::string& key, const std::string& name, std::string_view manifest);
 
     // ---- of a deploy of `image`: only chunks that the image names
-    Result<std::string> get(const std::string& key, const std::string& image, std::string_view body);
+    struct Wanted {
+        std::vector<Digest> ids;
+        std::size_t bytes = 0;  // of the answer, for which nothing is read yet
+    };
+    Result<Wanted> wanted(const std::string& key, const std::string& image, std::string_view body);
+    Result<std::string> read(const std::vector<Digest>& ids);
 
     // A manifest for the deploy task `key`: the lease on it lasts as long as the task.
     Result<std::shared_ptr<const imagestore::StoredManifest>> manifest(const std::string& key,
@@ -55,6 +60,8 @@ private:
     std::mutex mutex_;  // over the maps; taken before, never inside a Writer's
     std::map<std::string, std::shared_ptr<Writer>> writers_;
     std::map<std::string, std::shared_ptr<const Allowed>> allowed_;
+    std::map<std::string, std::weak_ptr<const Allowed>> sets_;  // by NAME@VERSION: machines of a job share one
+    std::mutex loading_;  // taken before mutex_: who asks in many calls at once has its manifest read once
     using Leases = std::map<std::string, std::shared_ptr<const imagestore::StoredManifest>>;  // by NAME@VERSION
     std::map<std::string, Leases> leases_;
 };

@@ -16,6 +16,7 @@ namespace slipway::server {
 namespace {
 
 constexpr std::chrono::seconds kSilence{4};   // of all machines; the sender gives them up after five
+constexpr std::size_t kOver = 10'000;         // tasks; no call is on its way while so many end
 constexpr std::uint32_t kSymbolBytes = 1376;  // with all headers below 1500, and a multiple of 32
 
 template <std::size_t N>
@@ -40,23 +41,51 @@ std::string parameter(const HeldTask& task, const char* name) {
 
 }  // namespace
 
+bool Distribution::is_over(const std::string& key) const {
+    std::lock_guard hold(mutex_);
+    return over_.contains(key);
+}
+
+// A call was let in while the task ran, and has noted something for it only now.
+void Distribution::forget_if_over(const std::string& key) {
+    if (is_over(key)) forget(key);
+}
+
+// However it is left, the others wait no longer.
+struct Distribution::Beginning {
+    Distribution& all;
+    const Sessions::key_type& key;
+    ~Beginning() {
+        std::lock_guard hold(all.mutex_);
+        all.beginning_.erase(key);
+        all.begun_.notify_all();
+    }
+};
+
+// It counts as `coming` in the session that is found or made.
 Result<std::shared_ptr<Distribution::Session>> Distribution::session_for(const Seat& seat) {
     if (parameter(seat.task, "multicast") == "off")
         return make_error(errors::kNoMulticast, "the task says multicast=off");
     auto audience = TRY(audience_of(db_, seat.task.job));
+    const Sessions::key_type key{audience.job, seat.digest};
     {
-        std::lock_guard hold(mutex_);
+        std::unique_lock lock(mutex_);
+        begun_.wait(lock, [&] { return !beginning_.contains(key); });
         if (!settings_.multicast) return make_error(errors::kNoMulticast, "multicast is switched off here");
         if (stopped_) return make_error(errors::kNoMulticast, "the server stops");
-        if (auto found = sessions_.find({audience.job, seat.digest}); found != sessions_.end()) return found->second;
+        if (auto found = sessions_.find(key); found != sessions_.end()) {
+            ++found->second->coming;
+            return found->second;
+        }
+        beginning_.insert(key);
     }
-    const auto machines = TRY(machines_of(db_, audience));
-    if (machines < 2) return make_error(errors::kNoMulticast, "one machine alone is served by unicast");
-    return begin(seat, std::move(audience), machines);
+    const Beginning until_then{*this, key};
+    return begin(seat, std::move(audience));
 }
 
-Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& seat, Audience audience,
-                                                                   unsigned machines) {
+Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& seat, Audience audience) {
+    const auto machines = TRY(machines_of(db_, audience));
+    if (machines < 2) return make_error(errors::kNoMulticast, "one machine alone is served by unicast");
     auto session = std::make_shared<Session>();
     session->job = audience.job;
     session->audience = std::move(audience);
@@ -93,18 +122,15 @@ Result<std::shared_ptr<Distribution::Session>> Distribution::begin(const Seat& s
     auto sending = TRY(multicast::Sending::start(std::move(o), std::move(feed), secret<32>));
     std::lock_guard hold(mutex_);
     if (stopped_) return make_error(errors::kNoMulticast, "the server stops");
-    // Two of a job may have come at once: the first one's session is everybody's.
-    auto& place = sessions_[{session->job, seat.digest}];
-    if (!place) {
-        session->sending = std::move(sending);
-        place = session;
-        recall_rate(session->job);
-        share(Instant::clock::now());
-        look_after();
-        log::info("server", "job {}: multicast of {} to {} from {} begins", session->job, session->image,
-                  session->sending->options().group.text(), session->sending->options().on.address.text());
-    }
-    return place;
+    session->sending = std::move(sending);
+    session->coming = 1;
+    sessions_[{session->job, seat.digest}] = session;
+    recall_rate(session->job);
+    share(Instant::clock::now());
+    look_after();
+    log::info("server", "job {}: multicast of {} to {} from {} begins", session->job, session->image,
+              session->sending->options().group.text(), session->sending->options().on.address.text());
+    return session;
 }
 
 // Nobody waits for machines that do not come any more.
@@ -135,14 +161,35 @@ void Distribution::note_silence(Session& session, Instant now) {
                       session.sending->report_port(), session.sending->options().on.address.text(), session.image));
 }
 
+Status Distribution::take_seat(const Seat& seat, Session& session, std::string_view wanted,
+                               multicast::Session::Grant& grant) {
+    auto bits = channel::parse_bitmap(wanted, session.plan->size());
+    if (bits) grant = session.sending->join(seat.device, std::move(*bits));
+    std::shared_ptr<Session> ended;  // goes without the lock
+    std::lock_guard hold(mutex_);
+    --session.coming;
+    if (bits) session.seats[seat.task.key] = grant.number;
+    else ended = drop_if_empty(session);
+    if (!bits) return std::move(bits).error();
+    return {};
+}
+
+std::shared_ptr<Distribution::Session> Distribution::drop_if_empty(const Session& session) {
+    if (!session.seats.empty() || session.coming > 0) return nullptr;
+    const auto found =
+        std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& s) { return s.second.get() == &session; });
+    if (found == sessions_.end()) return nullptr;
+    auto out = std::move(found->second);
+    sessions_.erase(found);
+    return out;
+}
+
 Result<channel::MulticastInvitation> Distribution::join(const Seat& seat, std::string_view wanted) {
     auto session = TRY(session_for(seat));
-    auto bits = TRY(channel::parse_bitmap(wanted, session->plan->size()));
-    const auto grant = session->sending->join(seat.device, std::move(bits));
-    {
-        std::lock_guard hold(mutex_);
-        session->seats[seat.task.key] = grant.number;
-    }
+    multicast::Session::Grant grant;
+    auto seated = take_seat(seat, *session, wanted, grant);
+    forget_if_over(seat.task.key);
+    if (!seated) return std::move(seated).error();
     const auto& o = session->sending->options();
     return channel::MulticastInvitation{o.group.group,
                                         o.on.address,
@@ -181,7 +228,9 @@ Result<std::string> Distribution::tell(const HeldTask& task, std::string_view wa
     std::uint32_t number = 0;
     {
         std::lock_guard hold(mutex_);
-        number = session->seats[task.key];
+        const auto seat = session->seats.find(task.key);
+        if (seat == session->seats.end()) return std::string("join");  // the task has ended meanwhile
+        number = seat->second;
     }
     note_bad_chunks(*session);
     switch (session->sending->tell(number, std::move(bits), asks_unicast)) {
@@ -194,26 +243,43 @@ Result<std::string> Distribution::tell(const HeldTask& task, std::string_view wa
 }
 
 void Distribution::task_over(const std::string& key) {
+    {
+        std::lock_guard hold(mutex_);
+        if (over_.insert(key).second) over_in_order_.push_back(key);
+        if (over_in_order_.size() > kOver) {
+            over_.erase(over_in_order_.front());
+            over_in_order_.pop_front();
+        }
+    }
+    forget(key);
+}
+
+void Distribution::forget(const std::string& key) {
     heard_.forget(key);
     std::shared_ptr<Session> session, ended;
+    std::optional<Waiting> question;
     std::uint32_t number = 0;
     {
         std::lock_guard hold(mutex_);
-        if (auto found = unicasts_.find(key); found != unicasts_.end()) found->second.over = true;
-        for (auto it = sessions_.begin(); it != sessions_.end(); ++it) {
-            auto seat = it->second->seats.find(key);
-            if (seat == it->second->seats.end()) continue;
-            session = it->second;
+        const auto now = Instant::clock::now();
+        if (auto found = unicasts_.find(key); found != unicasts_.end()) {
+            auto& machine = found->second;
+            machine.over = true;
+            question = give_up_former(rows_.at({machine.job, machine.interface}), machine, key, now);
+        }
+        for (const auto& [name, one] : sessions_) {
+            auto seat = one->seats.find(key);
+            if (seat == one->seats.end()) continue;
+            session = one;
             number = seat->second;
             session->seats.erase(seat);
-            if (session->seats.empty()) {
-                ended = session;
-                sessions_.erase(it);
-            }
             break;
         }
-        share(Instant::clock::now());
+        if (session) ended = drop_if_empty(*session);
+        forget_those_that_are_over();
+        share(now);
     }
+    if (question) question->refuse(make_error(errors::kNotYourTask, "the task has ended"));
     if (session) {
         session->sending->leave(number);
         note_bad_chunks(*session);

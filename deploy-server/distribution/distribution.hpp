@@ -2,7 +2,7 @@
 // The Image Distribution Service: which multicast session a deploy task takes part in, and how fast images go out, by
 // multicast and by unicast. The tasks of one job and one image share a session; it begins when all machines of the job
 // are there, or some time after the first, and ends with the last of them.
-// distribution.cpp: sessions. throttle.cpp: rates, and the unicast answers that wait for their turn.
+// distribution.cpp: sessions. throttle.cpp: rates. answers.cpp: the unicast answers that wait for their turn.
 #pragma once
 
 #include <algorithm>
@@ -12,13 +12,16 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "deploy-server/db/database.hpp"
 #include "deploy-server/distribution/audience.hpp"
 #include "deploy-server/distribution/heard.hpp"
 #include "deploy-server/distribution/rates.hpp"
+#include "deploy-server/distribution/under_way.hpp"
 #include "deploy-server/jobs/hub.hpp"
 #include "imagestore/broadcast.hpp"
 #include "imagestore/multicast/sending.hpp"
@@ -53,14 +56,30 @@ public:
     Result<channel::MulticastInvitation> join(const Seat& seat, std::string_view wanted);
     // Advice as text: "listen", "unicast", "done", "join" (no session of ours has this task).
     Result<std::string> tell(const HeldTask& task, std::string_view wanted, bool asks_unicast);
+    // Nothing is kept for the task from now on, by calls that are still on their way neither: its key does not come
+    // again.
     void task_over(const std::string& key);
+    bool is_over(const std::string& key) const;  // one of the last ten thousand
     HeardBook& heard() { return heard_; }
 
     // So many chunks should go in one answer to the task's machine, by unicast.
     std::size_t chunks_at_once(const HeldTask& task, const std::string& peer_address);
-    // An answer of so many bytes to the task's machine, by unicast: `send` is called when its turn has come, at once or
-    // on a thread of ours; after 40 s in any case, so that the machine does not take us for dead.
-    void pass(const HeldTask& task, const std::string& peer_address, std::size_t bytes, std::function<void()> send);
+    // A machine's question for chunks. One of `send` and `refuse` is called, once, at once or on a thread of ours.
+    struct Question {
+        const HeldTask& task;
+        std::string peer_address;
+        std::string asker;      // for delivered()
+        std::size_t bytes = 0;  // of the answer, which is not read yet
+        // Its turn has come: reads the answer and hands it over. False: it was an error that went out. After 40 s in
+        // any case, so that the machine does not take us for dead.
+        std::function<bool()> send;
+        // The agent is to ask again. server.asked-again: by the same machine, in its place; server.still-answering: two
+        // answers to it are still on their way; server.busy: no memory came free, or the server stops. Or
+        // server.not-your-task: it ended while this waited.
+        std::function<void(const Error&)> refuse;
+    };
+    void ask(Question question);
+    void delivered(const std::string& asker);  // an answer that was handed over has been read, or will never be
 
     // Bits a second of all that goes out for the job (or the group job it belongs to); 0: as the settings say. It holds
     // until it is changed, also after a restart and when the job is resumed.
@@ -89,7 +108,7 @@ public:
     };
     std::vector<UnicastView> unicasts();
     const RateWindow* window_now(const DistributionSettings& settings) const;
-    void stop();  // all of them; answers that wait are sent
+    void stop();  // all of them; questions that wait are refused
 
 private:
     struct Session {
@@ -97,6 +116,7 @@ private:
         std::int64_t job = 0;
         Audience audience;
         unsigned start_machines = 0;  // of the settings
+        unsigned coming = 0;          // joins that have not taken their seat yet
         std::string image;
         IpAddress interface;  // our address that speaks to the machines: whose limit it has a share of
         std::shared_ptr<const imagestore::StoredManifest> manifest;  // a lease on its chunks
@@ -118,17 +138,21 @@ private:
         IpAddress interface;
         Instant last;  // when it asked for something, or got it
         std::uint64_t bytes = 0;
-        unsigned waiting = 0;  // answers
+        unsigned waiting = 0;  // questions, 0 or 1
         bool over = false;     // its task has ended
         bool active(Instant now) const;
     };
     struct Waiting {
         std::string key;  // of the task
+        std::string asker;
+        std::size_t bytes = 0;
         double place = 0;
         Instant latest;
-        std::function<void()> send;
+        std::function<bool()> send;
+        std::function<void(const Error&)> refuse;
+        bool no_room = false;  // it has waited as long as it may
     };
-    // What goes by unicast for a job by one of our addresses. Each machine has one question open at a time, so that
+    // What goes by unicast for a job by one of our addresses. Each machine has one question in it at a time, so that
     // answers in the order of the questions serve them alike, and one with a slow line takes what it takes.
     struct Row {
         Meter meter;
@@ -138,8 +162,13 @@ private:
     };
     using Rows = std::map<std::pair<std::int64_t, IpAddress>, Row>;
 
+    void forget(const std::string& key);  // without mutex_, as the next
+    void forget_if_over(const std::string& key);
     Result<std::shared_ptr<Session>> session_for(const Seat& seat);
-    Result<std::shared_ptr<Session>> begin(const Seat& seat, Audience audience, unsigned machines);
+    struct Beginning;
+    Result<std::shared_ptr<Session>> begin(const Seat& seat, Audience audience);
+    Status take_seat(const Seat& seat, Session& session, std::string_view wanted, multicast::Session::Grant& grant);
+    std::shared_ptr<Session> drop_if_empty(const Session& session);  // with mutex_
     std::shared_ptr<Session> session_of(const std::string& key);
     void note_bad_chunks(Session& session);
     void look_in_on_sessions(Instant now);
@@ -152,10 +181,16 @@ private:
     void measure(Instant now);
     void recall_rate(std::int64_t job);
     void forget_those_that_are_over();
-    std::vector<std::function<void()>> take_due(Instant now, bool all);
-    Instant next_due(Instant now);
-    void look_after();  // the thread runs from now on: not before the server has given up root
+    void look_after();  // the threads run from now on: not before the server has given up root
     void run();
+
+    // answers.cpp; with mutex_ held, but for hand_over() and read().
+    std::optional<Waiting> give_up_former(Row& row, Unicast& machine, const std::string& key, Instant now);
+    std::vector<Waiting> take_due(Instant now);
+    std::vector<Waiting> take_all();
+    Instant next_due(Instant now);
+    void hand_over(Waiting& answer);
+    void read();
 
     HeardBook heard_;
     Database& db_;
@@ -166,12 +201,20 @@ private:
     std::condition_variable wake_;
     DistributionSettings settings_;
     Sessions sessions_;
+    std::set<Sessions::key_type> beginning_;  // one call makes the session, others of it wait for that
+    std::condition_variable begun_;
     std::map<std::string, Unicast> unicasts_;      // by task key
     Rows rows_;                                    // of unicasts_; made with the first, gone with the last of it
     std::map<std::int64_t, std::uint64_t> given_;  // what throttle() gave the jobs that are sent to; 0: nothing
     std::uint16_t next_ = 0;                       // of the range of groups
     bool stopped_ = false;
-    std::thread thread_;  // lets answers go, and looks at the clock
+    std::set<std::string> over_;  // tasks
+    std::deque<std::string> over_in_order_;
+    UnderWay under_way_;
+    std::deque<Waiting> reads_;  // whose turn has come
+    std::condition_variable read_wake_;
+    std::thread thread_;                // looks at the clock, and whose turn it is
+    std::vector<std::thread> readers_;  // reading may be slow, which holds up no rate
 };
 
 }  // namespace slipway::server

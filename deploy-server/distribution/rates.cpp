@@ -210,6 +210,12 @@ double Meter::add(std::size_t bytes, Instant now) {
     return end_;
 }
 
+void Meter::take_back(std::size_t bytes, Instant now) {
+    turn(now);
+    end_ -= static_cast<double>(bytes);
+    turn(now);
+}
+
 Instant Meter::due(double place, Instant now) {
     turn(now);
     if (place <= passed_) return now;

@@ -5,6 +5,7 @@
 
 #include "deploy-server/api/answer.hpp"
 #include "deploy-server/api/api.hpp"
+#include "deploy-server/distribution/errors.hpp"
 #include "deploy-server/errors.hpp"
 #include "lib/base/strings.hpp"
 
@@ -65,6 +66,16 @@ json::object settings_json(const DistributionSettings& s) {
             {"start_machines", s.start_machines}};
 }
 
+// What of the settings cannot hold as this machine is now.
+json::array warnings_of(const DistributionSettings& s) {
+    json::array out;
+    if (!s.interface.is_zero() && !multicast::segment_of(s.interface))
+        out.push_back(jview(fmt::format(
+            "no interface of the server has the address {}: every machine is served by unicast until one has it",
+            s.interface.text())));
+    return out;
+}
+
 json::object session_json(const Distribution::View& view, const HeardBook& heard) {
     json::array machines;
     for (const auto& m : view.look.members) {
@@ -110,6 +121,7 @@ Answer show(Distribution& d) {
     const auto settings = d.settings();
     json::object out{
         {"settings", settings_json(settings)}, {"sessions", std::move(sessions)}, {"unicast", std::move(unicast)}};
+    if (auto warnings = warnings_of(settings); !warnings.empty()) out["warnings"] = std::move(warnings);
     if (const auto* window = d.window_now(settings)) out["window"] = window - settings.windows.data();
     return json_response(200, out);
 }
@@ -122,6 +134,19 @@ Result<std::int64_t> number_in(const json::object& o, const char* name, std::int
 }
 
 constexpr std::int64_t kMaxRate = 1'000'000'000'000;  // a terabit
+constexpr std::int64_t kLeastRate = 100'000;          // by less a chunk takes minutes: a unit was forgotten
+
+// now: when none is given; none: what stands for no ceiling may be given.
+Result<std::uint64_t> rate_in(const json::object& o, std::int64_t now, bool none = true) {
+    const auto rate = TRY(number_in(o, "rate", now, none ? 0 : 1, kMaxRate));
+    if (rate > 0 && rate < kLeastRate && o.contains("rate")) {
+        // "100" for 100M, "50k" for 50M.
+        const auto meant = rate % 1000 == 0 ? fmt::format("{}M", rate / 1000) : fmt::format("{}M", rate);
+        return Error(std::string(errors::kRate.name), fmt::format("a rate of {} bit/s is below 100 kbit/s", rate),
+                     fmt::format("Was {} meant? {}", meant, errors::kRate.next_step), false);
+    }
+    return static_cast<std::uint64_t>(rate);
+}
 
 // Lists are given whole.
 Result<const json::array*> list_in(const json::object& o, const char* name, std::size_t most) {
@@ -143,11 +168,11 @@ Status read_limits(const json::object& o, DistributionSettings& s) {
         const auto text = TRY(required_text(item.get_object(), "interface"));
         const auto address = IpAddress::parse(text);
         if (!address) return make_error(errors::kBadRequest, "'{}' is no address", printable(text));
-        const auto rate = TRY(number_in(item.get_object(), "rate", -1, 1, kMaxRate));
+        const auto rate = TRY(rate_in(item.get_object(), -1, false));
         const auto same = [&](const auto& l) { return l.interface == *address; };
         if (std::any_of(limits.begin(), limits.end(), same))
             return make_error(errors::kBadRequest, "{} has two limits", text);
-        limits.push_back({*address, static_cast<std::uint64_t>(rate)});
+        limits.push_back({*address, rate});
     }
     s.limits = std::move(limits);
     return {};
@@ -165,7 +190,7 @@ Status read_windows(const json::object& o, DistributionSettings& s) {
             if (!minute) return make_error(errors::kBadRequest, "'{}' is no time of day as 22:00", printable(text));
             *into = *minute;
         }
-        window.rate = static_cast<std::uint64_t>(TRY(number_in(item.get_object(), "rate", -1, 0, kMaxRate)));
+        window.rate = TRY(rate_in(item.get_object(), -1));
         windows.push_back(window);
     }
     s.windows = std::move(windows);
@@ -216,7 +241,7 @@ Answer change(Distribution& d, const Request& r) {
             return make_error(errors::kBadRequest, "there is no setting '{}'", printable(std::string_view(name)));
     s.multicast = TRY(optional_flag(o, "multicast")).value_or(s.multicast);
     s.adaptive = TRY(optional_flag(o, "adaptive")).value_or(s.adaptive);
-    s.rate = static_cast<std::uint64_t>(TRY(number_in(o, "rate", static_cast<std::int64_t>(s.rate), 0, kMaxRate)));
+    s.rate = TRY(rate_in(o, static_cast<std::int64_t>(s.rate)));
     s.port = static_cast<std::uint16_t>(TRY(number_in(o, "port", s.port, 1, 65535)));
     s.ttl = static_cast<unsigned>(TRY(number_in(o, "ttl", s.ttl, 1, 255)));
     s.wait_seconds = static_cast<unsigned>(TRY(number_in(o, "wait_seconds", s.wait_seconds, 0, 86400)));
@@ -226,15 +251,17 @@ Answer change(Distribution& d, const Request& r) {
     TRY(read_limits(o, s));
     TRY(read_windows(o, s));
     TRY(d.set(s));
-    return json_response(200, settings_json(s));
+    auto out = settings_json(s);
+    if (auto warnings = warnings_of(s); !warnings.empty()) out["warnings"] = std::move(warnings);
+    return json_response(200, out);
 }
 
 Answer throttle(Distribution& d, const Request& r) {
     const auto id = parse_u64(r.parameter("id"));
     if (!id) return make_error(errors::kNoJob, "'{}'", printable(r.parameter("id")));
     const auto o = TRY(parse_object(r.body));
-    const auto rate = TRY(number_in(o, "rate", -1, 0, kMaxRate));
-    TRY(d.throttle(static_cast<std::int64_t>(*id), static_cast<std::uint64_t>(rate)));
+    const auto rate = TRY(rate_in(o, -1));
+    TRY(d.throttle(static_cast<std::int64_t>(*id), rate));
     return json_response(200, json::object{{"rate", rate}});
 }
 

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "deploy-server/distribution/distribution.hpp"
+#include "deploy-server/distribution/errors.hpp"
 #include "deploy-server/errors.hpp"
 
 namespace slipway::server {
@@ -11,10 +12,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kLook = 250ms;   // at the clock, and at who is at work
-constexpr auto kLookIn = 1s;    // on sessions: who may still come, whether anybody is heard
-constexpr auto kActive = 5s;    // who asked for nothing for so long leaves its share to the others
-constexpr auto kLongest = 40s;  // an answer is held; agents take a silence of 60 s for death
+constexpr auto kLookIn = 1s;  // on sessions: who may still come, whether anybody is heard
+constexpr auto kActive = 5s;  // who asked for nothing for so long leaves its share to the others
+constexpr int kReaders = 2;
 
 }  // namespace
 
@@ -25,16 +25,19 @@ Distribution::~Distribution() { stop(); }
 
 void Distribution::stop() {
     Sessions gone;
-    std::vector<std::function<void()>> waiting;
+    std::vector<Waiting> waiting;
     {
         std::lock_guard hold(mutex_);
         stopped_ = true;
         gone.swap(sessions_);
-        waiting = take_due(Instant::clock::now(), true);
+        waiting = take_all();
         wake_.notify_all();
+        read_wake_.notify_all();
     }
-    for (auto& send : waiting) send();
+    for (auto& w : waiting) w.refuse(make_error(errors::kBusy, "the server stops"));
     if (thread_.joinable()) thread_.join();
+    for (auto& reader : readers_)
+        if (reader.joinable()) reader.join();
 }
 
 Status Distribution::load() {
@@ -84,7 +87,10 @@ void Distribution::recall_rate(std::int64_t job) {
 }
 
 void Distribution::look_after() {
-    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+    if (!thread_.joinable() && !stopped_) {
+        thread_ = std::thread([this] { run(); });
+        for (int i = 0; i < kReaders; ++i) readers_.emplace_back([this] { read(); });
+    }
     wake_.notify_all();
 }
 
@@ -107,33 +113,14 @@ Distribution::Unicast& Distribution::unicast_of(const HeldTask& task, const std:
 }
 
 std::size_t Distribution::chunks_at_once(const HeldTask& task, const std::string& peer_address) {
-    std::lock_guard hold(mutex_);
-    const auto& machine = unicast_of(task, peer_address, Instant::clock::now());
-    return chunks_of_an_answer(rows_.at({machine.job, machine.interface}).meter.rate());
-}
-
-void Distribution::pass(const HeldTask& task, const std::string& peer_address, std::size_t bytes,
-                        std::function<void()> send) {
-    const auto now = Instant::clock::now();
+    std::uint64_t rate = 0;
     {
         std::lock_guard hold(mutex_);
-        auto& machine = unicast_of(task, peer_address, now);
-        const bool was_idle = !machine.active(now);
-        machine.last = now;
-        machine.bytes += bytes;
-        if (was_idle) share(now);
-        auto& row = rows_.at({machine.job, machine.interface});
-        row.bytes += bytes;
-        const auto place = row.meter.add(bytes, now);
-        if (!stopped_ && (!row.waiting.empty() || row.meter.due(place, now) > now)) {
-            row.use.held();
-            ++machine.waiting;
-            row.waiting.push_back({task.key, place, now + kLongest, std::move(send)});
-            wake_.notify_all();
-            return;
-        }
+        const auto& machine = unicast_of(task, peer_address, Instant::clock::now());
+        rate = rows_.at({machine.job, machine.interface}).meter.rate();
     }
-    send();
+    forget_if_over(task.key);
+    return chunks_of_an_answer(rate);
 }
 
 unsigned Distribution::active_in(const Rows::key_type& row, Instant now) const {
@@ -195,22 +182,6 @@ void Distribution::share(Instant now) {
     for (auto& [key, row] : rows_) row.meter.set_rate(next(), now);
 }
 
-std::vector<std::function<void()>> Distribution::take_due(Instant now, bool all) {
-    std::vector<std::function<void()>> out;
-    for (auto& [key, row] : rows_)
-        while (!row.waiting.empty()) {
-            auto& first = row.waiting.front();
-            if (!all && row.meter.due(first.place, now) > now && first.latest > now) break;
-            auto& machine = unicasts_.at(first.key);
-            machine.last = now;
-            --machine.waiting;
-            out.push_back(std::move(first.send));
-            row.waiting.pop_front();
-        }
-    forget_those_that_are_over();
-    return out;
-}
-
 void Distribution::forget_those_that_are_over() {
     std::erase_if(unicasts_, [](const auto& u) { return u.second.over && u.second.waiting == 0; });
     std::set<Rows::key_type> rows;
@@ -222,15 +193,6 @@ void Distribution::forget_those_that_are_over() {
     }
     std::erase_if(rows_, [&](const auto& row) { return !rows.contains(row.first); });
     std::erase_if(given_, [&](const auto& given) { return !jobs.contains(given.first); });
-}
-
-Instant Distribution::next_due(Instant now) {
-    if (sessions_.empty() && unicasts_.empty()) return now + 3600s;
-    auto next = now + kLook;
-    for (auto& [key, row] : rows_)
-        if (!row.waiting.empty())
-            next = std::min({next, row.meter.due(row.waiting.front().place, now), row.waiting.front().latest});
-    return next;
 }
 
 void Distribution::run() {
@@ -246,14 +208,13 @@ void Distribution::run() {
             continue;
         }
         share(now);
-        auto due = take_due(now, false);
+        auto due = take_due(now);
         if (due.empty()) {
             wake_.wait_until(lock, next_due(now));
             continue;
         }
-        lock.unlock();
-        for (auto& send : due) send();
-        lock.lock();
+        for (auto& answer : due) reads_.push_back(std::move(answer));
+        read_wake_.notify_all();
     }
 }
 

@@ -241,8 +241,8 @@ TEST_F(DistributionTest, unicast_keeps_to_the_rate_of_its_job_and_goes_at_once_w
     Machine a(*this, "a");
     auto ask = [&] { return a.call("/chunks/get", channel::render_ids(image.ids)); };
     EXPECT_EQ(ask().status, 200u);
-    // Two MiB would take half an hour.
-    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 10'000}}).status, 200u);
+    // Two MiB would take minutes.
+    EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 100'000}}).status, 200u);
     std::atomic<bool> answered{false};
     Reply late;
     std::jthread asking([&] {
@@ -256,12 +256,31 @@ TEST_F(DistributionTest, unicast_keeps_to_the_rate_of_its_job_and_goes_at_once_w
     while (bytes() < 4 * imagestore::kChunkBytes) std::this_thread::yield();
     auto shown = api("GET", "/distribution").object().at("unicast").at(0).as_object();
     EXPECT_EQ(shown.at("device"), "a");
-    EXPECT_EQ(shown.at("ceiling"), 10'000);
+    EXPECT_EQ(shown.at("ceiling"), 100'000);
     EXPECT_FALSE(answered);
     EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", 0}}).status, 200u);
     asking.join();
     EXPECT_EQ(late.status, 200u);
     EXPECT_EQ(channel::parse_frames(late.body)->size(), 2u);
+}
+
+TEST_F(DistributionTest, chunks_are_read_when_their_turn_has_come) {
+    auto id = deploy_to({"a"});
+    Machine a(*this, "a");
+    const auto throttle = [&](std::int64_t bits) {
+        EXPECT_EQ(api("POST", fmt::format("/jobs/{}/throttle", id), {{"rate", bits}}).status, 200u);
+    };
+    throttle(100'000);
+    Reply late;
+    std::jthread asking([&] { late = a.call("/chunks/get", channel::render_ids(image.ids)); });
+    while (api("GET", "/distribution").object().at("unicast").as_array().empty()) std::this_thread::yield();
+    for (const auto& pack : std::filesystem::directory_iterator(dir / "state/store/packs"))
+        std::filesystem::resize_file(pack, 0);
+    throttle(0);
+    asking.join();
+    EXPECT_NE(late.status, 200u);
+    EXPECT_THAT(late.error(), HasSubstr("imagestore."));
+    a.report(a.task, "done");
 }
 
 TEST_F(DistributionTest, what_a_job_was_given_by_hand_stays_when_the_server_starts_again) {
@@ -344,6 +363,11 @@ TEST_F(DistributionTest, where_the_rate_is_low_an_answer_by_unicast_has_fewer_ch
     EXPECT_EQ(chunks("/chunks/get?part=1"), 1u);
     EXPECT_EQ(chunks("/chunks/get"), 2u) << "an agent that knows no parts";
     EXPECT_EQ(a.call("/chunks/get?part=1", std::string(31, 'x')).error(), "server.bad-frames");
+    const std::vector<Digest> same(9, image.ids[0]);
+    EXPECT_EQ(a.call("/chunks/get", channel::render_ids(same)).error(), "server.bad-frames")
+        << "more than any agent asks";
+    const auto twice = a.call("/chunks/get", channel::render_ids(std::span(same).first(2)));
+    EXPECT_EQ(channel::parse_frames(twice.body)->size(), 2u) << "as it may stand in an image";
     a.report(a.task, "done");
 }
 
@@ -448,13 +472,26 @@ TEST_F(DistributionTest, settings_are_checked_by_name) {
             .object();
     EXPECT_EQ(set.at("group"), "239.1.2.0");
     EXPECT_EQ(set.at("ttl"), 4);
+    // A unit that was forgotten.
+    for (const std::int64_t bits : {1, 100, 99'999}) {
+        const json::array limit{json::object{{"interface", "10.99.0.1"}, {"rate", bits}}};
+        const json::array window{json::object{{"from", "22:00"}, {"to", "06:00"}, {"rate", bits}}};
+        for (const json::object& body :
+             {json::object{{"rate", bits}}, json::object{{"limits", limit}}, json::object{{"windows", window}}})
+            EXPECT_EQ(api("PATCH", "/distribution", body).error(), "server.rate") << json::serialize(body);
+        EXPECT_EQ(api("POST", "/jobs/1/throttle", {{"rate", bits}}).error(), "server.rate");
+    }
+    EXPECT_THAT(api("POST", "/jobs/1/throttle", {{"rate", 100}}).body, HasSubstr("Was 100M meant?"));
+    EXPECT_THAT(api("POST", "/jobs/1/throttle", {{"rate", 50'000}}).body, HasSubstr("Was 50M meant?"));
+    EXPECT_EQ(api("PATCH", "/distribution", {{"rate", 100'000}}).object().at("rate"), 100'000);
+    EXPECT_EQ(api("PATCH", "/distribution", {{"rate", 0}}).object().at("rate"), 0);
     for (const char* ports : {"9000-9009", "9000", ""})
         EXPECT_EQ(api("PATCH", "/distribution", {{"report_ports", ports}}).object().at("report_ports"), ports);
     auto other = [&](const json::object& body) { return api("PATCH", "/distribution", body); };
     EXPECT_EQ(other({{"interface", "fd00::1"}}).error(), "server.bad-request") << "of another family than the group";
     EXPECT_EQ(other({{"interface", "fd00::1"}, {"group", "ff18::7:0"}}).object().at("group"), "ff18::7:0");
     EXPECT_EQ(other({{"group", ""}, {"interface", ""}}).object().at("group"), "") << "as the machines speak";
-    EXPECT_EQ(other({{"limits", json::array{json::object{{"interface", "fd00::1"}, {"rate", 7}}}}})
+    EXPECT_EQ(other({{"limits", json::array{json::object{{"interface", "fd00::1"}, {"rate", 100'000}}}}})
                   .object()
                   .at("limits")
                   .at(0)

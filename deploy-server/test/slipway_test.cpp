@@ -124,6 +124,15 @@ TEST_F(SlipwayTest, distribution_is_shown_and_set_and_a_job_that_sends_nothing_i
     EXPECT_THAT(run({"distribution", "set", "--group", "ff02::1"}).error_text, HasSubstr("transient"));
     EXPECT_THAT(run({"distribution", "set", "--group", "ff18::7:0"}).output, HasSubstr("4096 from ff18::7:0 on"));
     EXPECT_THAT(run({"distribution", "set", "--group", "auto"}).output, HasSubstr("ff15::8481:0 (IPv6)"));
+    EXPECT_THAT(run({"distribution", "set", "--rate", "100"}).error_text, HasSubstr("Was 100M meant?"));
+    EXPECT_THAT(run({"job", "throttle", "7", "100"}).error_text, HasSubstr("server.rate"));
+    auto nobodys = run({"distribution", "set", "--interface", "203.0.113.9"});
+    EXPECT_EQ(nobodys.exit_code, 3);
+    for (const auto& said : {nobodys.output, run({"distribution", "show"}).output})
+        EXPECT_THAT(said, HasSubstr("warning: no interface of the server has the address 203.0.113.9"));
+    EXPECT_EQ(asked({"distribution", "show"}).at("warnings").as_array().size(), 1u);
+    EXPECT_EQ(run({"distribution", "set", "--interface", "127.0.0.1"}).exit_code, 0);
+    EXPECT_FALSE(asked({"distribution", "show"}).contains("warnings"));
     auto throttled = run({"job", "throttle", "7", "10M"});
     EXPECT_EQ(throttled.exit_code, 1);
     EXPECT_THAT(throttled.error_text, HasSubstr("nothing is sent for job 7"));
