@@ -141,7 +141,9 @@ private:
         TRY(look_for_mark());
         if (request_.resume && !marked_ && !part_.volume) TRY(check_ours());
         ComparisonOptions options;
-        options.threads = threads_;
+        // A chunk each, and the aligned buffer it is read through.
+        options.threads =
+            static_cast<unsigned>(std::clamp<std::uint64_t>(request_.memory_limit / (2 * kChunkBytes), 1, threads_));
         options.data_chunks = report_.data_chunks;
         options.cancel = cancel_;
         options.progress = [this](const Progress& p) { tell(p.what.c_str(), p.done, p.total); };
