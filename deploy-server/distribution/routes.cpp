@@ -207,6 +207,18 @@ Status read_report_ports(const json::object& o, DistributionSettings& s) {
     return {};
 }
 
+// Limits of addresses that nothing goes out by: mistyped, or of an interface that is not up yet.
+json::array strangers(const DistributionSettings& s) {
+    json::array out;
+    for (const auto& l : s.limits)
+        if (!multicast::segment_of(l.interface))
+            out.push_back(
+                jview(fmt::format("{} is the address of none of this server's interfaces that are up: its "
+                                  "limit holds for nothing until one has it",
+                                  l.interface.text())));
+    return out;
+}
+
 Answer change(Distribution& d, const Request& r) {
     const auto o = TRY(parse_object(r.body));
     auto s = d.settings();
@@ -225,7 +237,10 @@ Answer change(Distribution& d, const Request& r) {
     TRY(read_limits(o, s));
     TRY(read_windows(o, s));
     TRY(d.set(s));
-    return json_response(200, settings_json(s));
+    auto out = settings_json(s);
+    if (o.contains("limits"))
+        if (auto warnings = strangers(s); !warnings.empty()) out["warnings"] = std::move(warnings);
+    return json_response(200, out);
 }
 
 Answer throttle(Distribution& d, const Request& r) {
@@ -233,8 +248,8 @@ Answer throttle(Distribution& d, const Request& r) {
     if (!id) return make_error(errors::kNoJob, "'{}'", printable(r.parameter("id")));
     const auto o = TRY(parse_object(r.body));
     const auto rate = TRY(number_in(o, "rate", -1, 0, kMaxRate));
-    TRY(d.throttle(static_cast<std::int64_t>(*id), static_cast<std::uint64_t>(rate)));
-    return json_response(200, json::object{{"rate", rate}});
+    const auto whole = TRY(d.throttle(static_cast<std::int64_t>(*id), static_cast<std::uint64_t>(rate)));
+    return json_response(200, json::object{{"rate", rate}, {"job", whole}});
 }
 
 }  // namespace
