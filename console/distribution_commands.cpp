@@ -223,17 +223,19 @@ Result<ExitCode> set(const Settings& wanted, const Context& context) {
     auto client = TRY(RestClient::open());
     if (!wanted.limits.empty()) body["limits"] = TRY(limits_with(client, wanted.limits));
     const auto now = TRY(client.patch("/distribution", body));
-    context.print(settings_text(now) + warnings_text(now), now);
+    context.print(warnings_text(now) + settings_text(now), now);
     return array_at(now, "warnings").empty() ? kExitDone : kExitWarnings;
 }
 
 Result<ExitCode> throttle(std::uint64_t job, std::uint64_t rate, const Context& context) {
     auto client = TRY(RestClient::open());
     const auto done = TRY(client.post(fmt::format("/jobs/{}/throttle", job), json::object{{"rate", rate}}));
-    context.print(rate ? fmt::format("what is sent for job {} goes at {} at most\n", job,
-                                     rate_of(static_cast<std::int64_t>(rate)))
-                       : fmt::format("what is sent for job {} goes as the settings say\n", job),
-                  done);
+    // Of a machine of a group it is the group's: one session sends to all of them.
+    const auto whole = number_at(done, "job") ? number_at(done, "job") : job;
+    const auto text = rate ? fmt::format("what is sent for job {} goes at {} at most\n", whole,
+                                         rate_of(static_cast<std::int64_t>(rate)))
+                           : fmt::format("what is sent for job {} goes as the settings say\n", whole);
+    context.print(whole == job ? text : fmt::format("job {} is of one machine of job {}: {}", job, whole, text), done);
     return kExitDone;
 }
 

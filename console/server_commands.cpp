@@ -128,6 +128,18 @@ void add_server_commands(CLI::App& root, Context& context) {
         context.print("group " + *name + " made\n", made);
         return kExitDone;
     });
+    auto* set = add_command(*group, context, "set", "Give a group other members: those named, and no others",
+                            "  slipway group set web --device web1 --device web3\n");
+    set->add_option("name", *name, "of the group")->required();
+    set->add_option("--device", *devices, "a member; repeat for several")->required();
+    on_command(*set, context, [=, &context]() -> Result<ExitCode> {
+        auto client = TRY(RestClient::open());
+        auto made = TRY(client.patch("/groups/" + segment(*name),
+                                     json::object{{"devices", json::array(devices->begin(), devices->end())}}));
+        const auto members = array_at(made, "devices").size();
+        context.print(fmt::format("group {} has {} member{}\n", *name, members, members == 1 ? "" : "s"), made);
+        return kExitDone;
+    });
     auto* drop = add_command(*group, context, "delete", "Forget a group; its devices stay");
     drop->add_option("name", *name, "of the group")->required();
     on_command(*drop, context, [=, &context]() -> Result<ExitCode> {

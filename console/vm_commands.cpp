@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // `slipway vm …` and `slipway network …`: each is a job of one task for the VM host's administration agent.
+#include <algorithm>
+
 #include "console/commands.hpp"
 #include "console/errors.hpp"
 #include "console/job_view.hpp"
@@ -24,6 +26,9 @@ Result<ExitCode> one_task(const std::string& type, const std::string& what, cons
     xml.open("sequence").attribute("xmlns", "urn:slipway:sequence:1").attribute("name", type);
     xml.open("variables");
     xml.open("variable").attribute("name", "vmhost").close();
+    const bool names_vm =
+        std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.first == "vm"; });
+    if (variables.contains("vm") && !names_vm) xml.open("variable").attribute("name", "vm").close();
     for (const auto& [name, value] : parameters) {
         xml.open("variable").attribute("name", name).close();
         variables[name] = value;

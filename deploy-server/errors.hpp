@@ -26,6 +26,9 @@ inline constexpr ErrorId kTooManyDevices{"server.too-many-devices",
                                          "do not know, and see what on that network "
                                          "makes up addresses."};
 inline constexpr ErrorId kNoGroup{"server.no-group", "See `slipway group list` for the groups there are."};
+inline constexpr ErrorId kGroupExists{
+    "server.group-exists",
+    "Give it other members with `slipway group set NAME --device …` (all of them), or choose another name."};
 inline constexpr ErrorId kNoJob{"server.no-job", "See `slipway job list` for the jobs there are."};
 inline constexpr ErrorId kNoSequence{"server.no-sequence", "See `slipway sequence list` for the sequences there are."};
 inline constexpr ErrorId kNoArtifact{"server.no-artifact", "See `slipway job show` for what the job has kept."};

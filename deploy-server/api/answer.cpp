@@ -53,6 +53,7 @@ const Rule kStatuses[] = {
     {&imagestore::errors::kNoImage, 404},
     {&imagestore::errors::kChunkMissing, 404},
     {&errors::kExists, 409},
+    {&errors::kGroupExists, 409},
     {&errors::kOtherMachine, 409},
     {&errors::kDeviceBusy, 409},
     {&errors::kJobState, 409},

@@ -9,6 +9,7 @@
 #include "lib/base/fd.hpp"
 #include "lib/base/strings.hpp"
 #include "lib/patches/fix_hal.hpp"
+#include "sequences/variables.hpp"
 
 namespace slipway::server {
 
@@ -187,7 +188,21 @@ Result<JobRequest> request_of(const ApiPlace& p, const json::object& body, int d
     return parent;
 }
 
-Answer add(const ApiPlace& p, const Request& r) { return created(p, TRY(request_of(p, TRY(parse_object(r.body)), 0))); }
+// What is given with a job must be of use to it, or to one below it.
+Result<sequences::Names> check_given(const JobRequest& request) {
+    sequences::Names known;
+    if (request.mode == JobMode::Run)
+        known = sequences::known_variables(TRY(sequences::parse_sequence(request.sequence_xml)).sequence);
+    for (const auto& child : request.children) known.merge(TRY(check_given(child)));
+    TRY(sequences::check_known(request.variables, known));
+    return known;
+}
+
+Answer add(const ApiPlace& p, const Request& r) {
+    auto request = TRY(request_of(p, TRY(parse_object(r.body)), 0));
+    (void)TRY(check_given(request));
+    return created(p, request);
+}
 
 Result<std::vector<Migration::Nic>> nics_of(const json::object& body) {
     std::vector<Migration::Nic> out;
@@ -396,7 +411,9 @@ void add_job_routes(http::Router& router, const ApiPlace& p) {
     router.add("GET", "/api/v1/jobs", handler([p](const Request& r) -> Answer {
                    auto state = r.query_value("state"), machine = r.query_value("machine");
                    json::array items;
-                   for (const auto& job : TRY(p.db.jobs()))
+                   auto jobs = TRY(p.db.jobs());
+                   std::reverse(jobs.begin(), jobs.end());  // the newest first
+                   for (const auto& job : jobs)
                        if ((state.empty() || state == sequences::name_of(job.state)) &&
                            (machine.empty() || works_on(job, machine)))
                            items.push_back(job_json(p, job, false, false));

@@ -83,8 +83,8 @@ public:
 
     // Bits a second of all that goes out for the job (or the group job it belongs to); 0: as the settings say. It holds
     // until it is changed, also after a restart and when the job is resumed.
-    // Error: server.no-job when it is unknown or has ended.
-    Status throttle(std::int64_t job, std::uint64_t bits);
+    // The job that it holds for. Error: server.no-job when it is unknown or has ended.
+    Result<std::int64_t> throttle(std::int64_t job, std::uint64_t bits);
 
     struct View {
         std::uint64_t session = 0;

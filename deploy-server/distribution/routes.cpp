@@ -73,6 +73,12 @@ json::array warnings_of(const DistributionSettings& s) {
         out.push_back(jview(fmt::format(
             "no interface of the server has the address {}: every machine is served by unicast until one has it",
             s.interface.text())));
+    for (const auto& l : s.limits)
+        if (!multicast::segment_of(l.interface))
+            out.push_back(
+                jview(fmt::format("{} is the address of none of this server's interfaces that are up: its limit holds "
+                                  "for nothing until one has it",
+                                  l.interface.text())));
     return out;
 }
 
@@ -233,6 +239,7 @@ Status read_report_ports(const json::object& o, DistributionSettings& s) {
     return {};
 }
 
+
 Answer change(Distribution& d, const Request& r) {
     const auto o = TRY(parse_object(r.body));
     auto s = d.settings();
@@ -261,8 +268,8 @@ Answer throttle(Distribution& d, const Request& r) {
     if (!id) return make_error(errors::kNoJob, "'{}'", printable(r.parameter("id")));
     const auto o = TRY(parse_object(r.body));
     const auto rate = TRY(rate_in(o, -1));
-    TRY(d.throttle(static_cast<std::int64_t>(*id), rate));
-    return json_response(200, json::object{{"rate", rate}});
+    const auto whole = TRY(d.throttle(static_cast<std::int64_t>(*id), rate));
+    return json_response(200, json::object{{"rate", rate}, {"job", whole}});
 }
 
 }  // namespace

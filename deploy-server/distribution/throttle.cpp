@@ -65,7 +65,7 @@ Status Distribution::set(const DistributionSettings& settings) {
     return {};
 }
 
-Status Distribution::throttle(std::int64_t job, std::uint64_t bits) {
+Result<std::int64_t> Distribution::throttle(std::int64_t job, std::uint64_t bits) {
     const auto row = TRY(db_.job(job));
     using sequences::RunState;
     if (!row || (row->state != RunState::Queued && row->state != RunState::Running))
@@ -76,7 +76,7 @@ Status Distribution::throttle(std::int64_t job, std::uint64_t bits) {
     if (auto known = given_.find(whole); known != given_.end()) known->second = bits;
     share(Instant::clock::now());
     wake_.notify_all();
-    return {};
+    return whole;
 }
 
 // A job whose machines come again, after a restart or a resume, has what it was given.

@@ -292,6 +292,8 @@ TEST_F(DistributionTest, what_a_job_was_given_by_hand_stays_when_the_server_star
         return api("POST", fmt::format("/jobs/{}/throttle", child), {{"rate", bits}}).status;
     };
     EXPECT_EQ(throttle(1'000'000'000), 200u) << "of a machine of the group: for the group";
+    const auto named = api("POST", fmt::format("/jobs/{}/throttle", child), {{"rate", 1'000'000'000}}).object();
+    EXPECT_EQ(named.at("job"), id) << "and it says so";
     const auto ceiling = [&] {
         (void)a.call("/chunks/get", channel::render_ids(image.ids));
         const auto now = api("GET", "/distribution").object();
@@ -401,8 +403,14 @@ TEST_F(DistributionTest, a_session_weighs_as_many_as_listen_to_it) {
 }
 
 TEST_F(DistributionTest, limits_hold_for_the_interface_and_a_window_takes_their_place) {
+    const json::array nobody{json::object{{"interface", "192.0.2.77"}, {"rate", 50'000'000}}};
+    const auto warned = api("PATCH", "/distribution", {{"limits", nobody}}).object();
+    ASSERT_TRUE(warned.contains("warnings"));
+    EXPECT_THAT(json::serialize(warned.at("warnings")), HasSubstr("192.0.2.77 is the address of none"));
     const json::array limit{json::object{{"interface", "127.0.0.1"}, {"rate", 50'000'000}}};
-    EXPECT_EQ(api("PATCH", "/distribution", {{"limits", limit}}).status, 200u);
+    const auto good = api("PATCH", "/distribution", {{"limits", limit}});
+    EXPECT_EQ(good.status, 200u);
+    EXPECT_FALSE(good.object().contains("warnings"));
     deploy_to({"a", "b"});
     Machine a(*this, "a"), b(*this, "b");
     for (auto* m : {&a, &b}) EXPECT_EQ(m->call("/chunks/get", channel::render_ids(image.ids)).status, 200u);

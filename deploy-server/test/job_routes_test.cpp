@@ -20,6 +20,49 @@ TEST_F(ServerTest, a_job_on_a_group_has_a_child_for_each_device) {
     EXPECT_EQ(api("POST", fmt::format("/jobs/{}/cancel", id)).error(), "server.job-state");
 }
 
+TEST_F(ServerTest, a_group_that_is_there_keeps_its_members_until_it_is_given_others) {
+    add_device("a", "52:54:00:00:00:0a");
+    add_device("b", "52:54:00:00:00:0b");
+    auto members = [&] { return json::serialize(api("GET", "/groups").object().at("items").at(0).at("devices")); };
+    ASSERT_EQ(api("POST", "/groups", {{"name", "lab"}, {"devices", {"a", "b"}}}).status, 201u);
+    auto again = api("POST", "/groups", {{"name", "lab"}, {"devices", {"a"}}});
+    EXPECT_EQ(again.status, 409u);
+    EXPECT_EQ(again.error(), "server.group-exists") << again.body;
+    EXPECT_EQ(members(), R"(["a","b"])");
+    EXPECT_EQ(api("PATCH", "/groups/lab", {{"devices", {"b"}}}).status, 200u);
+    EXPECT_EQ(members(), R"(["b"])");
+    EXPECT_EQ(api("PATCH", "/groups/lab", {{"devices", {"nobody"}}}).error(), "server.no-device");
+    EXPECT_EQ(members(), R"(["b"])") << "all or nothing";
+    EXPECT_EQ(api("PATCH", "/groups/bal", {{"devices", {"b"}}}).error(), "server.no-group");
+    EXPECT_EQ(api("PATCH", "/groups/lab", json::object()).error(), "server.bad-request");
+}
+
+TEST_F(ServerTest, a_variable_that_no_sequence_of_a_job_knows_refuses_it_and_so_does_a_value_no_task_takes) {
+    add_device();
+    auto run = [&](const json::object& variables) {
+        return api("POST", "/jobs",
+                   {{"sequence", "da-capture-image"}, {"devices", {"poseidon"}}, {"variables", variables}});
+    };
+    auto refused = run({{"image", "web"}, {"exlude", "sdb"}});
+    EXPECT_EQ(refused.error(), "sequences.no-such-variable");
+    EXPECT_THAT(refused.body, HasSubstr("like it: exclude"));
+    EXPECT_EQ(run({{"image", "web"}, {"nonetencrypt", "yes"}}).error(), "sequences.bad-task");
+    json::object child{{"sequence", "da-shutdown"}, {"devices", {"poseidon"}}};
+    EXPECT_EQ(api("POST", "/jobs", {{"variables", {{"bogus", "1"}}}, {"children", json::array{child}}}).error(),
+              "sequences.no-such-variable");
+    EXPECT_EQ(api("GET", "/jobs").object().at("items").as_array().size(), 0u);
+    EXPECT_EQ(run({{"image", "web"}, {"exclude", "sdb"}}).status, 201u);
+}
+
+TEST_F(ServerTest, jobs_are_listed_the_newest_first) {
+    add_device();
+    for (const char* name : {"first", "second"})
+        start_job({{"name", name}, {"sequence", "da-shutdown"}, {"devices", {"poseidon"}}});
+    auto items = api("GET", "/jobs").object().at("items").as_array();
+    ASSERT_EQ(items.size(), 2u);
+    EXPECT_EQ(items[0].at("name"), "second");
+}
+
 TEST_F(ServerTest, a_group_works_on_so_many_at_a_time_and_those_that_failed_are_tried_again) {
     json::array names;
     for (auto name : {"a", "b", "c"}) {
@@ -310,7 +353,7 @@ TEST_F(MigrationTest, the_jobs_of_a_machine_can_be_asked_for) {
     auto id = migrate();
     auto items = api("GET", "/jobs?machine=poseidon").object().at("items").as_array();
     ASSERT_EQ(items.size(), 5u) << "the migration and its four children";
-    EXPECT_EQ(items[0].at("id"), id);
+    EXPECT_EQ(items[4].at("id"), id);
     EXPECT_EQ(api("GET", "/jobs?machine=other&state=running").object().at("items").as_array().size(), 1u);
     EXPECT_EQ(api("GET", "/jobs?machine=nobody").object().at("items").as_array().size(), 0u);
 }

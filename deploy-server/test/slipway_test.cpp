@@ -92,6 +92,26 @@ TEST_F(SlipwayTest, a_record_is_brought_up_to_date_but_never_turned_into_another
     EXPECT_THAT(taken.error_text, HasSubstr("another device has the MAC")) << taken.error_text;
 }
 
+TEST_F(SlipwayTest, a_group_is_made_once_and_a_rate_given_to_one_of_its_machines_is_said_to_be_the_groups) {
+    done({"device", "add", "a", "--mac", "52:54:00:00:00:01"});
+    done({"device", "add", "b", "--mac", "52:54:00:00:00:02"});
+    for (const char* name : {"a", "b"}) done({"device", "take-control", name});
+    done({"group", "add", "lab", "--device", "a", "--device", "b"});
+    auto again = run({"group", "add", "lab", "--device", "a"});
+    EXPECT_EQ(again.exit_code, 1);
+    EXPECT_THAT(again.error_text, HasSubstr("there is a group 'lab' already, of 2 devices"));
+    EXPECT_THAT(again.error_text, HasSubstr("slipway group set"));
+    auto refused = run({"job", "run", "--sequence", "da-shutdown", "--group", "lab", "--variable", "compar=always"});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_THAT(refused.error_text, HasSubstr("there is no variable 'compar'"));
+    done({"job", "run", "--sequence", "da-shutdown", "--group", "lab"});
+    EXPECT_EQ(run({"job", "throttle", "2", "10M"}).output,
+              "job 2 is of one machine of job 1: what is sent for job 1 goes at 10 Mbit/s at most\n");
+    EXPECT_EQ(run({"job", "throttle", "1", "off"}).output, "what is sent for job 1 goes as the settings say\n");
+    EXPECT_EQ(run({"group", "set", "lab", "--device", "b"}).output, "group lab has 1 member\n");
+    EXPECT_EQ(run({"group", "set", "bal", "--device", "b"}).exit_code, 1);
+}
+
 TEST_F(SlipwayTest, distribution_is_shown_and_set_and_a_job_that_sends_nothing_is_named) {
     auto shown = run({"distribution", "show"});
     EXPECT_THAT(shown.output, HasSubstr("239.255.52.0"));
@@ -102,6 +122,9 @@ TEST_F(SlipwayTest, distribution_is_shown_and_set_and_a_job_that_sends_nothing_i
     EXPECT_EQ(settings.at("ttl"), 4);
     EXPECT_EQ(settings.at("multicast"), false);
     EXPECT_EQ(asked({"distribution", "set", "--rate", "off"}).at("rate"), 0);
+    EXPECT_THAT(run({"distribution", "set", "--limit", "192.0.2.77=300M"}).output,
+                HasSubstr("warning: 192.0.2.77 is "));
+    done({"distribution", "set", "--limit", "192.0.2.77=off"});
     done({"distribution", "set", "--limit", "10.99.0.1=300M", "--window", "22:00-06:00=unlimited"});
     auto limited = asked({"distribution", "set", "--limit", "10.98.0.1=1G"});
     EXPECT_EQ(limited.at("limits").as_array().size(), 2u) << "one more; the first stays";
