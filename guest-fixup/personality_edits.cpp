@@ -70,8 +70,10 @@ Edited edit_hosts(std::string_view text, const std::vector<std::string>& old_nam
         const auto words = uncommented_words(line);
         if (words.size() < 2) return std::string(line);
         const bool own = words[0] == "127.0.1.1";
-        const bool named =
-            std::any_of(words.begin() + 1, words.end(), [&](auto word) { return among(old_names, word); });
+        // A line that had the new name already is nobody's to extend: a second repair would, for then it is the old
+        // one.
+        const bool named = std::any_of(words.begin() + 1, words.end(),
+                                       [&](auto word) { return among(old_names, word) && !among(new_names, word); });
         auto names =
             named ? renamed(words, old_names, new_names) : std::vector<std::string>(words.begin() + 1, words.end());
         if (own && !among(names, new_names.front())) names.insert(names.begin(), new_names.begin(), new_names.end());

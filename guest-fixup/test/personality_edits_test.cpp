@@ -51,6 +51,13 @@ TEST(Hosts, an_address_of_the_network_with_the_old_name_is_told) {
     EXPECT_THAT(edit_hosts(once.text, kNew, kNew).warnings, IsEmpty());
 }
 
+TEST(Hosts, a_line_that_has_the_new_name_already_stays_as_it_is_the_second_time_as_well) {
+    const auto line = "10.0.0.9 " + kNew.back() + "\n";
+    const auto once = edit_hosts(line + "127.0.1.1 " + kOld.front() + "\n", kOld, kNew).text;
+    EXPECT_TRUE(once.starts_with(line)) << once;
+    EXPECT_EQ(edit_hosts(once, kNew, kNew).text, once);
+}
+
 TEST(Hosts, a_machine_without_a_line_of_its_own_gets_one) {
     const auto once = edit_hosts("127.0.0.1 localhost", {}, kNew).text;
     EXPECT_EQ(once, "127.0.0.1 localhost\n127.0.1.1\tweb01.example.org web01\n");
