@@ -45,16 +45,15 @@ void add_server_routes(http::Router& router, const ApiPlace& p) {
                        items.push_back({{"name", group.name}, {"devices", json::value_from(group.devices)}});
                    return json_response(200, json::object{{"items", std::move(items)}});
                }));
-    router.add(
-        "POST", "/api/v1/groups", handler([p](const Request& r) -> Answer {
-            auto body = TRY(parse_object(r.body));
-            Database::Group group;
-            group.name = TRY(required_text(body, "name"));
-            if (!sequences::valid_name(group.name))
-                return make_error(errors::kBadRequest, "'{}' is not a name", printable(group.name));
-            group.devices = TRY(optional_texts(body, "devices")).value_or(std::vector<std::string>());
-            return json_response(201, TRY(put_group(p, group, false)));
-        }));
+    router.add("POST", "/api/v1/groups", handler([p](const Request& r) -> Answer {
+                   auto body = TRY(parse_object(r.body));
+                   Database::Group group;
+                   group.name = TRY(required_text(body, "name"));
+                   if (!sequences::valid_name(group.name))
+                       return make_error(errors::kBadRequest, "'{}' is not a name", printable(group.name));
+                   group.devices = TRY(optional_texts(body, "devices")).value_or(std::vector<std::string>());
+                   return json_response(201, TRY(put_group(p, group, false)));
+               }));
     router.add("PATCH", "/api/v1/groups/{name}", handler([p](const Request& r) -> Answer {
                    auto devices = TRY(optional_texts(TRY(parse_object(r.body)), "devices"));
                    if (!devices) return make_error(errors::kBadRequest, "'devices' is needed: all members, or []");

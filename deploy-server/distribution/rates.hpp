@@ -91,8 +91,8 @@ public:
     // Its place in the row.
     double add(std::size_t bytes, Instant now);
     void take_back(std::size_t bytes, Instant now);  // of the row; the places behind them are lower by so much
-    Instant due(double place, Instant now);  // not after now: it may go
-    double waiting(Instant now);             // bytes
+    Instant due(double place, Instant now);          // not after now: it may go
+    double waiting(Instant now);                     // bytes
 
 private:
     void turn(Instant now);

@@ -239,7 +239,6 @@ Status read_report_ports(const json::object& o, DistributionSettings& s) {
     return {};
 }
 
-
 Answer change(Distribution& d, const Request& r) {
     const auto o = TRY(parse_object(r.body));
     auto s = d.settings();

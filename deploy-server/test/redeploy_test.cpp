@@ -273,8 +273,8 @@ TEST_F(Redeploy, a_chunk_the_store_has_lost_is_named_in_the_jobs_log_and_all_els
     std::size_t lines = 0;
     const auto record = job(id);
     for (const auto& entry : record.at("log").as_array())
-        if (json::serialize(entry).find("chunk " + name + " of web@1 cannot be read; the multicast goes on without it") !=
-            std::string::npos)
+        if (json::serialize(entry).find(
+                "chunk " + name + " of web@1 cannot be read; the multicast goes on without it") != std::string::npos)
             ++lines;
     EXPECT_EQ(lines, 1u) << json::serialize(record.at("log"));
 }

@@ -16,7 +16,7 @@ using imagestore::ChunkId;
 namespace {
 
 constexpr std::chrono::milliseconds kQuick{500}, kSlow{2000};  // an answer: the next may bring twice, half as much
-constexpr std::uint64_t kShortAnswer = 64u << 10;  // also the room for an error where flags were expected
+constexpr std::uint64_t kShortAnswer = 64u << 10;              // also the room for an error where flags were expected
 
 Result<std::uint32_t> version_in(const std::string& body) {
     boost::system::error_code failed;
