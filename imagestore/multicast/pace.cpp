@@ -19,6 +19,10 @@ constexpr std::chrono::milliseconds kBurst{4};
 constexpr std::chrono::milliseconds kCatchUp{250};
 constexpr double kCatchUpBy = 1.25;
 
+std::chrono::nanoseconds lasts(std::size_t bytes, double rate) {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(8e9 * static_cast<double>(bytes) / std::max(rate, 1.0)));
+}
+
 }  // namespace
 
 Pace::Pace(PaceOptions options, Instant now)
@@ -26,14 +30,6 @@ Pace::Pace(PaceOptions options, Instant now)
     rate_ = static_cast<double>(adaptive() ? options_.first : options_.ceiling);
     set_ceiling(options_.ceiling);
 }
-
-namespace {
-
-std::chrono::nanoseconds lasts(std::size_t bytes, double rate) {
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(8e9 * static_cast<double>(bytes) / std::max(rate, 1.0)));
-}
-
-}  // namespace
 
 // What was sent at a rate that was given by mistake is not waited for at that.
 void Pace::set_ceiling(std::uint64_t bits) {

@@ -55,8 +55,8 @@ Advice Session::tell(std::uint32_t number, std::vector<bool> wanted, bool asks_u
     place.wanted = std::move(wanted);
     place.wanted.resize(options_.sender.chunks);
     place.lacking = static_cast<std::uint32_t>(std::count(place.wanted.begin(), place.wanted.end(), true));
-    place.told =
-        state_ != SessionState::Sending || sender_.round_ends();  // before that it hears the rest, and tells again
+    // While a round runs it hears the rest of it, and tells again.
+    place.told = state_ != SessionState::Sending || sender_.round_ends();
     if (place.lacking == 0) {
         sender_.remove_receiver(number);
         return Advice::Done;
